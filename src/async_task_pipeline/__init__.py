@@ -1,0 +1,64 @@
+"""Structured-concurrency pipelines on asyncio and trio.
+
+``AsyncTaskPipeline`` streams items through an ordered chain of stages; plain functions
+run in worker threads, async functions on the event loop. Interrupts are exact, the
+timing report is true, and memory is bounded from source to sink.
+"""
+
+from __future__ import annotations
+
+from ._exceptions import PipelineError, PipelineStateError, PipelineStoppedError, StageProtocolError
+from ._items import PipelineItem
+from ._links import Link
+from ._log import logger
+from ._output import OutputStream
+from ._pipeline import AsyncTaskPipeline
+from ._render import log_pipeline_performance_analysis
+from ._report import (
+    EfficiencyMetrics,
+    ItemTimingBreakdown,
+    ItemTimingTotals,
+    LatencySummary,
+    Percentiles,
+    PipelineAnalysis,
+    StageStatistics,
+    StageTimingDetail,
+    TimingBreakdown,
+)
+from ._stages import PipelineStage
+from ._statistics import DroppedItems, InterruptReceipt, PipelineStatistics, StageFlow
+from ._timing import DetailedTiming
+
+__all__ = [
+    "AsyncTaskPipeline",
+    "DetailedTiming",
+    "DroppedItems",
+    "EfficiencyMetrics",
+    "InterruptReceipt",
+    "ItemTimingBreakdown",
+    "ItemTimingTotals",
+    "LatencySummary",
+    "Link",
+    "OutputStream",
+    "Percentiles",
+    "PipelineAnalysis",
+    "PipelineError",
+    "PipelineItem",
+    "PipelineStage",
+    "PipelineStateError",
+    "PipelineStatistics",
+    "PipelineStoppedError",
+    "StageFlow",
+    "StageProtocolError",
+    "StageStatistics",
+    "StageTimingDetail",
+    "TimingBreakdown",
+    "log_pipeline_performance_analysis",
+    "logger",
+]
+
+# Tracebacks, pickles and the documentation name the public place, not the private file.
+for _name in __all__:
+    if isinstance(_public := globals()[_name], type) or callable(_public):
+        _public.__module__ = __name__
+del _name, _public

@@ -1,0 +1,41 @@
+"""Every exception the library itself raises, split by who must act.
+
+The rule: an exception raised by a stage function is never replaced; it reaches the
+caller as the very object the function raised, with a note naming the stage. The
+classes here are for what the library has to say: that a call does not fit the state
+the pipeline is in, or that a function broke the protocol between it and the library.
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """The root of the library's own exceptions."""
+
+
+class PipelineStateError(PipelineError, RuntimeError):
+    """Raised when a call does not fit the state of the pipeline.
+
+    The caller must act: start the pipeline first, stop it first, add a stage, or
+    stop feeding an input that has been closed. It is a :py:class:`RuntimeError`, as
+    it was in 0.1.10.
+    """
+
+
+class PipelineStoppedError(PipelineStateError):
+    """Raised in a call that was waiting for room when the pipeline ended.
+
+    The item was not accepted. When a failure ended the pipeline, that failure is the
+    ``__cause__``.
+    """
+
+
+class StageProtocolError(PipelineError, RuntimeError):
+    """Raised for an outcome of a stage function that has no meaning.
+
+    Two things bring it about: a plain function that returns a coroutine or an async
+    generator (declare it ``async def``), and an exception that Python itself uses for
+    control flow (``StopIteration``, ``GeneratorExit``, or a cancellation that nobody
+    asked for), which cannot travel through a coroutine unchanged. The original
+    exception, if there is one, is the ``__cause__``.
+    """

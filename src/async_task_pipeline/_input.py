@@ -1,0 +1,249 @@
+"""Where items enter: the one place that accepts, or makes a producer wait.
+
+The rule: a put that returns was accepted, a put that raises was not, and both are
+known in the same step. A waiting producer holds its own entry until there is room and
+it is its turn; then it puts the entry itself, in the tick in which it runs, and wakes
+the next. A cancelled producer leaves the line and wakes the next in its stead. So
+acceptance is in the order of the calls, and native asyncio cancellation loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from itertools import islice
+from typing import Any, Protocol
+
+import attrs
+from anyio import Event, WouldBlock
+
+from ._exceptions import PipelineStateError, PipelineStoppedError
+from ._items import Control, Kind, Timed
+from ._links import NEVER
+from ._posting import Waker
+from ._runner import StageRunner
+from ._timing import Clock
+
+
+@attrs.define(eq=False)
+class _Producer:
+    """One waiting put, of a task (``turn``) or of a thread (``accepted``)."""
+
+    entry: Any
+    turn: Event | None = None
+    accepted: Future[None] | None = None
+    dropped: bool = False
+
+
+class Entrance:
+    """The input of one run."""
+
+    def __init__(self, first: StageRunner, clock: Clock | None, waker: Waker) -> None:
+        self._first = first
+        self._link = first.link
+        self._clock = clock
+        self._waker = waker
+        self._line: deque[_Producer] = deque()
+        # Threads that have asked, from before their request reaches the loop: whoever
+        # closes the entrance finds them even if the loop never runs the request.
+        self._threads: dict[_Producer, None] = {}
+        self._closed: Callable[[], PipelineStateError] | None = None
+        self.feeds: list[Feed] = []
+
+    # -- accepting ----------------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """How many entries may be put now without overtaking a waiting producer."""
+        return 0 if self._line else max(0, self._link.room)
+
+    def check_open(self) -> None:
+        """Raise what closed the input, if it is closed."""
+        if self._closed is not None:
+            raise self._closed()
+
+    def item(self, data: Any, created_at: float | None = None) -> Any:
+        """The entry for one item; its marks begin when it is accepted."""
+        return data if self._clock is None else Timed(data, created_at, [])
+
+    def put_nowait(self, entry: Any) -> None:
+        """Accept one entry, or raise :py:exc:`anyio.WouldBlock` if there is no room."""
+        self.check_open()
+        if not self.room:
+            raise WouldBlock
+        self._accept(entry)
+
+    def put_some(self, items: Iterator[Any]) -> None:
+        """Accept as many of the next items as there is room for, in one step."""
+        self.check_open()
+        entries = [self.item(data) for data in islice(items, self.room)]
+        if entries:
+            self._stamp(entries)
+            self._link.buffer.extend(entries)
+            self._first.accept(len(entries))
+
+    async def put(self, entry: Any) -> None:
+        """Accept one entry as soon as there is room and every earlier producer has gone."""
+        self.check_open()
+        if self.room:
+            self._accept(entry)
+            return
+        producer = _Producer(entry, turn := Event())
+        self._line.append(producer)
+        self.pump()
+        try:
+            await turn.wait()
+        except BaseException:
+            if producer in self._line:
+                self._line.remove(producer)
+            self.pump()  # the turn may have come in the same tick; pass it on
+            raise
+        if producer.dropped:
+            return
+        self.check_open()
+        self._line.popleft()
+        self._accept(entry)
+        self.pump()
+
+    def put_from_thread(self, entry: Any) -> None:
+        """Accept one entry from another thread, blocking it until there is room."""
+        producer = _Producer(entry, accepted=(accepted := Future()))
+        self._threads[producer] = None
+        if self._closed is not None or not self._waker.post(lambda: self._join_line(producer)):
+            self._threads.pop(producer, None)
+            self.check_open()
+            raise stopped(None)
+        try:
+            accepted.result()
+        except BaseException:
+            accepted.cancel()  # KeyboardInterrupt: leave the line
+            raise
+
+    def _join_line(self, producer: _Producer) -> None:
+        if producer in self._threads:  # otherwise the entrance closed meanwhile
+            self._line.append(producer)
+            self.pump()
+
+    def _accept(self, entry: Any) -> None:
+        control = type(entry) is Control
+        if not control:
+            self._stamp((entry,))
+        self._link.buffer.append(entry)
+        if control:
+            self._first.accept(0, (entry,))
+        else:
+            self._first.accept(1)
+
+    def _stamp(self, entries: Iterable[Timed]) -> None:
+        if self._clock is not None:
+            now = self._clock()
+            for entry in entries:
+                entry.marks.append(now)
+
+    # -- letting producers in -----------------------------------------------------------
+
+    def pump(self) -> None:
+        """Let in whoever waits, in order, while there is room."""
+        link = self._link
+        if not self._line and not self.feeds:
+            link.notify_at = NEVER
+            return
+        while True:
+            for feed in tuple(self.feeds):
+                feed.pump()
+            self._let_in()
+            waiting = bool(self._line)
+            # A producer that waits for its one entry wants to hear of the first room.
+            link.notify_at = link.maxsize - 1 if waiting else link.maxsize // 2
+            if not waiting or self._line[0].turn is not None or link.room <= 0:
+                break
+
+    def _let_in(self) -> None:
+        while self._line and self._link.room > 0:
+            head = self._line[0]
+            if head.turn is not None:
+                # Only the first: on trio, tasks woken together run in any order.
+                head.turn.set()
+                return
+            self._line.popleft()
+            if self._release(head):
+                self._accept(head.entry)
+
+    def _release(self, producer: _Producer, error: BaseException | None = None) -> bool:
+        """Let a waiting put return, or raise; false if its thread has given up."""
+        self._threads.pop(producer, None)
+        if producer.turn is not None:
+            producer.turn.set()
+        elif producer.accepted is not None:
+            if not producer.accepted.set_running_or_notify_cancel():
+                return False
+            if error is None:
+                producer.accepted.set_result(None)
+            else:
+                producer.accepted.set_exception(error)
+        return True
+
+    # -- interrupt and end ---------------------------------------------------------------
+
+    def flush(self) -> int:
+        """Accept and drop the items of waiting producers and what sources have read.
+
+        Returns how many. The puts return: the item was accepted, and dropped like all of
+        its turn.
+        Waiting sentinels stay in line; they have not been accepted yet.
+        """
+        waiting = list(self._line)
+        items = [each for each in waiting if type(each.entry) is not Control]
+        self._line = deque(each for each in waiting if type(each.entry) is Control)
+        for producer in items:
+            producer.dropped = True
+            self._release(producer)
+        dropped = len(items) + sum(feed.flush() for feed in self.feeds)
+        counts = self._first.stage.counts
+        counts.accepted += dropped
+        counts.dropped += dropped
+        return dropped
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is accepted."""
+        return self._closed is not None
+
+    def close(self, reason: Callable[[], PipelineStateError]) -> None:
+        """Accept nothing more; wake whoever waits with an error from ``reason``."""
+        if self._closed is None:
+            self._closed = reason
+        line, self._line = self._line, deque()
+        for producer in {*line, *self._threads}:
+            self._release(producer, reason())
+        for feed in self.feeds:
+            feed.stop()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Put the end of input behind everything accepted, bound or no bound."""
+        if self._closed is None:
+            self.close(lambda: PipelineStateError("the input of this pipeline has been closed"))
+            self._accept(Control(Kind.END, error))
+
+
+class Feed(Protocol):
+    """A source that is read ahead of acceptance."""
+
+    read: deque[Any]
+
+    def pump(self) -> None:
+        """Put what was read into the entrance, as far as there is room."""
+
+    def flush(self) -> int:
+        """Forget what was read; return how many items that was."""
+
+    def stop(self) -> None:
+        """Read no further."""
+
+
+def stopped(failure: BaseException | None) -> PipelineStoppedError:
+    """What a producer gets when the pipeline ends under it."""
+    error = PipelineStoppedError("the pipeline stopped before it accepted this")
+    error.__cause__ = failure
+    return error

@@ -1,0 +1,166 @@
+"""Putting items, sentinels and whole streams into a pipeline.
+
+The rule: what is wrong with an argument is said here, before anything is accepted;
+whether and when there is room is the entrance's business.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import AsyncIterable, Iterable
+from typing import Any, TypeVar
+
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+
+from ._exceptions import PipelineStateError
+from ._items import Control, Kind
+from ._run import Run
+from ._source import checked_source, feed
+from ._state import PipelineState
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+PUTS_PER_CHECKPOINT = 64
+"""A put that need not wait lets other tasks run this seldom."""
+
+
+class Intake(PipelineState[T, U]):
+    """The input side of a pipeline."""
+
+    _puts = 0
+
+    def _running(self) -> Run:
+        run = self._current
+        if run is None or (run.closed and run.failure is None):
+            raise PipelineStateError("the pipeline is not running: start it first")
+        return run
+
+    async def process_input_stream(
+        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = True
+    ) -> None:
+        """Feed every item of a stream, with back-pressure.
+
+        Args:
+            input_stream: An async iterable, or an iterable (see ``process``).
+            close_input: Whether this stream is (part of) the whole input: when the last
+                stream running with it is exhausted, the input closes and the output ends
+                after the last result. Pass ``False`` to feed more afterwards.
+
+        Raises:
+            TypeError: If ``input_stream`` cannot be iterated.
+            PipelineStateError: If the pipeline is not running, or stops meanwhile.
+            Exception: What the stream raised. With ``close_input`` the output raises it too,
+                after the results of everything fed before. The stream is closed.
+        """
+        checked_source("input_stream", input_stream)
+        await self._feed(self._running(), input_stream, close_input=close_input)
+
+    async def _feed(self, run: Run, source: Any, *, close_input: bool) -> None:
+        run.entrance.check_open()
+        run.streams += close_input
+        error: Exception | None = None
+        try:
+            await feed(run.entrance, run.waker, source, self.max_queue_size)
+        except BaseException as exc:
+            run.streams -= close_input
+            if close_input and isinstance(exc, Exception):
+                run.entrance.end(exc)
+            raise
+        run.streams -= close_input
+        if close_input and not run.streams:
+            run.entrance.end(error)
+
+    async def process_input_data(self, data: T, created_at: float | None = None) -> None:
+        """Put one item, waiting for room.
+
+        Checks for cancellation first. If it raises, the item was not accepted; if it
+        returns, it was (an interrupt may have dropped it since, and counted it).
+
+        Args:
+            data: The item; any object, ``None`` included.
+            created_at: When it was created, in seconds of the pipeline's clock; ``None``
+                means when it is accepted.
+
+        Raises:
+            TypeError: If ``created_at`` is not a number.
+            ValueError: If ``created_at`` is not finite or lies in the future.
+            PipelineStateError: If the pipeline is not running, its input is closed, or
+                (:py:exc:`PipelineStoppedError`) it stopped while this waited.
+        """
+        run = self._running()
+        await self._put(run, run.entrance.item(data, self._created(created_at)))
+
+    async def process_input_sentinel(self, sentinel: U) -> None:
+        """Put a sentinel, waiting for room; it passes every stage in order with the items.
+
+        Raises:
+            PipelineStateError: As ``process_input_data``.
+        """
+        await self._put(self._running(), Control(Kind.SENTINEL, sentinel))
+
+    async def _put(self, run: Run, entry: Any) -> None:
+        self._puts += 1
+        if self._puts % PUTS_PER_CHECKPOINT:
+            await checkpoint_if_cancelled()
+        else:
+            await checkpoint()
+        await run.entrance.put(entry)
+
+    def put_input_data(self, data: T, created_at: float | None = None) -> None:
+        """Put one item from code that is not async.
+
+        In another thread it blocks until there is room, or the pipeline stops. In the
+        loop's own thread it never blocks.
+
+        Raises:
+            anyio.WouldBlock: In the loop's thread, if there is no room.
+            TypeError: As ``process_input_data``.
+            ValueError: As ``process_input_data``.
+            PipelineStateError: As ``process_input_data``.
+        """
+        run = self._running()
+        self._put_sync(run, run.entrance.item(data, self._created(created_at)))
+
+    def put_input_sentinel(self, sentinel: U) -> None:
+        """Put a sentinel from code that is not async; see ``put_input_data``."""
+        self._put_sync(self._running(), Control(Kind.SENTINEL, sentinel))
+
+    def _put_sync(self, run: Run, entry: Any) -> None:
+        if threading.get_ident() == run.thread:
+            run.entrance.put_nowait(entry)
+        else:
+            run.entrance.put_from_thread(entry)
+
+    def _created(self, created_at: float | None) -> float | None:
+        if created_at is None:
+            return None
+        if isinstance(created_at, bool) or not isinstance(created_at, (int, float)):
+            raise TypeError(f"created_at must be a number of seconds or None, not {created_at!r}")
+        now = self._clock()
+        if not math.isfinite(created_at) or created_at > now:
+            raise ValueError(
+                f"created_at={created_at!r} must be a past instant of the pipeline's clock, which says {now!r}; "
+                "time.time() is another clock than time.perf_counter()"
+            )
+        return float(created_at)
+
+    def close_input(self) -> None:
+        """Let nothing more in; the output ends after the last result.
+
+        Producers that wait for room get a :py:exc:`PipelineStateError`. Does nothing if
+        the input is closed already.
+
+        Raises:
+            PipelineStateError: If the pipeline is not running, or this is another thread.
+        """
+        self._on_the_loop("close_input").entrance.end()
+
+    def _on_the_loop(self, call: str) -> Run:
+        run = self._running()
+        if threading.get_ident() != run.thread:
+            raise PipelineStateError(
+                f"{call}() belongs on the event loop's thread; use anyio.from_thread.run_sync to call it from another"
+            )
+        return run

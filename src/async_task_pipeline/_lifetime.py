@@ -1,0 +1,177 @@
+"""The ways to run a pipeline: a scope, a task group's child, a whole job, start and stop.
+
+The rule: each of them is ``Run.serve`` in a task of somebody's; none has a task group
+of its own around user code but the two context managers, which raise a lone failure
+bare, because a pipeline has one reason to fail and nobody wants a group of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
+
+from anyio import TASK_STATUS_IGNORED, AsyncContextManagerMixin, create_task_group
+from anyio.abc import TaskStatus
+from anyio.lowlevel import checkpoint
+
+from ._exceptions import PipelineStateError
+from ._intake import Intake
+from ._output import OutputStream
+from ._run import Run
+from ._source import checked_source
+from ._supervisor import Supervisor
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
+    """The lifetime of a pipeline."""
+
+    _supervisor: Supervisor | None = None
+
+    def _begin(self) -> Run:
+        if not self.stages:
+            raise PipelineStateError("cannot start a pipeline without stages: call add_stage first")
+        if self._current is not None and not self._current.done.is_set():
+            raise PipelineStateError(f"cannot start {self!r}: it is still running")
+        self._forget_run()
+        if self.enable_timing:
+            self._history.begin([stage.name for stage in self.stages])
+        self._current = Run(
+            self.stages,
+            self.max_queue_size,
+            clock=self._clock if self.enable_timing else None,
+            record=self._history.record if self.enable_timing else None,
+        )
+        return self._current
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Run the pipeline in the current task; for ``await tg.start(pipeline.run)``.
+
+        Returns when the pipeline is stopped, or when the input was closed and everything
+        has been delivered. Cancelling it stops the pipeline.
+
+        Raises:
+            PipelineStateError: If the pipeline is running or has no stages.
+            BaseException: What ended the pipeline, if a stage raised it.
+        """
+        await self._begin().serve(task_status=task_status)
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        async with self._open():
+            yield self
+
+    @asynccontextmanager
+    async def process(self, source: AsyncIterable[T] | Iterable[T]) -> AsyncGenerator[OutputStream[T | U]]:
+        """Do a whole job: feed a source, close the input, drain, stop.
+
+        Use it as ``async with pipeline.process(source) as results:`` and iterate over
+        ``results``. Leaving the block early stops the pipeline and drops what is inside.
+
+        Args:
+            source: An iterable or async iterable. What is not a container of Python's own
+                is iterated in a thread of its own, so a file or a generator that blocks is
+                fine.
+
+        Raises:
+            TypeError: If ``source`` cannot be iterated.
+            PipelineStateError: If the pipeline is running or has no stages.
+            BaseException: What a stage or the source raised, the object itself. An error of
+                the source comes after the results of everything read before it.
+        """
+        async with self._open(checked_source("source", source)):
+            yield self.generate_output_stream()
+
+    @asynccontextmanager
+    async def _open(self, source: Any = None) -> AsyncGenerator[None]:
+        """Run in a task group around the block, and raise a lone failure bare."""
+        run = self._begin()
+        lone: BaseException | None = None
+        try:
+            async with create_task_group() as tg:
+                await tg.start(run.serve)
+                if source is not None:
+                    tg.start_soon(self._feed_job, run, source)
+                try:
+                    yield
+                finally:
+                    run.stop()
+        except BaseExceptionGroup as group:
+            # Body and run may raise the same failure: the body met it in the output.
+            distinct = {id(each): each for each in group.exceptions}
+            if len(distinct) > 1:
+                raise
+            (lone,) = distinct.values()
+        finally:
+            run.stop()
+        if lone is not None:
+            raise lone
+
+    async def _feed_job(self, run: Run, source: Any) -> None:
+        try:
+            await self._feed(run, source, close_input=True)
+        except Exception as exc:
+            if isinstance(exc, PipelineStateError) and run.entrance.is_closed:
+                return  # closed or stopped by the block: no fault of the source
+            # It is in the output, behind the results of what was read before. If the
+            # block is left without meeting it there, it must not vanish.
+            await run.done.wait()
+            if not run.exit.ended_with(exc):
+                raise
+
+    async def start(self) -> None:
+        """Start the pipeline in a task of its own, as in 0.1.10.
+
+        The task belongs to no scope: call ``stop`` in the end, or prefer
+        ``async with pipeline:``. May be called from any task and under a timeout.
+
+        Raises:
+            PipelineStateError: If the pipeline is running or has no stages.
+        """
+        run = self._begin()
+        self._supervisor = supervisor = Supervisor(run.serve)
+        supervisor.spawn()
+        try:
+            await supervisor.ready.wait()
+        except BaseException:
+            run.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop the pipeline, dropping and counting what is inside.
+
+        Returns when nothing of it is left; so it waits for a stage function that cannot be
+        cancelled, without blocking the loop. Under a timeout it goes on in the background
+        and can be awaited again. Does nothing if the pipeline is not running.
+
+        Raises:
+            BaseException: What ended the pipeline, once, if it was begun with ``start`` and
+                a stage raised it.
+        """
+        run, supervisor = self._current, self._supervisor
+        if run is None:
+            await checkpoint()
+            return
+        run.stop()
+        await run.done.wait()
+        if supervisor is not None:
+            await supervisor.done.wait()
+            exception, supervisor.exception = supervisor.exception, None
+            if exception is not None:
+                raise exception
+
+    def generate_output_stream(self) -> OutputStream[T | U]:
+        """The results in order, as an async iterator; see :py:class:`OutputStream`.
+
+        Belongs to the current run (or the last one, of which it can still tell how it
+        ended).
+
+        Raises:
+            PipelineStateError: If the pipeline was never started.
+        """
+        if self._current is None:
+            raise PipelineStateError("the pipeline has no output yet: start it first")
+        return OutputStream(self._current.exit)

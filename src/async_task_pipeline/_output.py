@@ -1,0 +1,141 @@
+"""Where results leave: the one place that delivers, to one consumer at a time.
+
+The rule: the consumer waits for "there is something" and then takes it in one step
+without an await, so that a read that is cancelled, natively or not, takes nothing, and
+nothing is ever outside the reach of an interrupt but what the consumer already has.
+
+It is a class and not an async generator: it can be left by ``break`` and taken up
+again, needs no closing, and holds nothing across a yield (PEP 789).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from anyio import BusyResourceError, Event
+from anyio.lowlevel import checkpoint
+
+from ._items import Control, Kind, Timed
+from ._links import Link
+
+OutT = TypeVar("OutT")
+
+READS_PER_CHECKPOINT = 64
+"""A read that need not wait yields to other tasks this seldom: a checkpoint costs ten
+times what the read does."""
+
+
+class Exit:
+    """The output of one run."""
+
+    def __init__(self, link: Link, *, pump: Callable[[], None], record: Callable[[Timed], None] | None) -> None:
+        self.link = link
+        self.delivered = 0
+        self.dropped = 0
+        self._pump = pump
+        self._record = record
+        self._reads = 0
+        self._wanted: Event | None = None
+        self._failure: BaseException | None = None
+        self._ended = False
+        self.on_end: Callable[[], None] = lambda: None
+        link.wake_reader = self._wake
+
+    def _wake(self) -> None:
+        if self._wanted is not None:
+            self._wanted.set()
+
+    def end(self, failure: BaseException | None = None) -> None:
+        """End the output; with a failure, every later read raises it. Idempotent."""
+        if not self._ended:
+            self._ended = True
+            self._failure = failure
+            self._wake()
+
+    def ended_with(self, error: BaseException) -> bool:
+        """Whether the consumer has met this error."""
+        return self._failure is error
+
+    @property
+    def items(self) -> int:
+        """Items finished and not yet delivered."""
+        return sum(1 for entry in self.link.buffer if type(entry) is not Control)
+
+    async def read(self) -> Any:
+        """The next result or sentinel; see :py:class:`OutputStream`."""
+        if self._wanted is not None:
+            raise BusyResourceError("reading the output of")
+        self._reads += 1
+        if self._reads % READS_PER_CHECKPOINT == 0:
+            await checkpoint()
+        while not self.link.buffer and not self._ended:
+            self._wanted = Event()
+            try:
+                await self._wanted.wait()
+            finally:
+                self._wanted = None
+        if self._failure is not None:
+            raise self._failure
+        if self._ended:
+            raise StopAsyncIteration
+        return self._take()
+
+    def _take(self) -> Any:
+        link = self.link
+        entry = link.buffer.popleft()
+        if len(link.buffer) <= link.notify_at:
+            self._pump()
+        if type(entry) is Control:
+            if entry.kind is not Kind.END:
+                return entry.value
+            self.end(entry.value)
+            self.on_end()
+            raise entry.value or StopAsyncIteration
+        self.delivered += 1
+        if self._record is None:
+            return entry
+        self._record(entry)
+        return entry.data
+
+    def flush(self, *, keep_sentinels: bool) -> tuple[int, list[Control]]:
+        """Drop every item; return how many, and the controls that survive."""
+        entries = list(self.link.buffer)
+        self.link.buffer.clear()
+        controls = [
+            entry
+            for entry in entries
+            if type(entry) is Control
+            and (entry.kind is Kind.END or (keep_sentinels and entry.kind is Kind.SENTINEL))
+        ]
+        items = sum(1 for entry in entries if type(entry) is not Control)
+        self.dropped += items
+        return items, controls
+
+
+class OutputStream(Generic[OutT]):
+    """An async iterator over the results of one run of a pipeline, in order.
+
+    Made by :py:meth:`AsyncTaskPipeline.generate_output_stream`. Leaving a loop over it
+    by ``break`` and starting another continues where the first left off; a read that is
+    cancelled loses nothing. It ends after the last result once the input is closed,
+    or at once when the pipeline is stopped.
+
+    Iterating raises the failure that ended the pipeline, if one did, and
+    :py:exc:`anyio.BusyResourceError` if another task is reading the same output now.
+    """
+
+    def __init__(self, exit_: Exit) -> None:
+        self._exit = exit_
+
+    def __aiter__(self) -> OutputStream[OutT]:
+        """Return the stream itself."""
+        return self
+
+    async def __anext__(self) -> OutT:
+        """Wait for the next result or sentinel; a checkpoint if it has to wait."""
+        result: OutT = await self._exit.read()
+        return result
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing to close. For code written for a generator."""

@@ -1,0 +1,70 @@
+"""A report as text for people.
+
+The rule: strings in, strings out; printing and logging are the caller's.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ._log import logger
+from ._report import PipelineAnalysis
+
+
+class _Reporting(Protocol):
+    enable_timing: bool
+
+    def get_report(self, include_item_details: bool = True) -> PipelineAnalysis | None: ...
+
+
+def duration(seconds: float) -> str:
+    """A duration with three significant digits and a fitting unit."""
+    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
+        if abs(seconds) < limit:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds:.3g} s" if abs(seconds) < 100 else f"{seconds:.0f} s"
+
+
+def report_lines(analysis: PipelineAnalysis) -> list[str]:
+    """The report as lines of text, without a final newline."""
+    summary = analysis.summary
+    efficiency = summary.overall_efficiency
+    lines = [
+        f"items delivered    {summary.total_items}  ({summary.throughput:,.0f} per second)",
+        f"latency            mean {duration(summary.avg_total_latency)}, "
+        f"p50 {duration(summary.total_latency.p50)}, p90 {duration(summary.total_latency.p90)}, "
+        f"p99 {duration(summary.total_latency.p99)}, max {duration(summary.max_total_latency)}",
+        f"of it computation  {efficiency.computation_efficiency:.1%}",
+        f"bottleneck         {summary.bottleneck or 'none'}",
+        "",
+        f"{'stage':<16}{'outcomes':>9}{'filtered':>9}{'failed':>8}{'dropped':>9}"
+        f"{'wait p50':>11}{'p99':>10}{'compute p50':>13}{'p99':>10}{'blocked p50':>13}{'p99':>10}",
+    ]
+    for name, stage in summary.stage_statistics.items():
+        wait, compute, blocked = stage.queue_wait, stage.computation, stage.transmission
+        lines.append(
+            f"{name:<16}{stage.processed_count:>9}{stage.filtered_count:>9}{stage.failed_count:>8}"
+            f"{stage.dropped_count:>9}{duration(wait.p50):>11}{duration(wait.p99):>10}"
+            f"{duration(compute.p50):>13}{duration(compute.p99):>10}"
+            f"{duration(blocked.p50):>13}{duration(blocked.p99):>10}"
+        )
+    return lines
+
+
+def log_pipeline_performance_analysis(pipeline: _Reporting) -> None:
+    """Log the pipeline's report at INFO on the library's logger, a line a record.
+
+    Logs one line saying so when timing is off or nothing has been delivered yet.
+
+    Args:
+        pipeline: The pipeline; running or not.
+    """
+    if not pipeline.enable_timing:
+        logger.info("pipeline report: timing is off (enable_timing=False)")
+        return
+    analysis = pipeline.get_report(include_item_details=False)
+    if analysis is None:
+        logger.info("pipeline report: no item has been delivered yet")
+        return
+    for line in report_lines(analysis):
+        logger.info("pipeline report: %s", line)

@@ -1,0 +1,133 @@
+"""What a user says a stage is, and what the stage has done so far.
+
+The rule: everything a stage's definition can get wrong is found in ``add_stage``, by
+name and value, before anything runs. The counters live here, not with the running
+part, because they outlast a stop and start again at zero only when cleared.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+OnError = Literal["raise", "return", "drop"]
+"""What a failing call means: end the pipeline, put the exception in the output in
+place of the item, or log it and go on."""
+
+StageFunction = Callable[[Any], Any]
+
+
+class StageCounts:
+    """The counters of one stage; see :py:class:`StageFlow` for what they mean.
+
+    All are written by the loop's thread, but for the two sums of seconds, which are
+    written by the stage's one worker.
+    """
+
+    __slots__ = (
+        "accepted",
+        "delivered",
+        "dropped",
+        "failed",
+        "fanned_out",
+        "filtered",
+        "inside",
+        "seconds",
+        "unproductive_seconds",
+    )
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.delivered = 0
+        self.fanned_out = 0
+        self.filtered = 0
+        self.failed = 0
+        self.dropped = 0
+        self.inside = 0
+        self.seconds = 0.0
+        self.unproductive_seconds = 0.0
+
+
+class PipelineStage:
+    """A named step of a pipeline, made by :py:meth:`AsyncTaskPipeline.add_stage`.
+
+    Attributes:
+        name: The name, unique in its pipeline.
+        process_fn: The function.
+        on_error: What a failing call means: ``"raise"``, ``"return"`` or ``"drop"``.
+        enable_timing: Whether calls are timed.
+        is_async: Whether the function runs on the loop instead of in a thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        process_fn: StageFunction,
+        *,
+        on_error: OnError = "raise",
+        enable_timing: bool = False,
+        clear_link: Callable[[PipelineStage], object] | None = None,
+    ) -> None:
+        self.name = _checked_name(name)
+        if not callable(process_fn):
+            raise TypeError(f"process_fn of stage {name!r} must be callable, not {process_fn!r}")
+        if on_error not in get_args(OnError):
+            raise ValueError(f"on_error of stage {name!r} must be one of {get_args(OnError)}, not {on_error!r}")
+        self.process_fn = process_fn
+        self.on_error: OnError = on_error
+        self.enable_timing = enable_timing
+        self.is_async = _runs_on_the_loop(process_fn)
+        self.counts = StageCounts()
+        self._clear_link = clear_link
+
+    def __repr__(self) -> str:
+        """Show the name and how the function runs."""
+        return f"<PipelineStage {self.name!r} ({'async' if self.is_async else 'thread'})>"
+
+    @property
+    def processed_count(self) -> int:
+        """Outcomes of its calls so far: delivered, filtered or failed."""
+        counts = self.counts
+        return counts.delivered + counts.filtered + counts.failed
+
+    @property
+    def total_processing_time(self) -> float:
+        """Seconds spent inside the function, whatever became of the outcome.
+
+        0.0 while timing is off.
+        """
+        return self.counts.seconds
+
+    def get_average_processing_time(self) -> float:
+        """Seconds inside the function per outcome; 0.0 while timing is off."""
+        return self.total_processing_time / self.processed_count if self.processed_count else 0.0
+
+    def clear_input_queue(self) -> None:
+        """Drop what waits in this stage's link, sentinels included.
+
+        The items are counted as dropped. Does nothing while the pipeline is not
+        running.
+        """
+        if self._clear_link is not None:
+            self._clear_link(self)
+
+
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"name of a stage must be a str, not {name!r}")
+    if not name:
+        raise ValueError("name of a stage must not be empty, got ''")
+    return name
+
+
+def _runs_on_the_loop(function: Any) -> bool:
+    """Whether calling it makes a coroutine or an async generator.
+
+    Sees through :py:class:`functools.partial` and objects with an async ``__call__``.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    candidates = [function] if inspect.isroutine(function) else [function, getattr(type(function), "__call__", None)]
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in candidates)

@@ -1,0 +1,104 @@
+"""Counters a user can read at any moment, and the receipt of an interrupt.
+
+The rule is the law of conservation: for a stage and for the whole pipeline,
+``accepted + fanned_out == delivered + filtered + failed + dropped + inside``. Every
+outcome of a call beyond its first is fanned out; a generator cut short after its
+first value counts as one more outcome, dropped. Sentinels, and exceptions that travel
+because the user asked for them, are not items and are not counted.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class StageFlow:
+    """The counters of one stage since the last :py:meth:`AsyncTaskPipeline.clear`.
+
+    Attributes:
+        accepted: Items its link has taken in.
+        delivered: Results it has passed on.
+        fanned_out: Outcomes beyond the first of their call.
+        filtered: Outcomes that were ``None``.
+        failed: Calls that raised.
+        dropped: Items removed by an interrupt, a clear or a stop.
+        inside: Items in its link, in call, or finished and waiting for room.
+        in_call: Items in call or finished and waiting for room: ``inside`` less those
+            in the link.
+        queue_depth: Entries in its link now, sentinels included.
+        peak_queue_depth: The most there have been.
+    """
+
+    accepted: int
+    delivered: int
+    fanned_out: int
+    filtered: int
+    failed: int
+    dropped: int
+    inside: int
+    in_call: int
+    queue_depth: int
+    peak_queue_depth: int
+
+
+@attrs.frozen
+class PipelineStatistics:
+    """A snapshot of the whole pipeline, cheap enough for every frame of a display.
+
+    Attributes:
+        accepted: Items taken in from producers.
+        delivered: Results handed to the consumer.
+        fanned_out: Outcomes beyond the first of their call, all stages.
+        filtered: Outcomes that were ``None``, all stages.
+        failed: Calls that raised, all stages.
+        dropped: Items removed by an interrupt, a clear or a stop, wherever they were.
+        inside: Items between acceptance and delivery.
+        output_depth: Entries finished and waiting for the consumer, sentinels included.
+        stages: The counters of each stage, in stage order.
+    """
+
+    accepted: int
+    delivered: int
+    fanned_out: int
+    filtered: int
+    failed: int
+    dropped: int
+    inside: int
+    output_depth: int
+    stages: dict[str, StageFlow]
+
+
+@attrs.frozen
+class DroppedItems:
+    """What was dropped in one stage.
+
+    Attributes:
+        queued: Waiting in the stage's link, blocked producers included.
+        in_call: Being worked on by the stage function.
+        finished: Results not yet handed on; for the last stage also those waiting for
+            the consumer.
+    """
+
+    queued: int = 0
+    in_call: int = 0
+    finished: int = 0
+
+
+@attrs.frozen
+class InterruptReceipt:
+    """What an interrupt, a clear or a stop dropped.
+
+    Attributes:
+        dropped: Per stage, in stage order; empty when the pipeline was not running.
+        busy: Stages whose interrupted call had not returned yet. They take up the next
+            turn as soon as it does; all others already have.
+    """
+
+    dropped: dict[str, DroppedItems] = attrs.field(factory=dict)
+    busy: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """All items dropped."""
+        return sum(part.queued + part.in_call + part.finished for part in self.dropped.values())

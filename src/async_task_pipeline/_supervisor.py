@@ -1,0 +1,53 @@
+"""Running a pipeline outside any scope, for ``start()`` and ``stop()``.
+
+The rule: a task group entered in ``start`` and left in ``stop`` breaks on another
+task, under a timeout and out of order, on both backends. So the run gets a task of its
+own that belongs to nobody: on asyncio a task we hold on to (the loop does not), on
+trio a system task, which is cancelled when the program's main task ends. What it
+raises is kept, because an exception out of a trio system task would end everything.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from anyio import Event, get_cancelled_exc_class
+from anyio.lowlevel import current_token
+
+
+class Supervisor:
+    """Runs one async function in a detached task."""
+
+    def __init__(self, serve: Callable[..., Awaitable[None]]) -> None:
+        self._serve = serve
+        self._task: object = None
+        self.ready = Event()
+        self.done = Event()
+        self.exception: BaseException | None = None
+
+    def started(self, value: None = None) -> None:
+        """Note that the function is up: the ``task_status`` protocol."""
+        self.ready.set()
+
+    async def _supervise(self) -> None:
+        try:
+            await self._serve(task_status=self)
+        except get_cancelled_exc_class():
+            raise
+        except BaseException as exc:
+            self.exception = exc
+        finally:
+            self.done.set()
+            self.ready.set()
+
+    def spawn(self) -> None:
+        """Start the task, with the context variables as they are here."""
+        native: Any = current_token().native_token
+        if hasattr(native, "create_task"):
+            self._task = native.create_task(self._supervise(), name="async_task_pipeline")
+        else:
+            import trio  # noqa: PLC0415  only where trio is what runs us
+
+            trio.lowlevel.spawn_system_task(self._supervise, context=contextvars.copy_context())

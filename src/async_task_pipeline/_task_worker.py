@@ -1,0 +1,125 @@
+"""A stage's worker as a task of the event loop.
+
+The rule: the same session as a thread's, with awaits where the thread blocks. The
+task runs inside the turn's cancel scope, so an interrupt cancels the running call as
+anyio or trio would; a function that swallows its cancellation keeps the stage busy
+until it ends, and what it returns is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from anyio import Event
+from anyio.lowlevel import checkpoint
+
+from ._items import Control, Kind
+from ._links import Link
+from ._sessions import Outcomes, no_clock
+from ._stages import PipelineStage
+from ._timing import Clock
+
+CALLS_PER_CHECKPOINT = 64
+"""How many calls an async stage that never waits may make before others run: enough
+to make the checkpoint cheap, at a few dozen microseconds of its own work."""
+
+
+class TaskSession(Outcomes):
+    """Calls an async function, or iterates an async generator, in a task of the loop."""
+
+    def __init__(
+        self, stage: PipelineStage, link: Link, limit: int, clock: Clock | None, notify: Callable[[], object]
+    ) -> None:
+        super().__init__(stage, link, limit, clock)
+        self._notify = notify
+        self._wanted: Event | None = None
+
+    def unpark(self) -> None:
+        """Let the task look again if it waits for an item or for room."""
+        if self._wanted is not None:
+            self._wanted.set()
+
+    async def _park(self) -> None:
+        self._wanted = Event()
+        await self._wanted.wait()
+        self._wanted = None
+
+    async def work(self) -> None:
+        """Serve the inbox until the end of input, staleness or failure."""
+        calls = 0
+        try:
+            while not self.stale:
+                if not self.inbox or len(self.outbox) >= self.limit:
+                    await self._park()
+                    continue
+                calls += 1
+                if calls % CALLS_PER_CHECKPOINT == 0:
+                    await checkpoint()
+                    continue
+                entry = self.inbox.popleft()
+                if len(self.inbox) <= self.link.notify_at:
+                    self._notify()
+                if type(entry) is not Control:
+                    await self._call(entry)
+                    self._notify()
+                    continue
+                self.outbox.append(entry)
+                self._notify()
+                if entry.kind is Kind.END:
+                    return
+        finally:
+            self.stale = True
+
+    async def _call(self, entry: Any) -> None:
+        """See one item through."""
+        clock = self.clock or no_clock
+        start = clock()
+        try:
+            outcome = self.stage.process_fn(entry if self.clock is None else entry.data)
+            if not isinstance(outcome, AsyncGenerator):
+                value = await outcome
+        except Exception as exc:
+            self.failed(exc, start, clock())
+            return
+        if isinstance(outcome, AsyncGenerator):
+            await self._expand(outcome, entry, start)
+        else:
+            self.put(value, entry, start, clock())
+
+    async def _expand(self, generator: AsyncGenerator[Any, None], entry: Any, start: float) -> None:
+        """Pass on each yielded value at once, as room allows."""
+        clock = self.clock or no_clock
+        first = True
+        self.generating = True
+        try:
+            while await self._room():
+                try:
+                    value = await anext(generator)
+                except StopAsyncIteration:
+                    break
+                except Exception as exc:
+                    self.failed(exc, start, clock(), first=first)
+                    return
+                self.put(value, entry, start, clock(), first=first)
+                first = False
+                self._notify()
+                start = clock()
+            if first:
+                self.put(None, entry, start, clock())
+            elif self.clock is not None:
+                self.spent(start, clock(), useful=True)
+        except BaseException:
+            self.had_outcome = not first
+            raise
+        finally:
+            # Not shielded: cleanup that has to await under cancellation must shield
+            # itself, as everywhere in anyio and trio.
+            await generator.aclose()
+            self.generating = False
+
+    async def _room(self) -> bool:
+        """Wait until an outcome has room; false if it would be stale."""
+        while len(self.outbox) >= self.limit and not self.stale:
+            await self._park()
+        return not self.stale
