@@ -224,7 +224,9 @@ class Entrance:
         """Put the end of input behind everything accepted, bound or no bound."""
         if self._closed is None:
             self.close(lambda: PipelineStateError("the input of this pipeline has been closed"))
+            peak = self._link.peak  # the end is beyond the bound, and no item
             self._accept(Control(Kind.END, error))
+            self._link.peak = peak
 
 
 class Feed(Protocol):

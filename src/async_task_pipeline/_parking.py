@@ -8,8 +8,16 @@ at worst there is one ticket too many, which costs one more look.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from queue import SimpleQueue
+
+
+class Need(enum.Enum):
+    """What a parked worker waits for. Waking it for the other thing costs two switches."""
+
+    ITEM = enum.auto()
+    ROOM = enum.auto()
 
 
 class Parking:
@@ -19,24 +27,24 @@ class Parking:
     too often rather than too seldom.
     """
 
-    __slots__ = ("_parked", "_tickets")
+    __slots__ = ("_need", "_tickets")
 
     def __init__(self) -> None:
-        self._parked = False
+        self._need: Need | None = None
         self._tickets: SimpleQueue[None] = SimpleQueue()
 
-    def park(self, ready: Callable[[], bool]) -> None:
-        """Block this thread until ``unpark``, unless ``ready()`` already."""
-        self._parked = True
+    def park(self, need: Need, ready: Callable[[], object]) -> None:
+        """Block this thread until ``unpark`` with the same need, unless ``ready()``."""
+        self._need = need
         # Looked at only after the flag is up: an unpark between the two would
         # otherwise be missed for ever.
         if ready():
-            self._parked = False
+            self._need = None
         else:
             self._tickets.get()
 
-    def unpark(self) -> None:
-        """Release the thread if it is parked. Never blocks."""
-        if self._parked:
-            self._parked = False
+    def unpark(self, need: Need | None = None) -> None:
+        """Release the thread if it waits for this (``None``: for anything)."""
+        if self._need is not None and (need is None or need is self._need):
+            self._need = None
             self._tickets.put(None)

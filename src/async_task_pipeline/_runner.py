@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_class
@@ -21,6 +22,7 @@ from ._exceptions import StageProtocolError
 from ._items import EXTRA, FILTERED, Control, Kind
 from ._links import NEVER, Link
 from ._log import logger
+from ._parking import Need
 from ._sessions import Session
 from ._stages import PipelineStage
 from ._statistics import DroppedItems, StageFlow
@@ -56,7 +58,7 @@ class StageRunner:
         self._hosted: Session | None = None
         self._stuck: Session | None = None
         self._closed = False
-        link.wake_reader = self.session.unpark
+        link.wake_reader = partial(self.session.unpark, Need.ITEM)
 
     # -- entries coming in and going out ------------------------------------------------
 
@@ -84,7 +86,7 @@ class StageRunner:
             output.notify_at = output.maxsize // 2
             if len(output.buffer) > output.notify_at:
                 break
-        session.unpark()
+        session.unpark(Need.ROOM)
 
     def _move(self, outbox: deque[Any]) -> None:
         room = self.output.room
@@ -184,7 +186,7 @@ class StageRunner:
         old.unpark()
         self.link.buffer = deque()
         self.session = self._new_session(self.stage, self.link)
-        self.link.wake_reader = self.session.unpark
+        self.link.wake_reader = partial(self.session.unpark, Need.ITEM)
         if old.scope is not None:
             old.scope.cancel()
 

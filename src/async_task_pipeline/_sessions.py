@@ -21,6 +21,7 @@ from anyio import CancelScope
 from ._exceptions import StageProtocolError
 from ._items import EXTRA, FILTERED, Control, Kind, Timed
 from ._links import Link
+from ._parking import Need
 from ._stages import PipelineStage, StageCounts
 from ._timing import Clock
 
@@ -36,8 +37,11 @@ class Session(Protocol):
     left_behind: bool
     scope: CancelScope | None
 
-    def unpark(self) -> None:
-        """Have a waiting worker look again. Must be called on the loop, must not block."""
+    def unpark(self, need: Need | None = None) -> None:
+        """Have a worker that waits for this look again; ``None`` means for anything.
+
+        Is called on the loop and must not block.
+        """
 
     async def work(self) -> None:
         """Serve the inbox until the end of input, staleness or failure.

@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 
 from ._input import Entrance
 from ._log import logger
-from ._parking import Parking
+from ._parking import Need, Parking
 from ._posting import Waker
 
 _IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict, str, bytes, bytearray)
@@ -111,7 +111,7 @@ class _ThreadFeed:
         try:
             while not self._stopped:
                 if len(self.read) >= self._ahead:
-                    self._parking.park(self._can_read)
+                    self._parking.park(Need.ROOM, self._can_read)
                     continue
                 try:
                     data = next(iterator)

@@ -16,6 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from ._items import Control, Kind
 from ._links import Link
+from ._parking import Need
 from ._sessions import Outcomes, no_clock
 from ._stages import PipelineStage
 from ._timing import Clock
@@ -34,13 +35,15 @@ class TaskSession(Outcomes):
         super().__init__(stage, link, limit, clock)
         self._notify = notify
         self._wanted: Event | None = None
+        self._need = Need.ITEM
 
-    def unpark(self) -> None:
-        """Let the task look again if it waits for an item or for room."""
-        if self._wanted is not None:
+    def unpark(self, need: Need | None = None) -> None:
+        """Let the task look again if it waits for this, or at all."""
+        if self._wanted is not None and (need is None or need is self._need):
             self._wanted.set()
 
-    async def _park(self) -> None:
+    async def _park(self, need: Need) -> None:
+        self._need = need
         self._wanted = Event()
         await self._wanted.wait()
         self._wanted = None
@@ -50,8 +53,11 @@ class TaskSession(Outcomes):
         calls = 0
         try:
             while not self.stale:
-                if not self.inbox or len(self.outbox) >= self.limit:
-                    await self._park()
+                if len(self.outbox) >= self.limit:
+                    await self._park(Need.ROOM)
+                    continue
+                if not self.inbox:
+                    await self._park(Need.ITEM)
                     continue
                 calls += 1
                 if calls % CALLS_PER_CHECKPOINT == 0:
@@ -121,5 +127,5 @@ class TaskSession(Outcomes):
     async def _room(self) -> bool:
         """Wait until an outcome has room; false if it would be stale."""
         while len(self.outbox) >= self.limit and not self.stale:
-            await self._park()
+            await self._park(Need.ROOM)
         return not self.stale

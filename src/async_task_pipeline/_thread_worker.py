@@ -15,7 +15,7 @@ from anyio import CapacityLimiter, to_thread
 
 from ._items import Control, Kind
 from ._links import Link
-from ._parking import Parking
+from ._parking import Need, Parking
 from ._posting import Waker
 from ._sessions import Outcomes, no_clock, returned_awaitable
 from ._stages import PipelineStage
@@ -33,14 +33,14 @@ class ThreadSession(Outcomes):
         self._parking = Parking()
         self._serving = False
 
-    def unpark(self) -> None:
-        """Release the thread if it waits for an item or for room."""
-        self._parking.unpark()
+    def unpark(self, need: Need | None = None) -> None:
+        """Release the thread if it waits for this, or at all."""
+        self._parking.unpark(need)
 
-    def _can_go_on(self) -> bool:
-        return self.stale or (bool(self.inbox) and len(self.outbox) < self.limit)
+    def _has_item(self) -> bool:
+        return self.stale or bool(self.inbox)
 
-    def _can_resume(self) -> bool:
+    def _has_room(self) -> bool:
         return self.stale or len(self.outbox) < self.limit
 
     async def work(self) -> None:
@@ -75,12 +75,12 @@ class ThreadSession(Outcomes):
         start = end = 0.0
         while not self.stale:
             if len(outbox) >= limit:
-                self._parking.park(self._can_go_on)
+                self._parking.park(Need.ROOM, self._has_room)
                 continue
             try:
                 entry = take()
             except IndexError:
-                self._parking.park(self._can_go_on)
+                self._parking.park(Need.ITEM, self._has_item)
                 continue
             if len(inbox) <= link.notify_at:
                 wake()
@@ -151,5 +151,5 @@ class ThreadSession(Outcomes):
     def _room(self) -> bool:
         """Wait until an outcome has room; false if it would be stale."""
         while len(self.outbox) >= self.limit and not self.stale:
-            self._parking.park(self._can_resume)
+            self._parking.park(Need.ROOM, self._has_room)
         return not self.stale
