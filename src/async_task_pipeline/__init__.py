@@ -58,7 +58,6 @@ __all__ = [
 ]
 
 # Tracebacks, pickles and the documentation name the public place, not the private file.
-for _name in __all__:
-    if isinstance(_public := globals()[_name], type) or callable(_public):
+for _public in [globals()[name] for name in __all__]:
+    if callable(_public):
         _public.__module__ = __name__
-del _name, _public

@@ -155,8 +155,11 @@ class TimingHistory:
 
     def _stage(self, stage: PipelineStage, seconds: float) -> StageStatistics:
         intervals, counts = self._stages.get(stage.name) or _StageIntervals(), stage.counts
-        means = [each.mean for each in (intervals.computation, intervals.queue_wait, intervals.transmission)]
-        breakdown = TimingBreakdown(*means, computation_ratio=means[0] / sum(means) if sum(means) > 0 else 0.0)
+        computation, wait, transmission = intervals.computation, intervals.queue_wait, intervals.transmission
+        total = computation.mean + wait.mean + transmission.mean
+        breakdown = TimingBreakdown(
+            computation.mean, wait.mean, transmission.mean, computation.mean / total if total > 0 else 0.0
+        )
         return StageStatistics(
             avg_latency=intervals.latency.mean,
             min_latency=intervals.latency.minimum,
@@ -164,9 +167,9 @@ class TimingHistory:
             processed_count=stage.processed_count,
             avg_processing_time=stage.get_average_processing_time(),
             timing_breakdown=breakdown,
-            queue_wait=_percentiles(intervals.queue_wait),
-            computation=_percentiles(intervals.computation),
-            transmission=_percentiles(intervals.transmission),
+            queue_wait=_percentiles(wait),
+            computation=_percentiles(computation),
+            transmission=_percentiles(transmission),
             throughput=stage.processed_count / seconds if seconds > 0 else 0.0,
             filtered_count=counts.filtered,
             failed_count=counts.failed,

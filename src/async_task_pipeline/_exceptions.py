@@ -39,3 +39,18 @@ class StageProtocolError(PipelineError, RuntimeError):
     asked for), which cannot travel through a coroutine unchanged. The original
     exception, if there is one, is the ``__cause__``.
     """
+
+
+def raisable(exc: BaseException, cancelled: type[BaseException]) -> BaseException:
+    """What can be raised in a coroutine to say that a stage function raised ``exc``.
+
+    Python and the event loop read some exceptions as control flow: as such they would
+    end a coroutine or a task quietly, or turn into something else on the way.
+    """
+    if not isinstance(exc, (StopIteration, StopAsyncIteration, GeneratorExit, cancelled)):
+        return exc
+    error = StageProtocolError(f"a stage raised {exc!r}, which nothing had asked for")
+    error.__cause__ = exc
+    for note in getattr(exc, "__notes__", ()):
+        error.add_note(note)
+    return error

@@ -20,7 +20,7 @@ from anyio import Event, WouldBlock
 
 from ._exceptions import PipelineStateError, PipelineStoppedError
 from ._items import Control, Kind, Timed
-from ._links import NEVER
+from ._links import ENTRIES_PER_STEP, NEVER
 from ._posting import Waker
 from ._runner import StageRunner
 from ._timing import Clock
@@ -77,7 +77,7 @@ class Entrance:
     def put_some(self, items: Iterator[Any]) -> None:
         """Accept as many of the next items as there is room for, in one step."""
         self.check_open()
-        entries = [self.item(data) for data in islice(items, self.room)]
+        entries = [self.item(data) for data in islice(items, min(self.room, ENTRIES_PER_STEP))]
         if entries:
             self._stamp(entries)
             self._link.buffer.extend(entries)
@@ -108,7 +108,8 @@ class Entrance:
 
     def put_from_thread(self, entry: Any) -> None:
         """Accept one entry from another thread, blocking it until there is room."""
-        producer = _Producer(entry, accepted=(accepted := Future()))
+        accepted: Future[None] = Future()
+        producer = _Producer(entry, accepted=accepted)
         self._threads[producer] = None
         if self._closed is not None or not self._waker.post(lambda: self._join_line(producer)):
             self._threads.pop(producer, None)
@@ -146,18 +147,25 @@ class Entrance:
     def pump(self) -> None:
         """Let in whoever waits, in order, while there is room."""
         link = self._link
-        if not self._line and not self.feeds:
-            link.notify_at = NEVER
-            return
-        while True:
+        while self._line or self.feeds:
             for feed in tuple(self.feeds):
                 feed.pump()
             self._let_in()
-            waiting = bool(self._line)
-            # A producer that waits for its one entry wants to hear of the first room.
-            link.notify_at = link.maxsize - 1 if waiting else link.maxsize // 2
-            if not waiting or self._line[0].turn is not None or link.room <= 0:
+            if self._line:
+                # A producer that waits with one entry wants to hear of the first room.
+                link.notify_at = link.maxsize - 1
+            elif any(feed.read for feed in self.feeds):
+                link.notify_at = link.maxsize // 2
+            else:
                 break
+            # Looked at after asking to be told, so that room made in between is seen.
+            if len(link.buffer) > link.notify_at or self._turn_given():
+                return
+        link.notify_at = NEVER
+
+    def _turn_given(self) -> bool:
+        turn = self._line[0].turn if self._line else None
+        return turn is not None and turn.is_set()
 
     def _let_in(self) -> None:
         while self._line and self._link.room > 0:

@@ -45,11 +45,21 @@ class Control:
         self.value = value
 
 
+TRAVELLING = frozenset({Kind.SENTINEL, Kind.END, Kind.RETURNED})
+"""What goes from link to link; a returned exception is stale data to an interrupt, the
+other two last."""
+
 FILTERED = Control(Kind.FILTERED)
 """The call's outcome was ``None``: its item ends here."""
 
 EXTRA = Control(Kind.EXTRA)
 """One more outcome follows from a call whose item has had its first."""
+
+
+def divided(entries: list[Any]) -> tuple[int, int]:
+    """How many of the entries are items, and how many are controls that last."""
+    controls = [entry for entry in entries if type(entry) is Control]
+    return len(entries) - len(controls), sum(each.kind is not Kind.RETURNED for each in controls)
 
 
 class Timed:

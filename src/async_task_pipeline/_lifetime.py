@@ -37,6 +37,7 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
         if self._current is not None and not self._current.done.is_set():
             raise PipelineStateError(f"cannot start {self!r}: it is still running")
         self._forget_run()
+        self._supervisor = None
         if self.enable_timing:
             self._history.begin([stage.name for stage in self.stages])
         self._current = Run(

@@ -18,6 +18,10 @@ from typing import Any
 
 NEVER = -1
 
+ENTRIES_PER_STEP = 1024
+"""The most that moves in one step of the loop: about a tenth of a millisecond, so that
+a very large bound does not make a pause for everybody else."""
+
 
 class Link:
     """A bounded queue of entries, as shown by ``pipeline.queues``.
@@ -65,6 +69,16 @@ class Link:
     def full(self) -> bool:
         """Whether it has no room."""
         return self.room <= 0
+
+
+def drain(entries: deque[Any]) -> list[Any]:
+    """Take everything out; safe while a worker takes from it or adds to it."""
+    taken: list[Any] = []
+    try:
+        while True:
+            taken.append(entries.popleft())
+    except IndexError:
+        return taken
 
 
 def _nobody() -> None:

@@ -10,14 +10,14 @@ again, needs no closing, and holds nothing across a yield (PEP 789).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from anyio import BusyResourceError, Event
 from anyio.lowlevel import checkpoint
 
 from ._items import Control, Kind, Timed
-from ._links import Link
+from ._links import Link, drain
 
 OutT = TypeVar("OutT")
 
@@ -31,6 +31,7 @@ class Exit:
 
     def __init__(self, link: Link, *, pump: Callable[[], None], record: Callable[[Timed], None] | None) -> None:
         self.link = link
+        self.items = 0
         self.delivered = 0
         self.dropped = 0
         self._pump = pump
@@ -57,10 +58,10 @@ class Exit:
         """Whether the consumer has met this error."""
         return self._failure is error
 
-    @property
-    def items(self) -> int:
-        """Items finished and not yet delivered."""
-        return sum(1 for entry in self.link.buffer if type(entry) is not Control)
+    def accept(self, items: int, controls: Iterable[Control] = ()) -> None:
+        """Take responsibility for entries just put into the link."""
+        self.items += items
+        self.link.appended()
 
     async def read(self) -> Any:
         """The next result or sentinel; see :py:class:`OutputStream`."""
@@ -92,6 +93,7 @@ class Exit:
             self.end(entry.value)
             self.on_end()
             raise entry.value or StopAsyncIteration
+        self.items -= 1
         self.delivered += 1
         if self._record is None:
             return entry
@@ -100,15 +102,9 @@ class Exit:
 
     def flush(self, *, keep_sentinels: bool) -> tuple[int, list[Control]]:
         """Drop every item; return how many, and the controls that survive."""
-        entries = list(self.link.buffer)
-        self.link.buffer.clear()
-        controls = [
-            entry
-            for entry in entries
-            if type(entry) is Control
-            and (entry.kind is Kind.END or (keep_sentinels and entry.kind is Kind.SENTINEL))
-        ]
-        items = sum(1 for entry in entries if type(entry) is not Control)
+        lasting = (Kind.SENTINEL, Kind.END) if keep_sentinels else (Kind.END,)
+        controls = [each for each in drain(self.link.buffer) if type(each) is Control and each.kind in lasting]
+        items, self.items = self.items, 0
         self.dropped += items
         return items, controls
 

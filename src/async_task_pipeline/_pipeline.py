@@ -25,7 +25,7 @@ class AsyncTaskPipeline(Lifetime[T, U]):
     ``start()`` and ``stop()``.
 
     All methods belong on the event loop's thread, except ``put_input_data``,
-    ``put_input_sentinel``, ``statistics`` and ``get_report``.
+    ``put_input_sentinel`` and ``statistics``, which may be called in any.
 
     Args:
         max_queue_size: The bound of each link, at least 1. At most

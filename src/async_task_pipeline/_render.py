@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ._log import logger
-from ._report import PipelineAnalysis
+from ._report import Percentiles, PipelineAnalysis
 
 
 class _Reporting(Protocol):
@@ -25,20 +25,24 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if abs(seconds) < 100 else f"{seconds:.0f} s"
 
 
+def _percentiles(of: Percentiles) -> str:
+    return f"p50 {duration(of.p50)}, p90 {duration(of.p90)}, p99 {duration(of.p99)}"
+
+
 def report_lines(analysis: PipelineAnalysis) -> list[str]:
     """The report as lines of text, without a final newline."""
     summary = analysis.summary
     efficiency = summary.overall_efficiency
+    latency = f"mean {duration(summary.avg_total_latency)}, {_percentiles(summary.total_latency)}"
+    counts = f"{'stage':<16}{'outcomes':>9}{'filtered':>9}{'failed':>8}{'dropped':>9}"
+    intervals = f"{'wait p50':>11}{'p99':>10}{'compute p50':>13}{'p99':>10}{'blocked p50':>13}{'p99':>10}"
     lines = [
         f"items delivered    {summary.total_items}  ({summary.throughput:,.0f} per second)",
-        f"latency            mean {duration(summary.avg_total_latency)}, "
-        f"p50 {duration(summary.total_latency.p50)}, p90 {duration(summary.total_latency.p90)}, "
-        f"p99 {duration(summary.total_latency.p99)}, max {duration(summary.max_total_latency)}",
+        f"latency            {latency}, max {duration(summary.max_total_latency)}",
         f"of it computation  {efficiency.computation_efficiency:.1%}",
         f"bottleneck         {summary.bottleneck or 'none'}",
         "",
-        f"{'stage':<16}{'outcomes':>9}{'filtered':>9}{'failed':>8}{'dropped':>9}"
-        f"{'wait p50':>11}{'p99':>10}{'compute p50':>13}{'p99':>10}{'blocked p50':>13}{'p99':>10}",
+        counts + intervals,
     ]
     for name, stage in summary.stage_statistics.items():
         wait, compute, blocked = stage.queue_wait, stage.computation, stage.transmission

@@ -10,10 +10,9 @@ for it for ever.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from itertools import pairwise
 
 from anyio import TASK_STATUS_IGNORED, Event, create_task_group
 from anyio.abc import TaskStatus
@@ -24,7 +23,7 @@ from ._links import Link
 from ._log import logger
 from ._output import Exit
 from ._posting import Waker
-from ._runner import StageRunner
+from ._runner import Downstream, StageRunner
 from ._sessions import Session
 from ._stages import PipelineStage
 from ._statistics import DroppedItems, InterruptReceipt
@@ -49,16 +48,23 @@ class Run:
         self.thread = threading.get_ident()
         self.waker = Waker(self.pump)
         self.links = [Link(maxsize) for _ in range(len(stages) + 1)]
-        self.runners = [
-            StageRunner(
-                stage, link, output, new_session=self._new_session, clock=clock, fail=self.fail
+        self.exit = Exit(self.links[-1], pump=self.pump, record=record)
+        self.runners: list[StageRunner] = []
+        downstream: Downstream = self.exit
+        for stage, (link, output) in reversed([*zip(stages, pairwise(self.links), strict=True)]):
+            runner = StageRunner(
+                stage,
+                link,
+                output,
+                downstream,
+                new_session=self._new_session,
+                clock=clock,
+                fail=self.fail,
+                wake=self.waker.wake,
             )
-            for stage, link, output in zip(stages, self.links, self.links[1:], strict=False)
-        ]
-        for runner, downstream in zip(self.runners, self.runners[1:], strict=False):
-            runner.downstream = downstream
+            self.runners.insert(0, runner)
+            downstream = runner
         self.entrance = Entrance(self.runners[0], clock, self.waker)
-        self.exit = Exit(self.links[-1], pump=self.runners[-1].pump, record=record)
         self.failure: BaseException | None = None
         self.closed = False
         self.streams = 0
@@ -158,22 +164,19 @@ class Run:
                 part = DroppedItems(part.queued + self.entrance.flush(), part.in_call, part.finished)
             dropped[runner.stage.name] = part
             survivors += [each for each in controls if keep_sentinels or each.kind is Kind.END]
-        if survivors:
-            self._emit(survivors)
+        self._emit(survivors)
         names = [runner.stage.name for runner in self.runners]
         busy = tuple(runner.stage.name for runner in self.runners if runner.busy)
         return InterruptReceipt({name: dropped[name] for name in names}, busy)
 
     def _emit(self, controls: list[Control]) -> None:
-        output = self.links[-1]
-        output.buffer = deque(controls)
-        output.appended()
+        self.links[-1].buffer.extend(controls)
+        self.exit.accept(0, controls)
 
     def clear_output(self) -> int:
         """Drop what waits for the consumer, sentinels included; return the items."""
         items, controls = self.exit.flush(keep_sentinels=False)
-        if controls:
-            self._emit(controls)
+        self._emit(controls)
         self.pump()
         return items
 

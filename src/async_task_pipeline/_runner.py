@@ -14,13 +14,13 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_class
 
-from ._exceptions import StageProtocolError
-from ._items import EXTRA, FILTERED, Control, Kind
-from ._links import NEVER, Link
+from ._exceptions import raisable
+from ._items import EXTRA, FILTERED, TRAVELLING, Control, Kind, divided
+from ._links import ENTRIES_PER_STEP, NEVER, Link, drain
 from ._log import logger
 from ._parking import Need
 from ._sessions import Session
@@ -31,6 +31,13 @@ from ._timing import Clock
 NewSession = Callable[[PipelineStage, Link], Session]
 
 
+class Downstream(Protocol):
+    """Whatever a stage's results go to: the next stage or the output."""
+
+    def accept(self, items: int, controls: Iterable[Control] = ()) -> None:
+        """Take responsibility for entries just put into the link between."""
+
+
 class StageRunner:
     """Moves one stage's results on, and hosts its worker turn after turn."""
 
@@ -39,22 +46,25 @@ class StageRunner:
         stage: PipelineStage,
         link: Link,
         output: Link,
+        downstream: Downstream,
         *,
         new_session: NewSession,
         clock: Clock | None,
         fail: Callable[[BaseException], None],
+        wake: Callable[[], None],
     ) -> None:
         self.stage = stage
         self.link = link
         self.output = output
-        self.downstream: StageRunner | None = None
         # Sentinels and the end of input, from acceptance to hand-over: the worker may
         # have one in hand, and an interrupt must find it all the same.
         self.controls: deque[Control] = deque()
         self.session = new_session(stage, link)
         self._new_session = new_session
+        self._downstream = downstream
         self._clock = clock
         self._fail = fail
+        self._wake = wake
         self._hosted: Session | None = None
         self._stuck: Session | None = None
         self._closed = False
@@ -73,29 +83,29 @@ class StageRunner:
     def pump(self) -> None:
         """Settle what the worker has put out and pass on what there is room for."""
         session, output = self.session, self.output
+        if session.outbox:
+            self._move(session.outbox)
+            session.unpark(Need.ROOM)
         if not session.outbox:
             output.notify_at = NEVER
-            return
-        while True:
-            self._move(session.outbox)
-            if not session.outbox:
-                output.notify_at = NEVER
-                break
-            # Blocked. Hear of room when the link is half empty: at one entry at a time
-            # a fast chain would wake the loop for every item.
+        elif output.room > 0:
+            self._wake()  # the rest in another step
+        else:
+            # Hear of room when the link is half empty: at one entry at a time a fast
+            # chain would wake the loop for every item. Looked at once more after asking,
+            # so that room made in between is seen.
             output.notify_at = output.maxsize // 2
-            if len(output.buffer) > output.notify_at:
-                break
-        session.unpark(Need.ROOM)
+            if len(output.buffer) <= output.notify_at:
+                self._wake()
 
     def _move(self, outbox: deque[Any]) -> None:
-        room = self.output.room
+        room = min(self.output.room, ENTRIES_PER_STEP)
         batch: list[Any] = []
         controls: list[Control] = []
         while outbox and (room > 0 or not _takes_room(outbox[0])):
             entry = outbox.popleft()
             if type(entry) is Control:
-                if entry.kind not in _TRAVELLING:
+                if entry.kind not in TRAVELLING:
                     returned = self._settle(entry)
                     if returned is None:
                         continue
@@ -121,10 +131,7 @@ class StageRunner:
         for _ in lasting:
             self.controls.popleft()
         self.output.buffer.extend(batch)
-        if self.downstream is None:
-            self.output.appended()
-        else:
-            self.downstream.accept(items, lasting)
+        self._downstream.accept(items, lasting)
 
     def _settle(self, word: Control) -> Control | None:
         """Book a worker's word; return what takes the item's place in the output."""
@@ -158,12 +165,12 @@ class StageRunner:
         and cancelled, and a new one takes the next turn once it has ended.
         """
         old, counts = self.session, self.stage.counts
-        queued, waiting = _divided(_drain(old.inbox))
-        outcomes = _drain(old.outbox)
+        queued, waiting = divided(drain(old.inbox))
+        outcomes = drain(old.outbox)
         for entry in outcomes:
-            if type(entry) is Control and entry.kind not in _TRAVELLING:
+            if type(entry) is Control and entry.kind not in TRAVELLING:
                 self._settle(entry)
-        finished, done = _divided([each for each in outcomes if type(each) is not Control or each.kind in _TRAVELLING])
+        finished, done = divided([each for each in outcomes if type(each) is not Control or each.kind in TRAVELLING])
         in_call = counts.inside - queued - finished
         if old.generating and not in_call:
             # Its item has had an outcome already; the rest of the call is one more.
@@ -192,7 +199,7 @@ class StageRunner:
 
     def clear_link(self) -> int:
         """Drop what waits in the link, sentinels included; return the items dropped."""
-        taken = _drain(self.link.buffer)
+        taken = drain(self.link.buffer)
         items = 0
         for entry in taken:
             if type(entry) is not Control:
@@ -232,7 +239,7 @@ class StageRunner:
             except BaseException as exc:
                 self._broke(session, exc)
             finally:
-                self._hosted = None
+                self._hosted = self._stuck = None
             if session is self.session:
                 return
 
@@ -253,7 +260,7 @@ class StageRunner:
         counts = self.stage.counts
         if session is self.session:
             if session.had_outcome:
-                counts.fanned_out += 1
+                counts.fanned_out += 1  # one more outcome of a call that had some
             else:
                 counts.inside -= 1
             counts.failed += 1
@@ -261,12 +268,7 @@ class StageRunner:
             logger.warning("stage %r: an interrupted call failed", self.stage.name, exc_info=exc)
             return
         self._note(exc)
-        if isinstance(exc, (StopIteration, StopAsyncIteration, GeneratorExit, get_cancelled_exc_class())):
-            protocol = StageProtocolError(f"stage {self.stage.name!r} raised {exc!r}, which nothing had asked for")
-            protocol.__cause__ = exc
-            self._fail(protocol)
-        else:
-            self._fail(exc)
+        self._fail(raisable(exc, get_cancelled_exc_class()))
 
     # -- what can be read at any moment --------------------------------------------------
 
@@ -294,25 +296,6 @@ class StageRunner:
         )
 
 
-_TRAVELLING = frozenset({Kind.SENTINEL, Kind.END, Kind.RETURNED})
-
-
 def _takes_room(entry: Any) -> bool:
     # A failure may turn into an entry of the output, so it waits for room like one.
-    return type(entry) is not Control or entry.kind in _TRAVELLING or entry.kind is Kind.FAILED
-
-
-def _drain(entries: deque[Any]) -> list[Any]:
-    """Take everything out; safe while a worker takes from or adds to it."""
-    taken: list[Any] = []
-    try:
-        while True:
-            taken.append(entries.popleft())
-    except IndexError:
-        return taken
-
-
-def _divided(entries: list[Any]) -> tuple[int, int]:
-    """How many of the entries are items, and how many are controls that last."""
-    controls = [entry for entry in entries if type(entry) is Control]
-    return len(entries) - len(controls), sum(each.kind is not Kind.RETURNED for each in controls)
+    return type(entry) is not Control or entry.kind in TRAVELLING or entry.kind is Kind.FAILED

@@ -25,6 +25,7 @@ from ._parking import Need
 from ._stages import PipelineStage, StageCounts
 from ._timing import Clock
 
+
 class Session(Protocol):
     """One worker's work for one turn."""
 

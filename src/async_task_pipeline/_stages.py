@@ -129,5 +129,5 @@ def _runs_on_the_loop(function: Any) -> bool:
     """
     while isinstance(function, functools.partial):
         function = function.func
-    candidates = [function] if inspect.isroutine(function) else [function, getattr(type(function), "__call__", None)]
+    candidates = [function] if inspect.isroutine(function) else [function, type(function).__call__]
     return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in candidates)

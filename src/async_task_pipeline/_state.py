@@ -58,9 +58,7 @@ class PipelineState(Generic[T, U]):
 
     # -- building -----------------------------------------------------------------------
 
-    def add_stage(
-        self, name: str, process_fn: Callable[[Any], Any], *, on_error: OnError | None = None
-    ) -> Self:
+    def add_stage(self, name: str, process_fn: Callable[[Any], Any], *, on_error: OnError | None = None) -> Self:
         """Append a stage; returns the pipeline, so that calls chain.
 
         Args:
@@ -169,7 +167,6 @@ class PipelineState(Generic[T, U]):
             self._delivered += self._current.exit.delivered
             self._dropped_at_output += self._current.exit.dropped
             self._current.exit.delivered = self._current.exit.dropped = 0
-
 
 
 def _whole_number(name: str, value: int, *, at_least: int) -> int:

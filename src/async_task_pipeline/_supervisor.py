@@ -16,6 +16,8 @@ from typing import Any
 from anyio import Event, get_cancelled_exc_class
 from anyio.lowlevel import current_token
 
+from ._log import logger
+
 
 class Supervisor:
     """Runs one async function in a detached task."""
@@ -37,6 +39,8 @@ class Supervisor:
         except get_cancelled_exc_class():
             raise
         except BaseException as exc:
+            # Logged as well as kept: no scope owns this task, and stop() may never come.
+            logger.error("the pipeline failed", exc_info=exc)
             self.exception = exc
         finally:
             self.done.set()

@@ -83,15 +83,15 @@ class TaskSession(Outcomes):
         start = clock()
         try:
             outcome = self.stage.process_fn(entry if self.clock is None else entry.data)
-            if not isinstance(outcome, AsyncGenerator):
-                value = await outcome
+            generator = outcome if isinstance(outcome, AsyncGenerator) else None
+            value = await outcome if generator is None else None
         except Exception as exc:
             self.failed(exc, start, clock())
             return
-        if isinstance(outcome, AsyncGenerator):
-            await self._expand(outcome, entry, start)
-        else:
+        if generator is None:
             self.put(value, entry, start, clock())
+        else:
+            await self._expand(generator, entry, start)
 
     async def _expand(self, generator: AsyncGenerator[Any, None], entry: Any, start: float) -> None:
         """Pass on each yielded value at once, as room allows."""

@@ -80,6 +80,7 @@ class ThreadSession(Outcomes):
             try:
                 entry = take()
             except IndexError:
+                entry = result = None  # not to keep the last item alive while parked
                 self._parking.park(Need.ITEM, self._has_item)
                 continue
             if len(inbox) <= link.notify_at:
