@@ -41,13 +41,14 @@ class StageProtocolError(PipelineError, RuntimeError):
     """
 
 
-def raisable(exc: BaseException, cancelled: type[BaseException]) -> BaseException:
+def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:
     """What can be raised in a coroutine to say that a stage function raised ``exc``.
 
     Python and the event loop read some exceptions as control flow: as such they would
-    end a coroutine or a task quietly, or turn into something else on the way.
+    end a coroutine or a task quietly, or turn into something else on the way. ``more``
+    are the backend's, where there is one.
     """
-    if not isinstance(exc, (StopIteration, StopAsyncIteration, GeneratorExit, cancelled)):
+    if not isinstance(exc, (StopIteration, StopAsyncIteration, GeneratorExit, *more)):
         return exc
     error = StageProtocolError(f"a stage raised {exc!r}, which nothing had asked for")
     error.__cause__ = exc

@@ -186,6 +186,8 @@ class StageRunner:
             self._abandon(old)
             if in_call:
                 self._stuck = old
+        else:
+            old.unpark()  # it may have been waiting for room in the outbox
         return DroppedItems(queued, in_call, finished), controls
 
     def _abandon(self, old: Session) -> None:

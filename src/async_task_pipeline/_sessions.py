@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from anyio import CancelScope
 
-from ._exceptions import StageProtocolError
+from ._exceptions import StageProtocolError, raisable
 from ._items import EXTRA, FILTERED, Control, Kind, Timed
 from ._links import Link
 from ._parking import Need
@@ -115,7 +115,7 @@ class Outcomes:
         if self.clock is not None:
             self.spent(start, end, useful=False)
         if self.stale or self.stage.on_error == "raise":
-            raise exc
+            raise raisable(exc)
         if not first:
             self.outbox.append(EXTRA)
         self.outbox.append(Control(Kind.FAILED, exc))
