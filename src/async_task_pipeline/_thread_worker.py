@@ -13,6 +13,7 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 
+from ._exceptions import raisable
 from ._items import Control, Kind
 from ._links import Link
 from ._parking import Need, Parking
@@ -63,6 +64,9 @@ class ThreadSession(Outcomes):
         self._serving = True
         try:
             self._loop()
+        except GeneratorExit as exc:
+            # In the future that carries it to the loop, it would look like a closing.
+            raise raisable(exc) from exc
         finally:
             self._serving = False
 

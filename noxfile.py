@@ -1,0 +1,106 @@
+"""Every check of the project, as nox sessions.
+
+The rule: whatever CI, pre-commit or a contributor runs is a session here, and nothing
+needs to be on the machine but Python and nox. Plain ``nox`` runs the tests on every
+installed Python that the classifiers in pyproject.toml name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_external_run = True
+# With CI set, nox would fail for each Python that is not installed.
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["tests"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+
+# The tests use what is installed and never fetch a Python.
+os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+
+
+def show_pyenv_pythons() -> None:
+    """Let pyenv's shims answer for every Python it has, after those that are selected already."""
+    pyenv = shutil.which("pyenv")
+    if pyenv is None:
+        return
+    installed = subprocess.run([pyenv, "versions", "--bare"], capture_output=True, text=True, check=False)  # noqa: S603
+    releases = re.findall(r"^\d+\.\d+\.\d+$", installed.stdout, flags=re.MULTILINE)
+    wanted = [release for release in releases if release.rpartition(".")[0] in PYTHONS]
+    selected = os.environ.get("PYENV_VERSION")
+    if wanted:
+        os.environ["PYENV_VERSION"] = ":".join([selected, *wanted] if selected else wanted)
+
+
+show_pyenv_pythons()
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests on every installed Python and every backend, from the wheel."""
+    session.install(".[dev]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest versions that pyproject.toml admits."""
+    session.install("uv")
+    session.run("uv", "pip", "install", "--quiet", "--resolution=lowest-direct", ".[dev]")
+    session.run("uv", "pip", "list", "--quiet")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of the library, and of a program that uses it."""
+    session.install(".[dev]", *group("typing"))
+    session.run("mypy")
+    session.run("pyright")
+    session.run("python", "tests/check_type_completeness.py", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format; ``nox -s lint -- --fix`` mends what it can."""
+    session.install(*group("lint"))
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []))
+    session.run("ruff", "format", *([] if fix else ["--check"]))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install(".[cli]", *group("docs"))
+    session.run("sphinx-build", "-W", "-n", "-E", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Demand that the tests take every branch of the core."""
+    session.install("-e", ".[dev]", *group("coverage"))
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "report")
+
+
+@nox.session(python="3.11")  # the only one that 0.1.10 runs on
+def bench(session: nox.Session) -> None:
+    """Measure against 0.1.10, plain threads and other libraries; writes bench.json."""
+    session.install(".[trio,uvloop]")
+    session.run("python", "tests/benchmarks", "--output", "bench.json", *session.posargs)

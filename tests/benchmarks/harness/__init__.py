@@ -1,0 +1,1 @@
+"""What every measurement shares: environments, interleaved rounds, figures and the table."""

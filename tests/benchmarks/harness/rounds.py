@@ -1,0 +1,110 @@
+"""Rounds are interleaved: each round runs every contestant once, ours and peers in turn.
+
+A noisy machine slows neighbours in time alike, so ratios are taken within a round and their
+median over the rounds. Odd rounds run backwards, so that no one always follows the same neighbour.
+Every run is a process of its own: no contestant inherits threads, garbage or warm caches.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+ROOT = Path(__file__).parent.parent
+Line = dict[str, Any]
+
+
+@frozen
+class Contestant:
+    """One script with its options, run by one interpreter.
+
+    Attributes:
+        name: Unique in a measurement; figures look samples up by it.
+        module: The script, as ``python -m`` names it from the benchmarks' folder.
+        python: The interpreter.
+        options: Passed to the script as JSON.
+        ours: Whether it measures this library: a failure of ours fails the run.
+        rounds: Upper limit for contestants too slow to take part in every round.
+    """
+
+    name: str
+    module: str
+    python: Path
+    options: Mapping[str, Any]
+    ours: bool
+    rounds: int | None = None
+
+
+@frozen
+class Samples:
+    """The lines of each contestant by round; None where it did not take part or failed."""
+
+    lines: dict[str, list[Line | None]]
+    failures: dict[str, str] = field(factory=dict)
+
+    def values(self, name: str, key: str) -> list[float | None]:
+        """Return one value of a contestant's lines, by round."""
+        return [None if line is None else float(line[key]) for line in self.lines.get(name, ())]
+
+    def ratios(self, upper: str, lower: str, key: str) -> tuple[float, ...]:
+        """Return ``upper / lower`` for every round in which both took part."""
+        pairs = zip(self.values(upper, key), self.values(lower, key), strict=False)
+        return tuple(up / low for up, low in pairs if up is not None and low is not None)
+
+
+def play(contestants: Sequence[Contestant], rounds: int, timeout: float) -> Samples:
+    """Run every contestant once per round; one that failed takes no further part."""
+    samples = Samples({contestant.name: [] for contestant in contestants})
+    order = _interleaved(contestants)
+    for number in range(rounds):
+        print(f"  round {number + 1} of {rounds}, {len(order)} scripts", flush=True)
+        for contestant in reversed(order) if number % 2 else order:
+            limit = rounds if contestant.rounds is None else contestant.rounds
+            sits_out = number >= limit or contestant.name in samples.failures
+            line = None if sits_out else _run(contestant, timeout, samples.failures)
+            samples.lines[contestant.name].append(line)
+    return samples
+
+
+def _interleaved(contestants: Sequence[Contestant]) -> list[Contestant]:
+    ours = [contestant for contestant in contestants if contestant.ours]
+    peers = [contestant for contestant in contestants if not contestant.ours]
+    pairs = chain.from_iterable(zip_longest(ours, peers))
+    return [contestant for contestant in pairs if contestant is not None]
+
+
+def _run(contestant: Contestant, timeout: float, failures: dict[str, str]) -> Line | None:
+    """Run one script; a failure is recorded under the contestant's name."""
+    command = [str(contestant.python), "-m", contestant.module, json.dumps(contestant.options)]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        failures[contestant.name] = f"no answer in {timeout:.0f} s"
+        return None
+    except subprocess.CalledProcessError as error:
+        failures[contestant.name] = "\n".join(error.stderr.strip().splitlines()[-15:])
+        return None
+    line: Line = json.loads(done.stdout.splitlines()[-1])
+    return line
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment variables of a script.
+
+    Python's own variables would change what is measured (development mode, warnings), and a
+    search path that finds this library would hide 0.1.10 behind it.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

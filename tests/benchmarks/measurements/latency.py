@@ -1,0 +1,44 @@
+"""Latency of a single item through four idle stages, against a raw thread chain and 0.1.10."""
+
+from harness.figures import Figure, Measurement, Plan, Target, figure
+from harness.rounds import Contestant, Samples
+
+RAW = "SimpleQueue chain"
+ORIGINAL = "0.1.10"
+
+
+def contestants(plan: Plan) -> list[Contestant]:
+    """Return this library on each backend, the raw chain and 0.1.10."""
+    found = [
+        Contestant(
+            backend,
+            "both.latency",
+            plan.python,
+            {"items": plan.size(3_000), "backend": backend},
+            ours=True,
+        )
+        for backend in plan.backends
+    ]
+    raw = {"items": plan.size(3_000)}
+    found.append(Contestant(RAW, "peers.queue_latency", plan.python, raw, ours=False))
+    if ORIGINAL in plan.peers:
+        options = {"items": plan.size(1_000), "backend": "asyncio"}
+        python = plan.peers[ORIGINAL]
+        found.append(Contestant(ORIGINAL, "both.latency", python, options, ours=False))
+    return found
+
+
+def figures(plan: Plan, samples: Samples) -> list[Figure]:
+    """Return p50 and p99: ours over the raw chain's (less is better), 0.1.10's over ours."""
+    found: list[Figure] = []
+    for backend in plan.backends:
+        for q, target in (("p50", Target(4, at_least=False)), ("p99", None)):
+            over = samples.ratios(backend, RAW, f"{q}_us")
+            found += figure(f"{q} / {RAW}'s", backend, "x", over, target)
+        for q in ("p50", "p99"):
+            under = samples.ratios(ORIGINAL, backend, f"{q}_us")
+            found += figure(f"{q} of 0.1.10 / ours", backend, "x", under)
+    return found
+
+
+MEASUREMENT = Measurement(contestants, figures, {"p50_us": "p50 µs", "p99_us": "p99 µs"})

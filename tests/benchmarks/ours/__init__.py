@@ -1,0 +1,1 @@
+"""Scripts that use what only this library has."""

@@ -1,0 +1,110 @@
+"""What ``import async_task_pipeline`` gives, and what it leaves alone.
+
+The rule: ``__all__`` is the public interface. Each name in it is documented and says
+that it lives in the package, which is what tracebacks, pickles and the docs show.
+Importing it needs no extra and changes nothing else in the process.
+"""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import async_task_pipeline
+
+PUBLIC = [(name, getattr(async_task_pipeline, name)) for name in async_task_pipeline.__all__]
+DEFINED = [pytest.param(value, id=name) for name, value in PUBLIC if inspect.isclass(value) or inspect.isroutine(value)]
+CLASSES = [pytest.param(value, id=name) for name, value in PUBLIC if inspect.isclass(value)]
+
+
+def run_python(code):
+    """Run code in a new interpreter where the extras cannot be imported."""
+    without_extras = (
+        "import sys; sys.modules.update(dict.fromkeys(['rich', 'trio', 'uvloop', 'hypothesis', 'pytest']));"
+    )
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", without_extras + code], capture_output=True, text=True, check=False
+    )
+
+
+def test_all_is_sorted_and_without_repeats():
+    assert list(async_task_pipeline.__all__) == sorted(set(async_task_pipeline.__all__))
+
+
+def test_everything_public_is_in_all():
+    defined_here = {
+        name
+        for name, value in vars(async_task_pipeline).items()
+        if not name.startswith("_") and not inspect.ismodule(value) and name != "annotations"
+    }
+    assert defined_here <= set(async_task_pipeline.__all__)
+
+
+def test_only_the_logger_and_aliases_are_neither_class_nor_function():
+    others = [name for name, value in PUBLIC if not (inspect.isclass(value) or inspect.isroutine(value))]
+    assert others == ["logger"]
+
+
+@pytest.mark.parametrize("value", DEFINED)
+def test_a_public_name_says_it_lives_in_the_package(value):
+    assert value.__module__ == "async_task_pipeline"
+    assert value.__qualname__ in async_task_pipeline.__all__
+
+
+@pytest.mark.parametrize("value", DEFINED)
+def test_a_public_name_has_a_docstring(value):
+    # vars, because a docstring that is inherited does not count.
+    assert vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_public_method_and_property_has_a_docstring(cls):
+    silent = [
+        name
+        # Of its own classes; what builtins and anyio bring is theirs.
+        for owner in cls.__mro__
+        if owner.__module__.startswith("async_task_pipeline")
+        for name, member in vars(owner).items()
+        if not name.startswith("_") and (inspect.isroutine(member) or isinstance(member, property))
+        if not inspect.getdoc(getattr(cls, name))
+    ]
+    assert silent == []
+
+
+def test_star_import_needs_no_extra():
+    done = run_python("from async_task_pipeline import *; print(AsyncTaskPipeline.__name__)")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "AsyncTaskPipeline\n", "")
+
+
+def test_importing_changes_nothing_else_and_prints_nothing():
+    done = run_python("""
+import logging, signal, threading, warnings
+
+def state():
+    root = logging.getLogger()
+    return (
+        root.level, list(root.handlers), root.disabled, logging.root.manager.disable, logging.lastResort,
+        threading.active_count(), list(warnings.filters), signal.getsignal(signal.SIGINT), sys.excepthook,
+        threading.excepthook, sys.getswitchinterval(), sys.getrecursionlimit(),
+    )
+
+import anyio, attrs
+before = state()
+import async_task_pipeline
+assert state() == before, (before, state())
+own = logging.getLogger('async_task_pipeline')
+assert own.level == logging.NOTSET and own.propagate
+assert [type(handler) for handler in own.handlers] == [logging.NullHandler]
+assert async_task_pipeline.logger is own
+""")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_importing_leaves_the_command_line_out():
+    done = run_python(
+        "import async_task_pipeline; print(*[m for m in sys.modules if m.startswith('async_task_pipeline._cli')])"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")

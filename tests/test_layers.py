@@ -1,0 +1,166 @@
+"""The shape of the package: who may import whom, and how long things may be.
+
+The rule: the modules stand in rows, and a module imports only from rows above its own,
+wherever in the file and in whatever form the import is written. What a module needs to
+know is thereby a matter of reading upwards, and there are no cycles.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "async_task_pipeline"
+SRC = Path(__file__).parents[1] / "src" / PACKAGE
+
+LAYERS = (
+    # What knows nothing of the rest.
+    ("_exceptions", "_log", "_parking", "_posting", "_sketch", "_timing"),
+    # What the user says, and what the user reads.
+    ("_links", "_report", "_stages", "_statistics"),
+    ("_items", "_render"),
+    # What holds items, or sums up those that left.
+    ("_aggregate", "_output", "_sessions"),
+    # One stage running.
+    ("_runner", "_task_worker", "_thread_worker"),
+    ("_input",),
+    # All of them running, and what feeds and keeps them.
+    ("_run", "_source", "_supervisor"),
+    # The pipeline, a class in four files: state, input, lifetime, interrupts.
+    ("_state",),
+    ("_intake",),
+    ("_lifetime",),
+    ("_pipeline",),
+    ("__init__",),
+    ("_cli",),
+    ("__main__",),
+)
+MAX_FILE = 300
+MAX_FUNCTION = 50
+
+
+def modules_in(root: Path) -> dict[str, Path]:
+    """The modules under a package folder by dotted name; ``__init__`` is the package itself."""
+    found = {}
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root).with_suffix("").parts
+        if len(parts) > 1 and parts[-1] == "__init__":
+            parts = parts[:-1]
+        found[".".join(parts)] = path
+    return found
+
+
+def imports_of(module: str, modules: dict[str, Path]) -> set[str]:
+    """The modules of the package that a module imports, at any depth of its code."""
+    here = [] if module == "__init__" else module.split(".")
+    is_package = modules[module].name == "__init__.py"
+    package = here if is_package else here[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(modules[module].read_text(encoding="utf-8"))):
+        for name in _names_imported(node, package):
+            found.add(_longest_module(name, modules))
+    return found - {module}
+
+
+def _names_imported(node: ast.AST, package: list[str]) -> Iterator[list[str]]:
+    """The parts, below the package, of each name that a node imports from the package."""
+    if isinstance(node, ast.Import):
+        absolute = [alias.name.split(".") for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        base = [PACKAGE, *package[: len(package) + 1 - node.level]] if node.level else []
+        base += node.module.split(".") if node.module else []
+        absolute = [[*base, *alias.name.split(".")] for alias in node.names]
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+        absolute = [str(arg.value).split(".") for arg in node.args[:1] if isinstance(arg, ast.Constant)]
+    else:
+        return
+    for name in absolute:
+        if name[0] == PACKAGE:
+            yield name[1:]
+
+
+def _longest_module(name: list[str], modules: dict[str, Path]) -> str:
+    """The module that a dotted name leads to; what names no module is the package's own."""
+    for end in range(len(name), 0, -1):
+        if ".".join(name[:end]) in modules:
+            return ".".join(name[:end])
+    return "__init__"
+
+
+def violations(modules: dict[str, Path], layers: tuple[tuple[str, ...], ...]) -> list[str]:
+    """Every import that does not go upwards."""
+    row_of = dict.fromkeys(modules, len(layers))
+    row_of |= {name: row for row, names in enumerate(layers) for name in names}
+    return [
+        f"{module} (row {row_of[module]}) imports {imported} (row {row_of[imported]})"
+        for module in sorted(modules)
+        for imported in sorted(imports_of(module, modules))
+        if row_of[imported] >= row_of[module]
+    ]
+
+
+def test_every_module_has_exactly_one_layer():
+    named = [name for names in LAYERS for name in names]
+    assert {name: named.count(name) for name in modules_in(SRC) if named.count(name) != 1} == {}
+
+
+def test_imports_go_upwards():
+    assert violations(modules_in(SRC), LAYERS) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from ._low import x",
+        "from . import _low",
+        f"from {PACKAGE}._low import x",
+        f"from {PACKAGE} import _low",
+        f"import {PACKAGE}._low",
+        f"import {PACKAGE}._low as low",
+        "if TYPE_CHECKING:\n    from ._low import x",
+        "def f():\n    from ._low import x",
+        "def f():\n    import importlib\n    importlib.import_module('" + PACKAGE + "._low')",
+        "from .sub import thing",
+        "from .sub._deep import thing",
+        "from . import something_of_the_package_itself",
+    ],
+)
+def test_an_import_downwards_is_found_in_every_form(tmp_path, line):
+    (tmp_path / "sub").mkdir()
+    for name in ("__init__", "_low", "sub/__init__", "sub/_deep"):
+        (tmp_path / f"{name}.py").write_text("")
+    (tmp_path / "_high.py").write_text(line)
+    layers = (("_high",), ("_low", "sub", "sub._deep"), ("__init__",))
+    assert len(violations(modules_in(tmp_path), layers)) == 1
+    assert violations(modules_in(tmp_path), (*layers[1:], ("_high",))) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["from .._low import x", "from .. import _low", "from ._deep import x", "from . import _deep"]
+)
+def test_relative_imports_are_followed_inside_a_subpackage(tmp_path, line):
+    (tmp_path / "sub").mkdir()
+    for name in ("__init__", "_low", "sub/__init__", "sub/_deep"):
+        (tmp_path / f"{name}.py").write_text("")
+    (tmp_path / "sub" / "_high.py").write_text(line)
+    target = "_low" if "_low" in line else "sub._deep"
+    assert imports_of("sub._high", modules_in(tmp_path)) == {target}
+
+
+def test_no_file_is_long():
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in modules_in(SRC).values()}
+    assert {name: length for name, length in lengths.items() if length > MAX_FILE} == {}
+
+
+def test_no_function_is_long():
+    long = {
+        f"{module}:{node.lineno} {node.name}": node.end_lineno - node.lineno + 1
+        for module, path in modules_in(SRC).items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if node.end_lineno - node.lineno + 1 > MAX_FUNCTION
+    }
+    assert long == {}
