@@ -35,6 +35,11 @@ LAYERS = (
     ("_lifetime",),
     ("_pipeline",),
     ("__init__",),
+    # The command line: first what ends it, then what goes in and out, then the job.
+    ("_cli_exit",),
+    ("_cli_input", "_cli_output", "_cli_target"),
+    ("_cli_progress",),
+    ("_cli_job",),
     ("_cli",),
     ("__main__",),
 )

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import attrs
 from anyio import Event, WouldBlock
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from ._exceptions import PipelineStateError, PipelineStoppedError
 from ._items import Control, Kind, Timed
@@ -101,6 +102,8 @@ class Entrance:
             raise
         if producer.dropped:
             return
+        if self._closed is not None:
+            await checkpoint_if_cancelled()  # the more telling of two reasons
         self.check_open()
         self._line.popleft()
         self._accept(entry)

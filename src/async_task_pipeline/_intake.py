@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterable, Iterable
 from typing import Any, TypeVar
 
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from ._exceptions import PipelineStateError
 from ._items import Control, Kind
@@ -22,14 +22,9 @@ from ._state import PipelineState
 T = TypeVar("T")
 U = TypeVar("U")
 
-PUTS_PER_CHECKPOINT = 64
-"""A put that need not wait lets other tasks run this seldom."""
-
 
 class Intake(PipelineState[T, U]):
     """The input side of a pipeline."""
-
-    _puts = 0
 
     def _running(self) -> Run:
         run = self._current
@@ -55,6 +50,10 @@ class Intake(PipelineState[T, U]):
                 after the results of everything fed before. The stream is closed.
         """
         checked_source("input_stream", input_stream)
+        # Before the state is looked at: what cancelled the caller may have stopped the
+        # pipeline, and of the two the cancellation is what the caller has to hear. It
+        # lets nobody else run, or a later call could be accepted before this one.
+        await checkpoint_if_cancelled()
         await self._feed(self._running(), input_stream, close_input=close_input)
 
     async def _feed(self, run: Run, source: Any, *, close_input: bool) -> None:
@@ -75,7 +74,7 @@ class Intake(PipelineState[T, U]):
     async def process_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item, waiting for room.
 
-        Checks for cancellation first. If it raises, the item was not accepted; if it
+        Checks for cancellation first, and lets other tasks run only if it has to wait. If it raises, the item was not accepted; if it
         returns, it was (an interrupt may have dropped it since, and counted it).
 
         Args:
@@ -89,8 +88,9 @@ class Intake(PipelineState[T, U]):
             PipelineStateError: If the pipeline is not running, its input is closed, or
                 (:py:exc:`PipelineStoppedError`) it stopped while this waited.
         """
+        await checkpoint_if_cancelled()
         run = self._running()
-        await self._put(run, run.entrance.item(data, self._created(created_at)))
+        await run.entrance.put(run.entrance.item(data, self._created(created_at)))
 
     async def process_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel, waiting for room; it passes every stage in order with the items.
@@ -98,15 +98,8 @@ class Intake(PipelineState[T, U]):
         Raises:
             PipelineStateError: As ``process_input_data``.
         """
-        await self._put(self._running(), Control(Kind.SENTINEL, sentinel))
-
-    async def _put(self, run: Run, entry: Any) -> None:
-        self._puts += 1
-        if self._puts % PUTS_PER_CHECKPOINT:
-            await checkpoint_if_cancelled()
-        else:
-            await checkpoint()
-        await run.entrance.put(entry)
+        await checkpoint_if_cancelled()
+        await self._running().entrance.put(Control(Kind.SENTINEL, sentinel))
 
     def put_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item from code that is not async.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from anyio import BusyResourceError, Event
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from ._items import Control, Kind, Timed
 from ._links import Link, drain
@@ -76,10 +76,11 @@ class Exit:
                 await self._wanted.wait()
             finally:
                 self._wanted = None
-        if self._failure is not None:
-            raise self._failure
         if self._ended:
-            raise StopAsyncIteration
+            # What cancelled the consumer may have stopped the pipeline: the cancellation
+            # is what the consumer has to hear.
+            await checkpoint_if_cancelled()
+            raise self._failure or StopAsyncIteration
         return self._take()
 
     def _take(self) -> Any:

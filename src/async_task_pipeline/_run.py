@@ -128,6 +128,7 @@ class Run:
         self.closed = True
         self.entrance.close(partial(stopped, self.failure))
         receipt = self._drop(keep_sentinels=False)
+        self.links[-1].buffer.clear()  # not even the end of input is waited for any more
         self.exit.end(self.failure)
         for runner in self.runners:
             runner.close()

@@ -179,13 +179,11 @@ class StageRunner:
             in_call = 1
         counts.dropped += counts.inside
         counts.inside = 0
-        controls = list(self.controls)
-        self.controls.clear()
+        controls, self.controls = [*self.controls], deque()
         self.output.notify_at = NEVER
         if in_call or len(controls) != waiting + done:
             self._abandon(old)
-            if in_call:
-                self._stuck = old
+            self._stuck = old if in_call else None
         else:
             old.unpark()  # it may have been waiting for room in the outbox
         return DroppedItems(queued, in_call, finished), controls
@@ -222,11 +220,6 @@ class StageRunner:
         self.session.unpark()
 
     # -- the worker's life --------------------------------------------------------------
-
-    @property
-    def busy(self) -> bool:
-        """Whether an interrupted call is still running, so that the next turn waits."""
-        return self._hosted is not None and self._hosted is self._stuck
 
     async def host(self) -> None:
         """Run the worker, one session after another, until the end of input."""
@@ -275,9 +268,14 @@ class StageRunner:
     # -- what can be read at any moment --------------------------------------------------
 
     @property
+    def busy(self) -> bool:
+        """Whether an interrupted call is still running, so that the next turn waits."""
+        return self._hosted is not None and self._hosted is self._stuck
+
+    @property
     def _held(self) -> int:
         """Items, or the rest of one generator, that the worker seems to hold."""
-        waiting = len(self.link.buffer) - min(len(self.controls), len(self.link.buffer))
+        waiting = max(0, len(self.link.buffer) - len(self.controls))
         held = self.stage.counts.inside - waiting - len(self.session.outbox)
         return max(held, int(self.session.generating))
 
@@ -298,6 +296,5 @@ class StageRunner:
         )
 
 
-def _takes_room(entry: Any) -> bool:
-    # A failure may turn into an entry of the output, so it waits for room like one.
+def _takes_room(entry: Any) -> bool:  # a failure may turn into an entry of the output
     return type(entry) is not Control or entry.kind in TRAVELLING or entry.kind is Kind.FAILED

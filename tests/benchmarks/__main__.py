@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything run?")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
     parser.add_argument("--envs", type=Path, default=ROOT / ".bench-envs", help="peers live here")
+    parser.add_argument("--cores", type=int, help="run everything on the first N cores only (Linux)")
     given = parser.parse_args()
     given.rounds = given.rounds or (1 if given.quick else 5)
     return given
@@ -111,6 +112,10 @@ def main() -> int:
     if _version("async-task-pipeline") is None:
         print("install the library into this Python first", file=sys.stderr)
         return 2
+    if given.cores:
+        # The scripts inherit it. On one core thread hand-overs cost the same every time; on more,
+        # whether two threads share a core changes with the machine's load, and the ratios with it.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
     environments = prepare(given.envs.resolve())
     for peer, reason in environments.missing.items():
         print(f"skipped {peer}: {reason}")
@@ -118,6 +123,7 @@ def main() -> int:
     written: dict[str, Any] = {
         "machine": machine(environments),
         "rounds": given.rounds,
+        "cores": given.cores or os.cpu_count(),
         "quick": given.quick,
         "measurements": {},
     }

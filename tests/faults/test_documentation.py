@@ -90,6 +90,7 @@ async def test_a01_the_quick_start_of_the_readme_ends(anyio_backend_name):
 
 async def test_a02_input_that_is_blocked_for_want_of_a_consumer_can_be_cancelled():
     """0.1.10: the put sat in an executor thread; cancelling it did not wake that thread."""
+
     async def count_forever():
         i = 0
         while True:

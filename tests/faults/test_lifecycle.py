@@ -200,13 +200,13 @@ async def test_b13_add_stage_while_running_is_an_error():
     ("value", "error"),
     [(0, ValueError), (-5, ValueError), ("10", TypeError), (None, TypeError), (2.5, TypeError), (True, TypeError)],
 )
-def test_b14_a_queue_size_that_is_none_is_refused_at_once(value, error):
+def test_b14_what_is_no_queue_size_is_refused_at_once(value, error):
     """0.1.10: 0 and -5 meant unbounded; "10" and None failed at the first put."""
     with pytest.raises(error, match=f"max_queue_size.*{value!r}"):
         AsyncTaskPipeline(max_queue_size=value)
 
 
-def test_b14_a_stage_that_is_none_is_refused_at_once():
+def test_b14_what_is_no_stage_is_refused_at_once():
     """0.1.10: ``add_stage("s", 5)`` was accepted, and then every item vanished."""
     pipeline = AsyncTaskPipeline()
     with pytest.raises(TypeError, match=r"process_fn.*5"):

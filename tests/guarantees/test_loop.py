@@ -39,7 +39,7 @@ async def test_g05_a_stage_function_never_runs_on_the_loop(anyio_backend: object
     pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline()
     pipeline.add_stage("plain", plain).add_stage("generator", generator).add_stage("async", on_loop)
     async with pipeline.process([1]) as results:
-        assert [1] == [each async for each in results]
+        assert [each async for each in results] == [1]
     assert here == seen["async"]
     assert here not in (seen["plain"], seen["generator"])
 
@@ -127,7 +127,7 @@ async def test_g06_a_hundred_pipelines_do_not_starve_the_application(anyio_backe
         finally:
             gate.set()
         for pipeline in pipelines:
-            assert [7] == [each async for each in pipeline.generate_output_stream()]
+            assert [each async for each in pipeline.generate_output_stream()] == [7]
 
 
 async def test_g06_two_hundred_producers_finish(anyio_backend: object) -> None:

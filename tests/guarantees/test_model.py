@@ -7,6 +7,7 @@ is a gate that a stage stands at until the script opens it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +39,7 @@ def assert_law(now: PipelineStatistics) -> None:
         assert part.inside >= 0, part
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What a failing stage of these tests raises."""
 
 
@@ -59,7 +60,7 @@ class Spec:
         if self.kind == "fan":
             return [value * 10 + k if k != 1 else None for k in range(self.n)]
         if value % (self.n + 2) == 0:
-            raise Refused(value)
+            raise RefusedError(value)
         return [value]
 
     def function(self) -> Callable[[Any], Any]:
@@ -94,10 +95,8 @@ class Spec:
             if isinstance(entry, str):
                 out.append(entry)
                 continue
-            try:
+            with contextlib.suppress(RefusedError):
                 out += [each for each in self.outcomes(entry) if each is not None]
-            except Refused:
-                pass
         return out
 
 

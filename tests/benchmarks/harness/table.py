@@ -8,7 +8,7 @@ from harness.rounds import Samples
 
 
 def figures_table(figures: Iterable[Figure], backends: tuple[str, ...]) -> str:
-    """Return one row per figure and one column per backend; ``!`` marks a missed target."""
+    """Return one row per figure and one column per backend; ``!`` marks a missed target, brackets the rounds' range."""
     rows: dict[str, dict[str, Figure]] = {}
     for figure in figures:
         rows.setdefault(figure.name, {})[figure.backend] = figure
@@ -43,7 +43,9 @@ def _cell(figure: Figure | None) -> str:
     if figure is None:
         return "-"
     mark = "!" if figure.met is False else ""
-    return f"{_number(figure.reached)} {figure.unit}{mark}"
+    low, high = min(figure.rounds), max(figure.rounds)
+    spread = f" ({_number(low)}-{_number(high)})" if low < high else ""
+    return f"{_number(figure.reached)} {figure.unit}{mark}{spread}"
 
 
 def _number(value: float) -> str:
