@@ -8,6 +8,7 @@ through untouched. So every await of the scenario is cancelled once, without a c
 from __future__ import annotations
 
 import sys
+import threading
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
@@ -146,6 +147,12 @@ def build(kind: str, ledger: Ledger, *, size: int = 1, timing: bool = False) -> 
     return pipeline
 
 
+def waits_for_room(pipeline: AsyncTaskPipeline[Any, Any]) -> bool:
+    """Whether a producer is blocked; nothing public tells, as it is not inside yet."""
+    run = pipeline._current
+    return run is not None and bool(run.entrance._line)
+
+
 # -- what is left -------------------------------------------------------------------------
 
 
@@ -158,22 +165,16 @@ def assert_law(pipeline: AsyncTaskPipeline[Any, Any]) -> None:
         assert min(attrs.astuple(flow, filter=lambda at, _: at.name != "stages")) >= 0, now
 
 
-def threads_at_work() -> list[str]:
-    """The threads that have the library on their stack, without this one."""
+def threads_at_work() -> list[types.FrameType]:
+    """Where other threads are inside the library."""
     at_work = []
     for ident, top in sys._current_frames().items():
         frame: types.FrameType | None = top
         while frame is not None and not frame.f_code.co_filename.startswith(PACKAGE):
             frame = frame.f_back
-        if frame is not None and frame is not sys._getframe() and ident != _this_thread():
-            at_work.append(f"{ident} in {frame.f_code.co_qualname if hasattr(frame.f_code, 'co_qualname') else frame}")
+        if frame is not None and ident != threading.get_ident():
+            at_work.append(frame)
     return at_work
-
-
-def _this_thread() -> int:
-    import threading
-
-    return threading.get_ident()
 
 
 def tasks() -> set[int]:
@@ -186,7 +187,7 @@ async def assert_over(pipeline: AsyncTaskPipeline[Any, Any], ledger: Ledger, bef
     assert not pipeline.running
     assert_law(pipeline)
     now = pipeline.statistics()
-    assert now.inside == 0, now
+    assert now.inside == now.output_depth == 0, now
     assert ledger.open == 0
     assert tasks() == before
     assert threads_at_work() == []

@@ -26,6 +26,7 @@ from tests.cancelling import (
     expected,
     growing,
     tasks,
+    waits_for_room,
 )
 
 pytestmark = pytest.mark.anyio
@@ -280,7 +281,7 @@ async def test_a_blocked_put_and_a_blocked_read_are_cancelled_where_they_wait(ki
 
         async with create_task_group() as tg:
             tg.start_soon(put_all, pipeline, ledger)
-            while not pipeline._current.entrance._line:  # nobody reads, so it must come to wait
+            while not waits_for_room(pipeline):  # nobody reads, so it must come to that
                 await checkpoint()
             tg.cancel_scope.cancel()
         fed = list(ledger.fed)

@@ -135,7 +135,7 @@ class Source:
 def _opened(path: str | None) -> tuple[int, bool]:
     """A descriptor to read from, and whether it is ours to close."""
     if path is None:
-        if sys.stdin is None:
+        if sys.__stdin__ is None:
             raise CommandError(Exit.INPUT, "cannot read stdin: it is closed")
         return 0, False
     try:

@@ -254,7 +254,7 @@ def sink_for(path: str | None) -> Iterator[Sink]:
         CommandError: If it cannot be opened.
     """
     if path is None or path == "-":
-        if sys.stdout is None:
+        if sys.__stdout__ is None:
             raise CommandError(Exit.OUTPUT, "cannot write stdout: it is closed")
         yield StreamSink(1, "stdout")
         return

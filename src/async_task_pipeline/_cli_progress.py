@@ -115,11 +115,10 @@ class Display:
             return head
         # It says itself that it wraps: lines printed above it do not, and rich would
         # draw both alike.
-        queues = Text("   queued", style="dim", no_wrap=False, overflow="fold")
+        queues = Text(f"   queued, of {self._capacity} each:", style="dim", no_wrap=False, overflow="fold")
         depths = [(name, flow.queue_depth) for name, flow in now.stages.items()] + [("output", now.output_depth)]
         for name, depth in depths:
-            color = "yellow" if depth >= self._capacity else "cyan"
-            queues.append(f"   {name}\N{NO-BREAK SPACE}").append(f"{depth}/{self._capacity}", color)
+            queues.append(f"  {name} ").append(f"{depth}", "yellow" if depth >= self._capacity else "cyan")
         return Group(head, queues)
 
 

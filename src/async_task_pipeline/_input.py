@@ -250,6 +250,7 @@ class Feed(Protocol):
 
     def flush(self) -> int:
         """Forget what was read; return how many items that was."""
+        ...
 
     def stop(self) -> None:
         """Read no further."""

@@ -82,9 +82,13 @@ class TaskSession(Outcomes):
         clock = self.clock or no_clock
         start = clock()
         try:
-            outcome = self.stage.process_fn(entry if self.clock is None else entry.data)
-            generator = outcome if isinstance(outcome, AsyncGenerator) else None
-            value = await outcome if generator is None else None
+            outcome: Any = self.stage.process_fn(entry if self.clock is None else entry.data)
+            generator: AsyncGenerator[Any, None] | None = None
+            value: Any = None
+            if isinstance(outcome, AsyncGenerator):
+                generator = outcome
+            else:
+                value = await outcome
         except Exception as exc:
             self.failed(exc, start, clock())
             return
