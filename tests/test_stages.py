@@ -63,7 +63,17 @@ class AsyncGeneratorCall:
         yield value
 
 
-ON_THREADS = [plain, generator, Methods().plain, Call(), int, print, len, lambda value: value, functools.partial(plain, extra=1)]
+ON_THREADS = [
+    plain,
+    generator,
+    Methods().plain,
+    Call(),
+    int,
+    print,
+    len,
+    lambda value: value,
+    functools.partial(plain, extra=1),
+]
 ON_THE_LOOP = [
     coroutine,
     async_generator,
@@ -80,14 +90,14 @@ ON_THE_LOOP = [
 ]
 
 
-@pytest.mark.parametrize("function", ON_THREADS, ids=repr)
+@pytest.mark.parametrize("function", ON_THREADS)
 def test_what_blocks_runs_in_a_thread(function: Any) -> None:
     stage = PipelineStage("s", function)
     assert not stage.is_async
     assert repr(stage) == "<PipelineStage 's' (thread)>"
 
 
-@pytest.mark.parametrize("function", ON_THE_LOOP, ids=repr)
+@pytest.mark.parametrize("function", ON_THE_LOOP)
 def test_what_awaits_runs_on_the_loop(function: Any) -> None:
     stage = PipelineStage("s", function)
     assert stage.is_async
@@ -101,7 +111,7 @@ def test_a_name_that_is_no_string(name: Any) -> None:
 
 
 def test_an_empty_name() -> None:
-    with pytest.raises(ValueError, match="^name of a stage must not be empty, got ''$"):
+    with pytest.raises(ValueError, match=r"^name of a stage must not be empty, got ''$"):
         Pipeline().add_stage("", plain)
 
 

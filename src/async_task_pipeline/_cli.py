@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say("interrupted")
         return int(Exit.INTERRUPTED)
     except CommandError as exc:
-        return _tell(exc, exc.code, args)
+        return int(_tell(exc, exc.code, args))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -123,7 +123,7 @@ class Job:
                     await writer.put(result, more=output is not None and not output.empty())
         finally:
             # What was delivered before a failure comes before its message. When
-            # cancelled, this raises at once if it would have to wait.
+            # cancelled, this raises at once.
             await writer.flush()
 
     # -- signals ------------------------------------------------------------------------
@@ -140,13 +140,12 @@ class Job:
 
     def _hear(self, number: int, work: CancelScope) -> None:
         first, self.signal = not self.signal, number
+        self.source.stop()  # before anything is said: who reads it may rely on it
         if first and number == signal.SIGINT:
             say("interrupted: finishing what has been read; Ctrl-C again stops now")
-            self.source.stop()
         elif not work.cancel_called:
-            say("stopping: waiting for calls that cannot be cancelled; Ctrl-C again kills the process")
-            self.source.stop()
             work.cancel()
+            say("stopping: waiting for calls that cannot be cancelled; Ctrl-C again kills the process")
         else:
             self.sink.discard()
             if self.display is not None:

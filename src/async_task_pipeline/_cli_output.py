@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from anyio import CancelScope, wait_writable
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from ._cli_exit import CommandError, Exit, one_line
 
@@ -147,6 +147,7 @@ class StreamSink:
         return lines.rfind(b"\n", at, at + PIECE) + 1 or at + PIECE
 
     async def _room(self) -> None:
+        await checkpoint_if_cancelled()
         if not self._may_block or select.select([], [self._fd], [], 0)[1]:
             return
         try:

@@ -33,13 +33,13 @@ class Link:
     __slots__ = ("buffer", "maxsize", "notify_at", "peak", "wake_reader")
 
     def __init__(self, maxsize: int) -> None:
-        self.maxsize = maxsize
+        self.maxsize: int = maxsize
         self.buffer: deque[Any] = deque()
-        self.peak = 0
+        self.peak: int = 0
         # When a read leaves this many entries or fewer, the reader tells the loop that
         # there is room. NEVER while nobody waits for room, which makes it one
         # comparison per item.
-        self.notify_at = NEVER
+        self.notify_at: int = NEVER
         self.wake_reader: Callable[[], None] = _nobody
 
     def __repr__(self) -> str:

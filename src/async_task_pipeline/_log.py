@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-logger = logging.getLogger("async_task_pipeline")
+logger: logging.Logger = logging.getLogger("async_task_pipeline")
 """The logger of the library; configure it as any other."""
 
 logger.addHandler(logging.NullHandler())

@@ -31,9 +31,9 @@ class Exit:
 
     def __init__(self, link: Link, *, pump: Callable[[], None], record: Callable[[Timed], None] | None) -> None:
         self.link = link
-        self.items = 0
-        self.delivered = 0
-        self.dropped = 0
+        self.items: int = 0
+        self.delivered: int = 0
+        self.dropped: int = 0
         self._pump = pump
         self._record = record
         self._reads = 0

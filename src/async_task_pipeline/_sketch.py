@@ -25,7 +25,7 @@ _GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
 _SCALE = 1 / math.log(_GAMMA)
 _SMALLEST = 1e-9
 """A nanosecond: what is shorter (zero included) shares the lowest bucket, which
-keeps the number of buckets below 2,600 for anything up to 10^13 seconds."""
+keeps the number of buckets below 2,700 for anything up to 10^13 seconds."""
 
 
 class Sketch:

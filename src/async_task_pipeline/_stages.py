@@ -39,15 +39,15 @@ class StageCounts:
     )
 
     def __init__(self) -> None:
-        self.accepted = 0
-        self.delivered = 0
-        self.fanned_out = 0
-        self.filtered = 0
-        self.failed = 0
-        self.dropped = 0
-        self.inside = 0
-        self.seconds = 0.0
-        self.unproductive_seconds = 0.0
+        self.accepted: int = 0
+        self.delivered: int = 0
+        self.fanned_out: int = 0
+        self.filtered: int = 0
+        self.failed: int = 0
+        self.dropped: int = 0
+        self.inside: int = 0
+        self.seconds: float = 0.0
+        self.unproductive_seconds: float = 0.0
 
 
 class PipelineStage:
@@ -70,7 +70,7 @@ class PipelineStage:
         enable_timing: bool = False,
         clear_link: Callable[[PipelineStage], object] | None = None,
     ) -> None:
-        self.name = _checked_name(name)
+        self.name: str = _checked_name(name)
         if not callable(process_fn):
             raise TypeError(f"process_fn of stage {name!r} must be callable, not {process_fn!r}")
         if on_error not in get_args(OnError):
@@ -78,8 +78,8 @@ class PipelineStage:
         self.process_fn = process_fn
         self.on_error: OnError = on_error
         self.enable_timing = enable_timing
-        self.is_async = _runs_on_the_loop(process_fn)
-        self.counts = StageCounts()
+        self.is_async: bool = _runs_on_the_loop(process_fn)
+        self.counts: StageCounts = StageCounts()
         self._clear_link = clear_link
 
     def __repr__(self) -> str:

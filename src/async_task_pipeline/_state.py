@@ -36,9 +36,9 @@ class PipelineState(Generic[T, U]):
         timing_history: int = 1000,
         clock: Clock = time.perf_counter,
     ) -> None:
-        self.max_queue_size = _whole_number("max_queue_size", max_queue_size, at_least=1)
-        self.enable_timing = bool(enable_timing)
-        self.return_exceptions = bool(return_exceptions)
+        self.max_queue_size: int = _whole_number("max_queue_size", max_queue_size, at_least=1)
+        self.enable_timing: bool = bool(enable_timing)
+        self.return_exceptions: bool = bool(return_exceptions)
         self.stages: list[PipelineStage] = []
         self._clock = clock
         self._history = TimingHistory(_whole_number("timing_history", timing_history, at_least=0))
