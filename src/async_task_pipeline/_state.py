@@ -126,10 +126,9 @@ class PipelineState(Generic[T, U]):
 
     def statistics(self) -> PipelineStatistics:
         """The counters now, as a frozen snapshot."""
+        flows = {stage.name: StageFlow(0, 0, 0, 0, 0, 0, 0, 0, 0, 0) for stage in self.stages}
         if self._current is not None:
-            flows = {runner.stage.name: runner.flow() for runner in self._current.runners}
-        else:
-            flows = {stage.name: StageFlow(0, 0, 0, 0, 0, 0, 0, 0, 0, 0) for stage in self.stages}
+            flows |= {runner.stage.name: runner.flow() for runner in self._current.runners}
         leaving = self._current.exit if self._current is not None else None
         finished = leaving.items if leaving is not None else 0
         parts = flows.values()
