@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
-from anyio import TASK_STATUS_IGNORED, AsyncContextManagerMixin, create_task_group
+from anyio import TASK_STATUS_IGNORED, AsyncContextManagerMixin, CancelScope, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 
@@ -90,10 +90,10 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
     async def _open(self, source: Any = None) -> AsyncGenerator[None]:
         """Run in a task group around the block, and raise a lone failure bare."""
         run = self._begin()
-        lone: BaseException | None = None
+        errors: dict[int, BaseException] = {}
         try:
             async with create_task_group() as tg:
-                await tg.start(run.serve)
+                await tg.start(_serve_quietly, run, tg.cancel_scope)
                 if source is not None:
                     tg.start_soon(self._feed_job, run, source)
                 try:
@@ -101,19 +101,27 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
                 finally:
                     run.stop()
         except BaseExceptionGroup as group:
-            # Body and run may raise the same failure: the body met it in the output.
-            distinct = {id(each): each for each in group.exceptions}
-            if len(distinct) > 1:
+            # Block and run may raise the same failure: the block met it in the output.
+            errors = {id(each): each for each in group.exceptions}
+            if run.failure is None and len(errors) > 1:
                 raise
-            (lone,) = distinct.values()
+        except get_cancelled_exc_class():
+            if run.failure is None:
+                raise
         finally:
             run.stop()
-        if lone is not None:
-            raise lone
+        if run.failure is not None:
+            errors[id(run.failure)] = run.failure
+        if len(errors) > 1:
+            raise BaseExceptionGroup("the pipeline and the block around it failed", [*errors.values()])
+        for error in errors.values():
+            raise error
 
     async def _feed_job(self, run: Run, source: Any) -> None:
         try:
             await self._feed(run, source, close_input=True)
+        except get_cancelled_exc_class():
+            raise
         except Exception as exc:
             if isinstance(exc, PipelineStateError) and run.entrance.is_closed:
                 return  # closed or stopped by the block: no fault of the source
@@ -122,6 +130,8 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
             await run.done.wait()
             if not run.exit.ended_with(exc):
                 raise
+        except BaseException as exc:
+            run.fail(exc)
 
     async def start(self) -> None:
         """Start the pipeline in a task of its own, as in 0.1.10.
@@ -176,3 +186,18 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
         if self._current is None:
             raise PipelineStateError("the pipeline has no output yet: start it first")
         return OutputStream(self._current.exit)
+
+
+async def _serve_quietly(run: Run, scope: CancelScope, *, task_status: TaskStatus[None]) -> None:
+    """Serve a run in a child task; its failure ends the scope and stays in ``run.failure``.
+
+    Raised in the child, a ``SystemExit`` would stop asyncio's loop in mid-step, and raised
+    again by whoever waits for the child it would close the loop before anyio's idle
+    threads have heard of it: they would keep the process from ending.
+    """
+    try:
+        await run.serve(task_status=task_status)
+    except BaseException as exc:
+        if exc is not run.failure:
+            raise
+        scope.cancel()

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
 from typing import Any
 
-from anyio import CapacityLimiter, Event, create_task_group, to_thread
-from anyio.lowlevel import checkpoint
+from anyio import CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from ._input import Entrance
 from ._log import logger
@@ -48,6 +48,7 @@ async def _feed_async(entrance: Entrance, source: AsyncIterable[Any]) -> None:
     fed = 0
     try:
         async for data in iterator:
+            await checkpoint_if_cancelled()
             await entrance.put(entrance.item(data))
             fed += 1
             if fed % ITEMS_PER_CHECKPOINT == 0:
@@ -127,7 +128,9 @@ class _ThreadFeed:
         """Host the thread."""
         try:
             await to_thread.run_sync(self._read_all, limiter=CapacityLimiter(1))
-        except Exception as exc:
+        except get_cancelled_exc_class():
+            raise
+        except BaseException as exc:  # SystemExit too: see _lifetime._serve_quietly
             self.error = exc
         finally:
             self._stopped = self._exhausted = True

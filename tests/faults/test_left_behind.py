@@ -88,9 +88,13 @@ def test_b10_the_loop_ends_after_a_cancelled_put(anyio_backend, how):
 
 
 CHILD = """
+import signal
 import sys
 import anyio
 from async_task_pipeline import AsyncTaskPipeline
+
+# Inherited as ignored from a shell that runs its jobs in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", lambda x: x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -60,9 +61,15 @@ def test_g10_exits_propagate(anyio_backend: tuple[str, dict[str, Any]], kind: An
     """In a loop of its own, because asyncio stops the loop for these two."""
     backend, options = anyio_backend
     exc = exception("mine")
+    before = set(threading.enumerate())
     with pytest.raises(exception) as caught:
         anyio.run(fails_loudly, kind, exc, backend=backend, backend_options=options)
     assert caught.value is exc or exc in getattr(caught.value, "exceptions", ())
+    # A thread that was never told to end would keep the whole process alive.
+    for thread in set(threading.enumerate()) - before:
+        if not thread.daemon:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 async def fails_loudly(kind: Any, exc: BaseException) -> None:
