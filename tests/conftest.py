@@ -19,7 +19,7 @@ import pytest
 import async_task_pipeline
 
 _PACKAGE = str(Path(async_task_pipeline.__file__).parent)
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 
 
 @pytest.fixture(

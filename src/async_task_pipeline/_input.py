@@ -101,6 +101,7 @@ class Entrance:
             self.pump()  # the turn may have come in the same tick; pass it on
             raise
         if producer.dropped:
+            self._drop(1)
             return
         if self._closed is not None:
             await checkpoint_if_cancelled()  # the more telling of two reasons
@@ -201,20 +202,25 @@ class Entrance:
         """Accept and drop the items of waiting producers and what sources have read.
 
         Returns how many. The puts return: the item was accepted, and dropped like all of
-        its turn.
+        its turn. That of a task is counted when it does return, because cancelled in the
+        same tick it raises instead, and then the item was never accepted.
         Waiting sentinels stay in line; they have not been accepted yet.
         """
         waiting = list(self._line)
         items = [each for each in waiting if type(each.entry) is not Control]
         self._line = deque(each for each in waiting if type(each.entry) is Control)
+        read = sum(feed.flush() for feed in self.feeds)
+        self._drop(read)
         for producer in items:
             producer.dropped = True
-            self._release(producer)
-        dropped = len(items) + sum(feed.flush() for feed in self.feeds)
+            if self._release(producer) and producer.turn is None:
+                self._drop(1)
+        return len(items) + read
+
+    def _drop(self, items: int) -> None:
         counts = self._first.stage.counts
-        counts.accepted += dropped
-        counts.dropped += dropped
-        return dropped
+        counts.accepted += items
+        counts.dropped += items
 
     @property
     def is_closed(self) -> bool:

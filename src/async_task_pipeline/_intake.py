@@ -47,7 +47,7 @@ class Intake(PipelineState[T, U]):
             TypeError: If ``input_stream`` cannot be iterated.
             PipelineStateError: If the pipeline is not running, or stops meanwhile.
             Exception: What the stream raised. With ``close_input`` the output raises it too,
-                after the results of everything fed before. The stream is closed.
+                after the results of everything fed before. A generator is closed.
         """
         checked_source("input_stream", input_stream)
         # Before the state is looked at: what cancelled the caller may have stopped the
@@ -59,7 +59,6 @@ class Intake(PipelineState[T, U]):
     async def _feed(self, run: Run, source: Any, *, close_input: bool) -> None:
         run.entrance.check_open()
         run.streams += close_input
-        error: Exception | None = None
         try:
             await feed(run.entrance, run.waker, source, self.max_queue_size)
         except BaseException as exc:
@@ -69,13 +68,14 @@ class Intake(PipelineState[T, U]):
             raise
         run.streams -= close_input
         if close_input and not run.streams:
-            run.entrance.end(error)
+            run.entrance.end()
 
     async def process_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item, waiting for room.
 
-        Checks for cancellation first, and lets other tasks run only if it has to wait. If it raises, the item was not accepted; if it
-        returns, it was (an interrupt may have dropped it since, and counted it).
+        Checks for cancellation first, and lets other tasks run only if it has to wait. If
+        it raises, the item was not accepted; if it returns, it was (an interrupt may have
+        dropped it since, and counted it).
 
         Args:
             data: The item; any object, ``None`` included.

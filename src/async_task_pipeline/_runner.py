@@ -22,6 +22,7 @@ from ._exceptions import raisable
 from ._items import EXTRA, FILTERED, TRAVELLING, Control, Kind, divided
 from ._links import ENTRIES_PER_STEP, NEVER, Link, drain
 from ._log import logger
+from ._native import cancelled_natively
 from ._parking import Need
 from ._sessions import Session
 from ._stages import PipelineStage
@@ -243,9 +244,9 @@ class StageRunner:
             logger.warning(
                 "stage %r: its thread was left inside %r, which has not returned",
                 self.stage.name,
-                self.stage.process_fn,
+                repr(self.stage.process_fn),  # a log record must not keep its owner alive
             )
-        if current_effective_deadline() != -math.inf and not session.left_behind:
+        if current_effective_deadline() != -math.inf and not cancelled_natively() and not session.left_behind:
             # asyncio's CancelledError, raised by the function though nothing cancelled
             # it: let through alone, it would end this task, and so the stage, quietly.
             self._broke(session, exc)
@@ -256,9 +257,10 @@ class StageRunner:
         if session is self.session:
             if session.had_outcome:
                 counts.fanned_out += 1  # one more outcome of a call that had some
-            else:
+                counts.failed += 1
+            elif self._held:  # if not, what was raised is no item's fault
                 counts.inside -= 1
-            counts.failed += 1
+                counts.failed += 1
         elif isinstance(exc, Exception):
             logger.warning("stage %r: an interrupted call failed", self.stage.name, exc_info=exc)
             return

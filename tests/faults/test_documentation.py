@@ -25,7 +25,7 @@ from async_task_pipeline import AsyncTaskPipeline
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20
+PATIENCE = 60
 
 
 async def until(condition) -> None:

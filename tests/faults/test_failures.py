@@ -19,7 +19,7 @@ from async_task_pipeline import AsyncTaskPipeline, StageProtocolError
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 async def drain(pipeline, items) -> list:

@@ -23,7 +23,7 @@ from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Gate:
@@ -176,14 +176,19 @@ def test_b12_twenty_five_broken_runs_leave_no_thread_and_no_object(anyio_backend
     for _ in range(25):
         with contextlib.suppress(LookupError):
             anyio.run(run_until_it_breaks, form, end, owners, backend=backend, backend_options=options)
+    # trio keeps idle threads for a while and uses them again; that must not add up.
+    assert threads_left(before, wait=backend == "asyncio") < 25
+    gc.collect()
+    assert len(owners) == 50
+    assert [ref() for ref in owners if ref() is not None] == []
+
+
+def threads_left(before: set, *, wait: bool) -> int:
+    """How many threads there are more; a function, because on asyncio an idle thread
+    holds the task it was made in, and so everything in the traceback of its error."""
     left = set(threading.enumerate()) - before
-    if backend == "asyncio":
+    if wait:
         for thread in left:
             thread.join(PATIENCE / 2)
         assert [thread.name for thread in left if thread.is_alive()] == []
-    # trio keeps idle threads for a while and uses them again; that must not add up.
-    assert len(left) < 25
-    gc.collect()
-    assert len(owners) == 50
-    # The traceback of the last error may be about still, with its frames; nothing adds up.
-    assert sum(ref() is not None for ref in owners) < 25
+    return len(left)

@@ -18,7 +18,7 @@ from async_task_pipeline import AsyncTaskPipeline, PipelineStoppedError
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Gate:

@@ -19,7 +19,7 @@ from async_task_pipeline import AsyncTaskPipeline
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class ManualClock:
