@@ -21,11 +21,12 @@ LAYERS = (
     ("_exceptions", "_log", "_native", "_parking", "_posting", "_sketch", "_timing"),
     # What the user says, and what the user reads.
     ("_links", "_report", "_stages", "_statistics"),
-    ("_items", "_render"),
+    ("_interruption", "_items", "_render"),
     # What holds items, or sums up those that left.
-    ("_aggregate", "_output", "_sessions"),
-    # One stage running.
-    ("_runner", "_task_worker", "_thread_worker"),
+    ("_aggregate", "_output", "_sessions", "_turns"),
+    # A stage's workers, and the stage itself running.
+    ("_hosting", "_producers", "_task_worker", "_thread_worker"),
+    ("_runner",),
     ("_input",),
     # All of them running, and what feeds and keeps them.
     ("_run", "_source", "_supervisor"),

@@ -7,7 +7,7 @@ timing report is true, and memory is bounded from source to sink.
 
 from __future__ import annotations
 
-from ._exceptions import PipelineError, PipelineStateError, PipelineStoppedError, StageProtocolError
+from ._exceptions import PipelineError, PipelineStateError, PipelineStoppedError, StageProtocolError, TurnOverError
 from ._items import PipelineItem
 from ._links import Link
 from ._log import logger
@@ -28,6 +28,7 @@ from ._report import (
 from ._stages import PipelineStage
 from ._statistics import DroppedItems, InterruptReceipt, PipelineStatistics, StageFlow
 from ._timing import DetailedTiming
+from ._turns import Turn
 
 __all__ = [
     "AsyncTaskPipeline",
@@ -53,6 +54,8 @@ __all__ = [
     "StageStatistics",
     "StageTimingDetail",
     "TimingBreakdown",
+    "Turn",
+    "TurnOverError",
     "log_pipeline_performance_analysis",
     "logger",
 ]

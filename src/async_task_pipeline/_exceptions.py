@@ -30,6 +30,13 @@ class PipelineStoppedError(PipelineStateError):
     """
 
 
+class TurnOverError(PipelineStateError):
+    """Raised by a put on a turn that has been interrupted, or whose block has been left.
+
+    The item was not accepted. What the put belonged to is stale: stop producing it.
+    """
+
+
 class StageProtocolError(PipelineError, RuntimeError):
     """Raised for an outcome of a stage function that has no meaning.
 

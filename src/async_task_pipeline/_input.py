@@ -2,20 +2,20 @@
 
 The rule: a put that returns was accepted, a put that raises was not, and both are
 known in the same step. A waiting producer holds its own entry until there is room and
-it is its turn; then it puts the entry itself, in the tick in which it runs, and wakes
+all before it have gone; then it puts the entry itself, in the tick in which it runs, and wakes
 the next. A cancelled producer leaves the line and wakes the next in its stead. So
 acceptance is in the order of the calls, and native asyncio cancellation loses nothing.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
-import attrs
 from anyio import Event, WouldBlock
 from anyio.lowlevel import checkpoint_if_cancelled
 
@@ -23,32 +23,28 @@ from ._exceptions import PipelineStateError, PipelineStoppedError
 from ._items import Control, Kind, Timed
 from ._links import ENTRIES_PER_STEP, NEVER
 from ._posting import Waker
+from ._producers import Feed, Producer
 from ._runner import StageRunner
 from ._timing import Clock
-
-
-@attrs.define(eq=False)
-class _Producer:
-    """One waiting put, of a task (``turn``) or of a thread (``accepted``)."""
-
-    entry: Any
-    turn: Event | None = None
-    accepted: Future[None] | None = None
-    dropped: bool = False
+from ._turns import Turn
 
 
 class Entrance:
     """The input of one run."""
 
-    def __init__(self, first: StageRunner, clock: Clock | None, waker: Waker) -> None:
+    def __init__(self, first: StageRunner, clock: Clock | None, waker: Waker, numbers: Iterator[int]) -> None:
         self._first = first
         self._link = first.link
         self._clock = clock
         self._waker = waker
-        self._line: deque[_Producer] = deque()
+        self._thread = threading.get_ident()
+        self._numbers = numbers
+        self._turns: dict[Turn[Any, Any], None] = {}
+        self._number = 0
+        self._line: deque[Producer] = deque()
         # Threads that have asked, from before their request reaches the loop: whoever
         # closes the entrance finds them even if the loop never runs the request.
-        self._threads: dict[_Producer, None] = {}
+        self._threads: dict[Producer, None] = {}
         self._closed: Callable[[], PipelineStateError] | None = None
         self.feeds: list[Feed] = []
 
@@ -64,9 +60,11 @@ class Entrance:
         if self._closed is not None:
             raise self._closed()
 
-    def item(self, data: Any, created_at: float | None = None) -> Any:
+    def item(self, data: Any, created_at: float | None = None, turn: Turn[Any, Any] | None = None) -> Any:
         """The entry for one item; its marks begin when it is accepted."""
-        return data if self._clock is None else Timed(data, created_at, [])
+        if self._clock is None:
+            return data
+        return Timed(data, created_at, [], 0 if turn is None else turn.number)
 
     def put_nowait(self, entry: Any) -> None:
         """Accept one entry, or raise :py:exc:`anyio.WouldBlock` if there is no room."""
@@ -84,17 +82,19 @@ class Entrance:
             self._link.buffer.extend(entries)
             self._first.accept(len(entries))
 
-    async def put(self, entry: Any) -> None:
+    async def put(self, entry: Any, turn: Turn[Any, Any] | None = None) -> None:
         """Accept one entry as soon as there is room and every earlier producer has gone."""
+        if turn is not None:
+            turn.check()
         self.check_open()
         if self.room:
             self._accept(entry)
             return
-        producer = _Producer(entry, turn := Event())
+        producer = Producer(entry, let_in := Event(), turn=turn)
         self._line.append(producer)
         self.pump()
         try:
-            await turn.wait()
+            await let_in.wait()
         except BaseException:
             if producer in self._line:
                 self._line.remove(producer)
@@ -103,17 +103,23 @@ class Entrance:
         if producer.dropped:
             self._drop(1)
             return
-        if self._closed is not None:
+        if self._closed is not None or (turn is not None and turn.over):
             await checkpoint_if_cancelled()  # the more telling of two reasons
+        if turn is not None:
+            turn.check()
         self.check_open()
         self._line.popleft()
         self._accept(entry)
         self.pump()
 
-    def put_from_thread(self, entry: Any) -> None:
+    def put_from_thread(self, entry: Any, turn: Turn[Any, Any] | None = None) -> None:
         """Accept one entry from another thread, blocking it until there is room."""
+        if threading.get_ident() == self._thread:
+            raise PipelineStateError("a put that blocks belongs in another thread than the event loop's")
+        if turn is not None:
+            turn.check()
         accepted: Future[None] = Future()
-        producer = _Producer(entry, accepted=accepted)
+        producer = Producer(entry, accepted=accepted, turn=turn)
         self._threads[producer] = None
         if self._closed is not None or not self._waker.post(lambda: self._join_line(producer)):
             self._threads.pop(producer, None)
@@ -125,8 +131,10 @@ class Entrance:
             accepted.cancel()  # KeyboardInterrupt: leave the line
             raise
 
-    def _join_line(self, producer: _Producer) -> None:
-        if producer in self._threads:  # otherwise the entrance closed meanwhile
+    def _join_line(self, producer: Producer) -> None:
+        if producer.turn is not None and producer.turn.over:
+            self._release(producer, producer.turn.error())
+        elif producer in self._threads:  # otherwise the entrance closed meanwhile
             self._line.append(producer)
             self.pump()
 
@@ -143,8 +151,10 @@ class Entrance:
     def _stamp(self, entries: Iterable[Timed]) -> None:
         if self._clock is not None:
             now = self._clock()
+            number = self._number = self._number or next(self._numbers)
             for entry in entries:
                 entry.marks.append(now)
+                entry.turn = entry.turn or number
 
     # -- letting producers in -----------------------------------------------------------
 
@@ -163,30 +173,30 @@ class Entrance:
             else:
                 break
             # Looked at after asking to be told, so that room made in between is seen.
-            if len(link.buffer) > link.notify_at or self._turn_given():
+            if len(link.buffer) > link.notify_at or self._head_called():
                 return
         link.notify_at = NEVER
 
-    def _turn_given(self) -> bool:
-        turn = self._line[0].turn if self._line else None
-        return turn is not None and turn.is_set()
+    def _head_called(self) -> bool:
+        let_in = self._line[0].let_in if self._line else None
+        return let_in is not None and let_in.is_set()
 
     def _let_in(self) -> None:
         while self._line and self._link.room > 0:
             head = self._line[0]
-            if head.turn is not None:
+            if head.let_in is not None:
                 # Only the first: on trio, tasks woken together run in any order.
-                head.turn.set()
+                head.let_in.set()
                 return
             self._line.popleft()
             if self._release(head):
                 self._accept(head.entry)
 
-    def _release(self, producer: _Producer, error: BaseException | None = None) -> bool:
+    def _release(self, producer: Producer, error: BaseException | None = None) -> bool:
         """Let a waiting put return, or raise; false if its thread has given up."""
         self._threads.pop(producer, None)
-        if producer.turn is not None:
-            producer.turn.set()
+        if producer.let_in is not None:
+            producer.let_in.set()
         elif producer.accepted is not None:
             if not producer.accepted.set_running_or_notify_cancel():
                 return False
@@ -196,16 +206,41 @@ class Entrance:
                 producer.accepted.set_exception(error)
         return True
 
-    # -- interrupt and end ---------------------------------------------------------------
+    # -- turns, interrupt and end --------------------------------------------------------
+
+    def begin(self, turn: Turn[Any, Any]) -> int:
+        """Make it the current turn, to which plain puts belong too; return its number."""
+        self.check_open()
+        self._turns[turn] = None
+        self._number = next(self._numbers)
+        return self._number
+
+    def leave(self, turn: Turn[Any, Any]) -> None:
+        """Know the turn no longer, and refuse those who still wait with something of it."""
+        self._turns.pop(turn, None)
+        self._refuse_outlived()
+        self.pump()
+
+    def _refuse_outlived(self) -> None:
+        line, self._line = self._line, deque()
+        for producer in line:
+            if producer.turn is not None and producer.turn.over:
+                self._release(producer, producer.turn.error())
+            else:
+                self._line.append(producer)
 
     def flush(self) -> int:
-        """Accept and drop the items of waiting producers and what sources have read.
+        """End the turns; accept and drop the items of waiting producers and of sources.
 
-        Returns how many. The puts return: the item was accepted, and dropped like all of
+        Returns how many. Their puts return: the item was accepted, and dropped like all of
         its turn. That of a task is counted when it does return, because cancelled in the
-        same tick it raises instead, and then the item was never accepted.
-        Waiting sentinels stay in line; they have not been accepted yet.
+        same tick it raises instead, and then the item was never accepted. Puts bound to
+        a turn raise. Waiting sentinels stay in line; they have not been accepted yet.
         """
+        self._number = 0
+        for turn in self._turns:
+            turn.interrupt()
+        self._refuse_outlived()
         waiting = list(self._line)
         items = [each for each in waiting if type(each.entry) is not Control]
         self._line = deque(each for each in waiting if type(each.entry) is Control)
@@ -213,7 +248,7 @@ class Entrance:
         self._drop(read)
         for producer in items:
             producer.dropped = True
-            if self._release(producer) and producer.turn is None:
+            if self._release(producer) and producer.let_in is None:
                 self._drop(1)
         return len(items) + read
 
@@ -244,22 +279,6 @@ class Entrance:
             peak = self._link.peak  # the end is beyond the bound, and no item
             self._accept(Control(Kind.END, error))
             self._link.peak = peak
-
-
-class Feed(Protocol):
-    """A source that is read ahead of acceptance."""
-
-    read: deque[Any]
-
-    def pump(self) -> None:
-        """Put what was read into the entrance, as far as there is room."""
-
-    def flush(self) -> int:
-        """Forget what was read; return how many items that was."""
-        ...
-
-    def stop(self) -> None:
-        """Read no further."""
 
 
 def stopped(failure: BaseException | None) -> PipelineStoppedError:

@@ -18,6 +18,7 @@ from ._items import Control, Kind
 from ._run import Run
 from ._source import checked_source, feed
 from ._state import PipelineState
+from ._turns import Turn
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -119,6 +120,20 @@ class Intake(PipelineState[T, U]):
     def put_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel from code that is not async; see ``put_input_data``."""
         self._put_sync(self._running(), Control(Kind.SENTINEL, sentinel))
+
+    def turn(self) -> Turn[T, U]:
+        """A new turn, as ``async with pipeline.turn() as turn: await turn.put(x)``.
+
+        An interrupt (of the first stage) cancels the block quietly, as
+        :py:func:`anyio.move_on_after` would, and refuses whatever is put for the turn from
+        then on, wherever it comes from. What is put without a turn meanwhile belongs
+        to the turn begun last.
+
+        Raises:
+            PipelineStateError: If the pipeline is not running, or, when the turn is entered,
+                its input is closed.
+        """
+        return Turn(self._running().entrance, self._created)
 
     def _put_sync(self, run: Run, entry: Any) -> None:
         if threading.get_ident() == run.thread:

@@ -65,12 +65,13 @@ def divided(entries: list[Any]) -> tuple[int, int]:
 class Timed:
     """An item under way, with the instants read so far."""
 
-    __slots__ = ("created_at", "data", "marks")
+    __slots__ = ("created_at", "data", "marks", "turn")
 
-    def __init__(self, data: Any, created_at: float | None, marks: list[float]) -> None:
+    def __init__(self, data: Any, created_at: float | None, marks: list[float], turn: int = 0) -> None:
         self.data = data
         self.created_at = created_at
         self.marks = marks
+        self.turn = turn
 
 
 def item_breakdown(timed: Timed, names: tuple[str, ...]) -> ItemTimingBreakdown:

@@ -5,14 +5,32 @@ The rule: this file turns calls into steps of the current run; it moves no item 
 
 from __future__ import annotations
 
-from typing import TypeVar
+import enum
+import math
+import threading
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
+from anyio import Event, move_on_after
+
+from ._exceptions import PipelineStateError
+from ._interruption import Interruption
+from ._items import Control, Kind
 from ._lifetime import Lifetime
 from ._stages import StageCounts
 from ._statistics import InterruptReceipt
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+class _Nothing(enum.Enum):
+    """Any object may be a sentinel, ``None`` included; so "none given" is one of ours."""
+
+    NOTHING = enum.auto()
+
+
+Nothing: TypeAlias = Literal[_Nothing.NOTHING]
+NOTHING: Final = _Nothing.NOTHING
 
 
 class AsyncTaskPipeline(Lifetime[T, U]):
@@ -41,19 +59,87 @@ class AsyncTaskPipeline(Lifetime[T, U]):
         ValueError: If a number is out of range.
     """
 
-    async def interrupt(self) -> InterruptReceipt:
+    async def interrupt(
+        self, *, from_stage: str | None = None, sentinel: U | Nothing = NOTHING, grace: float = 0.0
+    ) -> InterruptReceipt:
         """Drop every item inside and keep running; sentinels survive, in order.
 
         From the moment it is entered, nothing older is ever emitted, whatever is still
-        running; the next item accepted is the next processed. It does not wait for stage
-        functions and is no checkpoint, so a stage may call it. Producers blocked in a put
-        return: their items were of this turn and are dropped with it. Without effect when
-        the pipeline is not running.
+        running; the next item accepted is the next processed. Without ``grace`` it does
+        not wait for stage functions and is no checkpoint, so a stage may call it.
+        Producers blocked in a put return: their items were of this turn and are dropped
+        with it. Without effect when the pipeline is not running.
+
+        Args:
+            from_stage: The first stage to interrupt, by name. What is before it goes on
+                untouched, and is not stale; turns are not over. By default, all stages.
+            sentinel: What enters the output in the same step, behind the sentinels that
+                survive and before anything newer, so that a sink can empty its device's
+                buffer. Those that have to wait behind the items of a protected stage
+                (``interruptible=False``) come later.
+            grace: Seconds to wait, at most, for interrupted calls to end. Cancelling the
+                wait does not undo the interrupt.
 
         Returns:
             What was dropped, per stage, and which stages are still in an interrupted call.
+
+        Raises:
+            TypeError: If an argument has the wrong type.
+            ValueError: If there is no such stage, or ``grace`` is negative or not finite.
         """
-        return self._current.interrupt() if self.running and self._current is not None else InterruptReceipt()
+        first = self._stage_index(from_stage)
+        patience = _checked_grace(grace)
+        run = self._current
+        if run is None or not self.running:
+            return InterruptReceipt()
+        interruption = self._interruption()
+        run.interrupt(interruption, first, markers=_markers(sentinel))
+        if patience and interruption.pending:
+            idle = Event()
+            interruption.when_idle(idle.set)
+            try:
+                with move_on_after(patience):
+                    await idle.wait()
+            finally:
+                run.forget(interruption)
+        return interruption.receipt()
+
+    def interrupt_from_thread(
+        self, *, from_stage: str | None = None, sentinel: U | Nothing = NOTHING, grace: float = 0.0
+    ) -> InterruptReceipt:
+        """Interrupt from any other thread, a stage's own included; blocks until it is done.
+
+        See ``interrupt`` for the arguments, the receipt and what is raised.
+
+        Raises:
+            PipelineStateError: If called in the event loop's thread.
+        """
+        first = self._stage_index(from_stage)
+        patience = _checked_grace(grace)
+        run = self._current
+        if run is None or not self.running:
+            return InterruptReceipt()
+        if threading.get_ident() == run.thread:
+            raise PipelineStateError("interrupt_from_thread() belongs in another thread: await interrupt() on the loop")
+        idle = threading.Event()
+        interruption = run.interrupt_from_thread(first, _markers(sentinel), self._interruption, idle.set)
+        if interruption is None:
+            return InterruptReceipt()
+        if patience:
+            idle.wait(patience)
+        run.waker.post(lambda: run.forget(interruption))
+        return interruption.receipt()
+
+    def _interruption(self) -> Interruption:
+        return Interruption(self._clock, last_delivered=self._delivered_now)
+
+    def _stage_index(self, name: str | None) -> int:
+        if name is None:
+            return 0
+        names = [stage.name for stage in self.stages]
+        if name not in names:
+            raise ValueError(f"from_stage must be one of {names}, not {name!r}")
+        return names.index(name)
 
     def clear(self) -> InterruptReceipt:
         """Drop everything inside, sentinels included, and reset counters and report.
@@ -66,9 +152,9 @@ class AsyncTaskPipeline(Lifetime[T, U]):
         Raises:
             PipelineStateError: If called in another thread while the pipeline is running.
         """
-        receipt = InterruptReceipt()
+        interruption = self._interruption()
         if self.running:
-            receipt = self._on_the_loop("clear").interrupt(keep_sentinels=False)
+            self._on_the_loop("clear").interrupt(interruption, gently=False)
         for stage in self.stages:
             stage.counts = StageCounts()
         for runner in self._current.runners if self._current is not None else ():
@@ -77,7 +163,7 @@ class AsyncTaskPipeline(Lifetime[T, U]):
         self._forget_run()
         self._delivered = self._dropped_at_output = 0
         self._history.clear()
-        return receipt
+        return interruption.receipt()
 
     def clear_input_queue(self) -> None:
         """Drop what waits for the first stage, sentinels included; counted as dropped."""
@@ -88,3 +174,15 @@ class AsyncTaskPipeline(Lifetime[T, U]):
         """Drop what waits for the consumer, sentinels included; counted as dropped."""
         if self.running and self._current is not None:
             self._current.clear_output()
+
+
+def _markers(sentinel: Any) -> tuple[Control, ...]:
+    return () if sentinel is NOTHING else (Control(Kind.SENTINEL, sentinel),)
+
+
+def _checked_grace(grace: float) -> float:
+    if isinstance(grace, bool) or not isinstance(grace, (int, float)):
+        raise TypeError(f"grace must be a number of seconds, not {grace!r}")
+    if not math.isfinite(grace) or grace < 0:
+        raise ValueError(f"grace must be a finite number of seconds, 0 or more, not {grace!r}")
+    return float(grace)

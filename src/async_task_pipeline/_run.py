@@ -10,23 +10,26 @@ for it for ever.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import pairwise
 
+import attrs
 from anyio import TASK_STATUS_IGNORED, Event, create_task_group
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from ._input import Entrance, stopped
+from ._interruption import Interruption
 from ._items import Control, Kind, Timed
 from ._links import Link
 from ._log import logger
 from ._output import Exit
 from ._posting import Waker
 from ._runner import Downstream, StageRunner
-from ._sessions import Session
+from ._sessions import Session, no_clock
 from ._stages import PipelineStage
-from ._statistics import DroppedItems, InterruptReceipt
+from ._statistics import DroppedItems
 from ._task_worker import TaskSession
 from ._thread_worker import ThreadSession
 from ._timing import Clock
@@ -42,6 +45,7 @@ class Run:
         *,
         clock: Clock | None,
         record: Callable[[Timed], None] | None,
+        numbers: Iterator[int],
     ) -> None:
         self.maxsize = maxsize
         self.clock = clock
@@ -61,16 +65,20 @@ class Run:
                 clock=clock,
                 fail=self.fail,
                 wake=self.waker.wake,
+                spawn=self._host,
             )
             self.runners.insert(0, runner)
             downstream = runner
-        self.entrance = Entrance(self.runners[0], clock, self.waker)
+        self.entrance = Entrance(self.runners[0], clock, self.waker, numbers)
         self.failure: BaseException | None = None
         self.closed = False
         self.streams = 0
         self.done = Event()
         self._over = Event()
         self.exit.on_end = self._over.set
+        self._tasks: TaskGroup | None = None
+        # Interrupts asked for by threads, from before the request reaches the loop.
+        self._requests: set[Future[Interruption | None]] = set()
 
     def _new_session(self, stage: PipelineStage, link: Link) -> Session:
         if stage.is_async:
@@ -88,21 +96,25 @@ class Run:
             # Only an injected clock can raise here; trio would end the process's run.
             self.fail(exc)
 
+    def _host(self, runner: StageRunner) -> None:
+        if self._tasks is not None:
+            self._tasks.start_soon(runner.host, name=f"stage {runner.stage.name}")
+
     # -- its life -----------------------------------------------------------------------
 
     async def serve(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run until stopped, failed, drained or cancelled; raise the failure, if any."""
         try:
-            async with create_task_group() as tg:
+            async with create_task_group() as self._tasks:
                 try:
                     for runner in self.runners:
-                        tg.start_soon(runner.host, name=f"stage {runner.stage.name}")
+                        self._host(runner)
                     logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
                     task_status.started()
                     await self._over.wait()
                 finally:
                     self._close()
-                tg.cancel_scope.cancel()
+                self._tasks.cancel_scope.cancel()
         finally:
             self.done.set()
         if self.failure is not None:
@@ -127,7 +139,11 @@ class Run:
             return
         self.closed = True
         self.entrance.close(partial(stopped, self.failure))
-        receipt = self._drop(keep_sentinels=False)
+        for request in tuple(self._requests):
+            self._answer(request, None)
+        interruption = Interruption(no_clock)
+        self._drop(interruption, gently=False)
+        receipt = interruption.receipt()
         self.links[-1].buffer.clear()  # not even the end of input is waited for any more
         self.exit.end(self.failure)
         for runner in self.runners:
@@ -141,43 +157,99 @@ class Run:
 
     # -- interrupts ---------------------------------------------------------------------
 
-    def interrupt(self, *, keep_sentinels: bool = True) -> InterruptReceipt:
-        """Drop everything stale in one step, and let the next turn begin."""
-        if self.closed or self.failure is not None:
-            return InterruptReceipt()
-        receipt = self._drop(keep_sentinels=keep_sentinels)
-        self.pump()
-        return receipt
+    def interrupt(
+        self, interruption: Interruption, first: int = 0, *, markers: Sequence[Control] = (), gently: bool = True
+    ) -> None:
+        """Drop everything stale in one step, and let the next turn begin.
 
-    def _drop(self, *, keep_sentinels: bool) -> InterruptReceipt:
-        """Drop all items; what survives goes straight to the output, in order.
+        Args:
+            interruption: Where to note what was dropped.
+            first: The first stage to interrupt.
+            markers: What enters the output behind the surviving sentinels.
+            gently: Whether sentinels survive, and what protected stages have accepted.
+        """
+        if self.closed or self.failure is not None:
+            return
+        self._drop(interruption, first, markers=markers, gently=gently)
+        self.pump()
+
+    def interrupt_from_thread(
+        self,
+        first: int,
+        markers: Sequence[Control],
+        new: Callable[[], Interruption],
+        on_idle: Callable[[], object],
+    ) -> Interruption | None:
+        """Have the loop interrupt, and wait for that step; ``None`` if the run has ended."""
+        request: Future[Interruption | None] = Future()
+        self._requests.add(request)
+
+        def interrupt() -> None:
+            if request in self._requests:
+                interruption = new()
+                self.interrupt(interruption, first, markers=markers)
+                interruption.when_idle(on_idle)
+                self._answer(request, interruption)
+
+        # Looked at after the request is there to be found: see Entrance.put_from_thread.
+        if self.closed or not self.waker.post(interrupt):
+            self._requests.discard(request)
+            return None
+        return request.result()
+
+    def _answer(self, request: Future[Interruption | None], interruption: Interruption | None) -> None:
+        self._requests.discard(request)
+        request.set_result(interruption)
+
+    def forget(self, interruption: Interruption) -> None:
+        """Wait no longer for the calls of an interrupt."""
+        for runner in self.runners:
+            runner.forget(interruption)
+
+    def _drop(
+        self, interruption: Interruption, first: int = 0, *, markers: Sequence[Control] = (), gently: bool = True
+    ) -> None:
+        """Drop the items of these stages; what survives goes as far as it can, in order.
 
         Nothing is left between a surviving sentinel and the output, so it need not wait
-        for a stage whose interrupted call is still running.
+        for a stage whose interrupted call is still running. Only a protected stage keeps
+        its items, and then what comes from before it lines up behind them.
         """
-        at_output, survivors = self.exit.flush(keep_sentinels=keep_sentinels)
+        at_output, survivors = 0, list[Control]()
+        if not (gently and self._protects(self.runners[-1])):
+            at_output, survivors = self.exit.flush(keep_sentinels=gently)
+        ahead: StageRunner | Exit = self.exit
         dropped: dict[str, DroppedItems] = {}
-        for runner in reversed(self.runners):
-            part, controls = runner.flush()
+        for index, runner in reversed([*enumerate(self.runners)][first:]):
+            part = DroppedItems()
+            if gently and self._protects(runner):
+                if runner.occupied:
+                    self._line_up(survivors, ahead, markers)
+                    ahead, survivors = runner, []
+            else:
+                part, controls = runner.flush(interruption)
+                survivors += [each for each in controls if gently or each.kind is Kind.END]
             if runner is self.runners[-1]:
-                part = DroppedItems(part.queued, part.in_call, part.finished + at_output)
-            if runner is self.runners[0]:
-                part = DroppedItems(part.queued + self.entrance.flush(), part.in_call, part.finished)
+                part = attrs.evolve(part, finished=part.finished + at_output)
+            if index == 0:
+                part = attrs.evolve(part, queued=part.queued + self.entrance.flush())
             dropped[runner.stage.name] = part
-            survivors += [each for each in controls if keep_sentinels or each.kind is Kind.END]
-        self._emit(survivors)
-        names = [runner.stage.name for runner in self.runners]
-        busy = tuple(runner.stage.name for runner in self.runners if runner.busy)
-        return InterruptReceipt({name: dropped[name] for name in names}, busy)
+        self._line_up(survivors, ahead, markers)
+        interruption.dropped.update(reversed(dropped.items()))
 
-    def _emit(self, controls: list[Control]) -> None:
-        self.links[-1].buffer.extend(controls)
-        self.exit.accept(0, controls)
+    def _line_up(self, controls: list[Control], ahead: StageRunner | Exit, markers: Sequence[Control]) -> None:
+        if ahead is self.exit:
+            controls = [*controls, *markers]
+        ahead.link.buffer.extend(controls)
+        ahead.accept(0, controls)
+
+    def _protects(self, runner: StageRunner) -> bool:
+        return not runner.stage.interruptible
 
     def clear_output(self) -> int:
         """Drop what waits for the consumer, sentinels included; return the items."""
         items, controls = self.exit.flush(keep_sentinels=False)
-        self._emit(controls)
+        self._line_up(controls, self.exit, ())
         self.pump()
         return items
 

@@ -1,7 +1,6 @@
-"""One stage running: where results, failures, interrupts and cancellation meet.
+"""One stage running: where results, failures and interrupts meet.
 
-The rule: everything here runs on the loop's thread and, ``host`` apart, without an
-await, so each method is one atomic step to everybody else. The counters are changed
+The rule: everything here runs on the loop's thread and without an await, so each method is one atomic step to everybody else. The counters are changed
 in the same step as the entries they count, which is why they add up at any moment.
 
 An item the stage has accepted is in its link, with its worker, or in the session's
@@ -10,19 +9,16 @@ outbox. What the worker holds is known by subtraction and never asked for.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Protocol
 
-from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_class
-
-from ._exceptions import raisable
+from ._hosting import SessionHost
+from ._interruption import Interruption
 from ._items import EXTRA, FILTERED, TRAVELLING, Control, Kind, divided
 from ._links import ENTRIES_PER_STEP, NEVER, Link, drain
 from ._log import logger
-from ._native import cancelled_natively
 from ._parking import Need
 from ._sessions import Session
 from ._stages import PipelineStage
@@ -39,8 +35,8 @@ class Downstream(Protocol):
         """Take responsibility for entries just put into the link between."""
 
 
-class StageRunner:
-    """Moves one stage's results on, and hosts its worker turn after turn."""
+class StageRunner(SessionHost):
+    """Moves one stage's results on, and drops them when they are stale."""
 
     def __init__(
         self,
@@ -53,22 +49,19 @@ class StageRunner:
         clock: Clock | None,
         fail: Callable[[BaseException], None],
         wake: Callable[[], None],
+        spawn: Callable[[StageRunner], None],
     ) -> None:
-        self.stage = stage
+        super().__init__(stage, new_session(stage, link), fail)
         self.link = link
         self.output = output
         # Sentinels and the end of input, from acceptance to hand-over: the worker may
         # have one in hand, and an interrupt must find it all the same.
         self.controls: deque[Control] = deque()
-        self.session = new_session(stage, link)
         self._new_session = new_session
         self._downstream = downstream
         self._clock = clock
-        self._fail = fail
         self._wake = wake
-        self._hosted: Session | None = None
-        self._stuck: Session | None = None
-        self._closed = False
+        self._spawn = spawn
         link.wake_reader = partial(self.session.unpark, Need.ITEM)
 
     # -- entries coming in and going out ------------------------------------------------
@@ -146,24 +139,20 @@ class StageRunner:
         else:
             counts.failed += 1
             counts.inside -= 1
-            self._note(word.value)
+            self.note(word.value)
             if self.stage.on_error == "return":
                 return Control(Kind.RETURNED, word.value)
             logger.warning("stage %r dropped an item: its call failed", self.stage.name, exc_info=word.value)
         return None
 
-    def _note(self, exc: BaseException) -> None:
-        note = f"raised in stage {self.stage.name!r} of the pipeline"
-        if note not in getattr(exc, "__notes__", ()):  # one object may be raised many times
-            exc.add_note(note)
-
     # -- interrupts ---------------------------------------------------------------------
 
-    def flush(self) -> tuple[DroppedItems, list[Control]]:
+    def flush(self, interruption: Interruption) -> tuple[DroppedItems, list[Control]]:
         """Drop every item in this stage; return what was dropped and the controls.
 
         A call that is running becomes stale: its session is abandoned with its boxes
-        and cancelled, and a new one takes the next turn once it has ended.
+        and cancelled, and a new one takes the next turn once it has ended, or at once if
+        the stage is reentrant.
         """
         old, counts = self.session, self.stage.counts
         queued, waiting = divided(drain(old.inbox))
@@ -182,21 +171,25 @@ class StageRunner:
         counts.inside = 0
         controls, self.controls = [*self.controls], deque()
         self.output.notify_at = NEVER
-        if in_call or len(controls) != waiting + done:
-            self._abandon(old)
-            self._stuck = old if in_call else None
+        if in_call or len(controls) != waiting + done or self.stage.on_interrupt is not None:
+            self._abandon(old, beside=self.stage.reentrant and bool(in_call))
         else:
             old.unpark()  # it may have been waiting for room in the outbox
+        self.watched_by(interruption, own=old if in_call else None)
         return DroppedItems(queued, in_call, finished), controls
 
-    def _abandon(self, old: Session) -> None:
+    def _abandon(self, old: Session, *, beside: bool) -> None:
         old.stale = True
         old.unpark()
         self.link.buffer = deque()
         self.session = self._new_session(self.stage, self.link)
+        self.session.resets = self.stage.on_interrupt is not None
         self.link.wake_reader = partial(self.session.unpark, Need.ITEM)
-        if old.scope is not None:
+        if old.scope is not None:  # if it is None, the host will begin with the new one
             old.scope.cancel()
+            if beside:
+                old.overtaken = True
+                self._spawn(self)
 
     def clear_link(self) -> int:
         """Drop what waits in the link, sentinels included; return the items dropped."""
@@ -214,72 +207,19 @@ class StageRunner:
         self.link.appended()
         return items
 
-    def close(self) -> None:
-        """Let the worker go for good; whatever is left was flushed before."""
-        self._closed = True
-        self.session.stale = True
-        self.session.unpark()
-
-    # -- the worker's life --------------------------------------------------------------
-
-    async def host(self) -> None:
-        """Run the worker, one session after another, until the end of input."""
-        while not self._closed:
-            session = self._hosted = self.session
-            try:
-                with CancelScope() as session.scope:
-                    await session.work()
-            except get_cancelled_exc_class() as exc:
-                self._cancelled(session, exc)
-                raise
-            except BaseException as exc:
-                self._broke(session, exc)
-            finally:
-                self._hosted = self._stuck = None
-            if session is self.session:
-                return
-
-    def _cancelled(self, session: Session, exc: BaseException) -> None:
-        if session.left_behind and self._held:
-            logger.warning(
-                "stage %r: its thread was left inside %r, which has not returned",
-                self.stage.name,
-                repr(self.stage.process_fn),  # a log record must not keep its owner alive
-            )
-        if current_effective_deadline() != -math.inf and not cancelled_natively() and not session.left_behind:
-            # asyncio's CancelledError, raised by the function though nothing cancelled
-            # it: let through alone, it would end this task, and so the stage, quietly.
-            self._broke(session, exc)
-
-    def _broke(self, session: Session, exc: BaseException) -> None:
-        """Act on an exception that left the worker: it ends the pipeline."""
-        counts = self.stage.counts
-        if session is self.session:
-            if session.had_outcome:
-                counts.fanned_out += 1  # one more outcome of a call that had some
-                counts.failed += 1
-            elif self._held:  # if not, what was raised is no item's fault
-                counts.inside -= 1
-                counts.failed += 1
-        elif isinstance(exc, Exception):
-            logger.warning("stage %r: an interrupted call failed", self.stage.name, exc_info=exc)
-            return
-        self._note(exc)
-        self._fail(raisable(exc, get_cancelled_exc_class()))
-
     # -- what can be read at any moment --------------------------------------------------
 
     @property
-    def busy(self) -> bool:
-        """Whether an interrupted call is still running, so that the next turn waits."""
-        return self._hosted is not None and self._hosted is self._stuck
-
-    @property
-    def _held(self) -> int:
+    def held(self) -> int:
         """Items, or the rest of one generator, that the worker seems to hold."""
         waiting = max(0, len(self.link.buffer) - len(self.controls))
         held = self.stage.counts.inside - waiting - len(self.session.outbox)
         return max(held, int(self.session.generating))
+
+    @property
+    def occupied(self) -> bool:
+        """Whether anything is inside that an entry put behind it would have to wait for."""
+        return bool(self.stage.counts.inside or self.controls or self.session.generating)
 
     def flow(self) -> StageFlow:
         """The stage's counters now."""
@@ -292,7 +232,7 @@ class StageRunner:
             failed=counts.failed,
             dropped=counts.dropped,
             inside=counts.inside,
-            in_call=self._held,
+            in_call=self.held,
             queue_depth=len(self.link.buffer),
             peak_queue_depth=self.link.peak,
         )

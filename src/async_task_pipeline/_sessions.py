@@ -36,6 +36,8 @@ class Session(Protocol):
     generating: bool
     had_outcome: bool
     left_behind: bool
+    overtaken: bool
+    resets: bool
     scope: CancelScope | None
 
     def unpark(self, need: Need | None = None) -> None:
@@ -82,6 +84,10 @@ class Outcomes:
         self.had_outcome = False
         # Whether the worker was left inside a call that could not be waited for.
         self.left_behind = False
+        # Whether a later session is hosted beside this one, because the stage is reentrant.
+        self.overtaken = False
+        # Whether the stage's ``on_interrupt`` is due before the first call.
+        self.resets = False
         # Set by whoever hosts the session, once it is entered.
         self.scope: CancelScope | None = None
 
@@ -103,7 +109,7 @@ class Outcomes:
             self.outbox.append(value)
         else:
             # A copy: siblings of one fan-out must not share what they measured.
-            self.outbox.append(Timed(value, entry.created_at, [*entry.marks, start, end]))
+            self.outbox.append(Timed(value, entry.created_at, [*entry.marks, start, end], entry.turn))
 
     def failed(self, exc: Exception, start: float, end: float, *, first: bool = True) -> None:
         """Put the failure of a call into the outbox, or raise it if it ends the pipeline.

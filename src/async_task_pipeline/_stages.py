@@ -59,6 +59,9 @@ class PipelineStage:
         on_error: What a failing call means: ``"raise"``, ``"return"`` or ``"drop"``.
         enable_timing: Whether calls are timed.
         is_async: Whether the function runs on the loop instead of in a thread.
+        interruptible: Whether an interrupt drops what the stage has accepted.
+        on_interrupt: What its worker calls after an interrupt, before its next item.
+        reentrant: Whether the next turn may start beside an interrupted call.
     """
 
     def __init__(
@@ -67,6 +70,9 @@ class PipelineStage:
         process_fn: StageFunction,
         *,
         on_error: OnError = "raise",
+        interruptible: bool = True,
+        on_interrupt: Callable[[], object] | None = None,
+        reentrant: bool = False,
         enable_timing: bool = False,
         clear_link: Callable[[PipelineStage], object] | None = None,
     ) -> None:
@@ -79,12 +85,32 @@ class PipelineStage:
         self.on_error: OnError = on_error
         self.enable_timing = enable_timing
         self.is_async: bool = _runs_on_the_loop(process_fn)
+        self.interruptible: bool = bool(interruptible)
+        self.on_interrupt = on_interrupt
+        self.reentrant: bool = bool(reentrant)
+        self._check_interrupts()
         self.counts: StageCounts = StageCounts()
         self._clear_link = clear_link
 
     def __repr__(self) -> str:
         """Show the name and how the function runs."""
         return f"<PipelineStage {self.name!r} ({'async' if self.is_async else 'thread'})>"
+
+    def _check_interrupts(self) -> None:
+        name, reset = self.name, self.on_interrupt
+        if reset is not None and not callable(reset):
+            raise TypeError(f"on_interrupt of stage {name!r} must be callable or None, not {reset!r}")
+        if reset is not None and not self.is_async and _runs_on_the_loop(reset):
+            raise TypeError(
+                f"on_interrupt of stage {name!r} must not be async: {reset!r} is called by the stage's worker thread"
+            )
+        if not self.interruptible and (reset is not None or self.reentrant):
+            raise ValueError(f"stage {name!r} has interruptible=False: on_interrupt and reentrant would mean nothing")
+        if self.reentrant and reset is not None:
+            raise ValueError(
+                f"stage {name!r} is reentrant: its interrupted call may outlast the moment at which "
+                "on_interrupt has to be called"
+            )
 
     @property
     def processed_count(self) -> int:

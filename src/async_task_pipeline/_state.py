@@ -6,6 +6,7 @@ of a display. Counters outlive a run; they start again at zero only when cleared
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
@@ -44,6 +45,7 @@ class PipelineState(Generic[T, U]):
         self._history = TimingHistory(_whole_number("timing_history", timing_history, at_least=0))
         self._delivered = 0
         self._dropped_at_output = 0
+        self._turn_numbers = itertools.count(1)
         self._current: Run | None = None
 
     def __repr__(self) -> str:
@@ -58,7 +60,16 @@ class PipelineState(Generic[T, U]):
 
     # -- building -----------------------------------------------------------------------
 
-    def add_stage(self, name: str, process_fn: Callable[[Any], Any], *, on_error: OnError | None = None) -> Self:
+    def add_stage(
+        self,
+        name: str,
+        process_fn: Callable[[Any], Any],
+        *,
+        on_error: OnError | None = None,
+        interruptible: bool = True,
+        on_interrupt: Callable[[], object] | None = None,
+        reentrant: bool = False,
+    ) -> Self:
         """Append a stage; returns the pipeline, so that calls chain.
 
         Args:
@@ -67,21 +78,33 @@ class PipelineState(Generic[T, U]):
                 filtered) or a generator (each yielded value becomes an item). A ``def``
                 runs in a worker thread, an ``async def`` or async generator function on
                 the event loop.
-            on_error: What an exception means: ``"raise"`` ends the pipeline with it,
-                ``"return"`` puts it in the output in place of the item, ``"drop"`` logs
-                and counts it. By default as ``return_exceptions`` says.
+            on_error: What an exception means: ``"raise"`` ends the pipeline with it, ``"return"``
+                puts it in the output in place of the item, ``"drop"`` logs and counts it.
+                By default as ``return_exceptions`` says.
+            interruptible: Whether ``interrupt`` drops what this stage has accepted. With
+                ``False`` that is finished and handed on, like items of the next turn.
+            on_interrupt: Called by the stage's own worker after an interrupt, once the interrupted
+                call has ended and before the next item. May be async if ``process_fn`` is.
+            reentrant: Whether the next turn may start beside an interrupted call that
+                has not ended, in a worker of its own. Each such call keeps a thread.
 
         Raises:
             PipelineStateError: If the pipeline is running.
-            TypeError: If ``name`` is not a string or ``process_fn`` not callable.
-            ValueError: If ``name`` is empty or taken, or ``on_error`` is unknown.
+            TypeError: If ``name`` is not a string, or a function not callable.
+            ValueError: If ``name`` is empty or taken, ``on_error`` is unknown, or what is
+                said about interrupts cannot be had together.
         """
         if self._current is not None and not self._current.done.is_set():
             raise PipelineStateError(f"cannot add stage {name!r} while the pipeline is running")
-        if on_error is None:
-            on_error = "return" if self.return_exceptions else "raise"
         stage = PipelineStage(
-            name, process_fn, on_error=on_error, enable_timing=self.enable_timing, clear_link=self._clear_link_of
+            name,
+            process_fn,
+            on_error=on_error if on_error is not None else "return" if self.return_exceptions else "raise",
+            interruptible=interruptible,
+            on_interrupt=on_interrupt,
+            reentrant=reentrant,
+            enable_timing=self.enable_timing,
+            clear_link=self._clear_link_of,
         )
         if any(each.name == name for each in self.stages):
             raise ValueError(f"name {name!r} is already that of another stage")
@@ -134,7 +157,7 @@ class PipelineState(Generic[T, U]):
         parts = flows.values()
         return PipelineStatistics(
             accepted=self.counter,
-            delivered=self._delivered + (leaving.delivered if leaving is not None else 0),
+            delivered=self._delivered_now,
             fanned_out=sum(each.fanned_out for each in parts),
             filtered=sum(each.filtered for each in parts),
             failed=sum(each.failed for each in parts),
@@ -160,6 +183,10 @@ class PipelineState(Generic[T, U]):
         if not self.enable_timing:
             return None
         return self._history.report(self.stages, details=include_item_details, running=self.running)
+
+    @property
+    def _delivered_now(self) -> int:
+        return self._delivered + (self._current.exit.delivered if self._current is not None else 0)
 
     def _forget_run(self) -> None:
         if self._current is not None:

@@ -90,13 +90,21 @@ class InterruptReceipt:
     """What an interrupt, a clear or a stop dropped.
 
     Attributes:
-        dropped: Per stage, in stage order; empty when the pipeline was not running.
-        busy: Stages whose interrupted call had not returned yet. They take up the next
-            turn as soon as it does; all others already have.
+        dropped: Per stage, in stage order, of the stages interrupted; empty when the
+            pipeline was not running.
+        busy: Stages whose interrupted call had not returned when the receipt was made,
+            that is, after the ``grace``. They take up the next turn as soon as it does;
+            all others already have.
+        last_delivered: How many results the consumer had been handed since the last
+            ``clear``, which is the number of the last one.
+        idle_after: Seconds of the pipeline's clock from the request until the stage's
+            interrupted call ended, for those that ended before the receipt was made.
     """
 
     dropped: dict[str, DroppedItems] = attrs.field(factory=dict)
     busy: tuple[str, ...] = ()
+    last_delivered: int = 0
+    idle_after: dict[str, float] = attrs.field(factory=dict)
 
     @property
     def total(self) -> int:

@@ -8,7 +8,7 @@ until it ends, and what it returns is dropped.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from anyio import Event
@@ -52,6 +52,10 @@ class TaskSession(Outcomes):
         """Serve the inbox until the end of input, staleness or failure."""
         calls = 0
         try:
+            if self.resets and not self.stale and self.stage.on_interrupt is not None:
+                waiting = self.stage.on_interrupt()
+                if isinstance(waiting, Awaitable):
+                    await waiting
             while not self.stale:
                 if len(self.outbox) >= self.limit:
                     await self._park(Need.ROOM)

@@ -63,6 +63,8 @@ class ThreadSession(Outcomes):
     def _serve(self) -> None:
         self._serving = True
         try:
+            if self.resets and not self.stale and self.stage.on_interrupt is not None:
+                self.stage.on_interrupt()
             self._loop()
         except GeneratorExit as exc:
             # In the future that carries it to the loop, it would look like a closing.

@@ -1,0 +1,43 @@
+"""Who may be waiting at the entrance.
+
+The rule: a waiting producer holds its own entry, and whoever lets it in or refuses it
+says so here; it belongs to nobody's count until then.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+import attrs
+from anyio import Event
+
+from ._turns import Turn
+
+
+@attrs.define(eq=False)
+class Producer:
+    """One waiting put, of a task (``let_in``) or of a thread (``accepted``)."""
+
+    entry: Any
+    let_in: Event | None = None
+    accepted: Future[None] | None = None
+    turn: Turn[Any, Any] | None = None
+    dropped: bool = False
+
+
+class Feed(Protocol):
+    """A source that is read ahead of acceptance."""
+
+    read: deque[Any]
+
+    def pump(self) -> None:
+        """Put what was read into the entrance, as far as there is room."""
+
+    def flush(self) -> int:
+        """Forget what was read; return how many items that was."""
+        ...
+
+    def stop(self) -> None:
+        """Read no further."""
