@@ -108,6 +108,12 @@ class Here:
 """
 
 
+def _heed_signals():
+    # Whoever runs the tests in the background (nohup, a shell's &) ignores these, and children inherit that.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Child:
     """``async-task-pipeline run`` with everything connected to the test."""
 
@@ -133,8 +139,7 @@ class Child:
             stdout=stdout,
             stderr=stderr,
             bufsize=0,
-            # A shell starts its background jobs with Ctrl-C ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            preexec_fn=_heed_signals,  # noqa: PLW1509
         )
         self.said = []
 
