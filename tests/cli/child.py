@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 COMMAND = [sys.executable, "-W", "error", "-m", "async_task_pipeline"]
 
@@ -108,10 +109,10 @@ class Here:
 """
 
 
-def _heed_signals():
+def _heed_signals(ignored):
     # Whoever runs the tests in the background (nohup, a shell's &) ignores these, and children inherit that.
     for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_IGN if number == ignored else signal.SIG_DFL)
 
 
 class Child:
@@ -125,6 +126,7 @@ class Child:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         command=COMMAND,
+        ignoring=None,
         **env,
     ):
         (directory / "chains.py").write_text(PIPELINES)
@@ -139,7 +141,7 @@ class Child:
             stdout=stdout,
             stderr=stderr,
             bufsize=0,
-            preexec_fn=_heed_signals,  # noqa: PLW1509
+            preexec_fn=partial(_heed_signals, ignoring),  # noqa: PLW1509
         )
         self.said = []
 

@@ -118,12 +118,7 @@ def test_other_signals_stop_at_once(tmp_path, loop, number):
 
 
 def test_a_signal_that_the_process_was_told_to_ignore_is_ignored(tmp_path, loop):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    try:
-        child = Child(tmp_path, "chains:same", *loop)
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    with child:
+    with Child(tmp_path, "chains:same", *loop, ignoring=signal.SIGHUP) as child:  # as nohup does
         child.write("one\n")
         assert child.read_line() == "one\n"
         child.send(signal.SIGHUP)
