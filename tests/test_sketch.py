@@ -1,4 +1,4 @@
-"""A percentile read from the sketch is within 1 % of the real order statistic."""
+"""A percentile read from the sketch is within 0.4 % of the real order statistic."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def filled(*batches: list[float]) -> Sketch:
 
 
 @given(st.lists(durations, min_size=1))
-def test_percentiles_are_within_one_per_cent(values: list[float]) -> None:
+def test_percentiles_are_within_the_accuracy_stated(values: list[float]) -> None:
     found = filled(values).quantiles(FRACTIONS)
     for fraction, value in zip(FRACTIONS, found, strict=True):
         assert value == pytest.approx(order_statistic(values, fraction), rel=RELATIVE_ACCURACY * (1 + 1e-6))
@@ -84,4 +84,4 @@ def test_memory_is_bounded_by_the_range_and_not_by_the_count() -> None:
     for exponent in range(-9, 13):
         sketch.extend([10.0**exponent * (1 + step / 1000) for step in range(0, 9000, 3)])
     assert len(sketch) == 22 * 3000
-    assert len(sketch._buckets) < 2_700
+    assert len(sketch._buckets) < 128 * 74  # powers of two from a nanosecond to 10^13 seconds

@@ -8,6 +8,7 @@ what is pending first, so it includes the item delivered a moment ago.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -32,15 +33,16 @@ millisecond for four stages) is not felt on the loop."""
 
 
 class _StageIntervals:
-    """The distributions of one stage's intervals."""
+    """The distributions of one stage's intervals, and the extremes of their sum."""
 
-    __slots__ = ("computation", "latency", "queue_wait", "transmission")
+    __slots__ = ("computation", "max_latency", "min_latency", "queue_wait", "transmission")
 
     def __init__(self) -> None:
         self.queue_wait = Sketch()
         self.computation = Sketch()
         self.transmission = Sketch()
-        self.latency = Sketch()
+        self.min_latency = math.inf
+        self.max_latency = -math.inf
 
 
 class TimingHistory:
@@ -97,7 +99,9 @@ class TimingHistory:
             stage.queue_wait.extend(list(map(sub, starts, enters)))
             stage.computation.extend(computation)
             stage.transmission.extend(list(map(sub, exits, ends)))
-            stage.latency.extend(list(map(sub, exits, enters)))
+            latencies = list(map(sub, exits, enters))
+            stage.min_latency = min(stage.min_latency, min(latencies))
+            stage.max_latency = max(stage.max_latency, max(latencies))
             computed = [a + b for a, b in zip(computed, computation, strict=True)]
         accepted = columns[0]
         created = [
@@ -161,9 +165,9 @@ class TimingHistory:
             computation.mean, wait.mean, transmission.mean, computation.mean / total if total > 0 else 0.0
         )
         return StageStatistics(
-            avg_latency=intervals.latency.mean,
-            min_latency=intervals.latency.minimum,
-            max_latency=intervals.latency.maximum,
+            avg_latency=total,
+            min_latency=intervals.min_latency if len(wait) else 0.0,
+            max_latency=intervals.max_latency if len(wait) else 0.0,
             processed_count=stage.processed_count,
             avg_processing_time=stage.get_average_processing_time(),
             timing_breakdown=breakdown,

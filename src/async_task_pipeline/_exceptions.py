@@ -23,7 +23,7 @@ class PipelineStateError(PipelineError, RuntimeError):
 
 
 class PipelineStoppedError(PipelineStateError):
-    """Raised in a call that was waiting for room when the pipeline ended.
+    """Raised in a call that was waiting for room when the pipeline ended, or came later.
 
     The item was not accepted. When a failure ended the pipeline, that failure is the
     ``__cause__``.

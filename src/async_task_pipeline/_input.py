@@ -283,6 +283,6 @@ class Entrance:
 
 def stopped(failure: BaseException | None) -> PipelineStoppedError:
     """What a producer gets when the pipeline ends under it."""
-    error = PipelineStoppedError("the pipeline stopped before it accepted this")
+    error = PipelineStoppedError("the pipeline has stopped and did not accept this")
     error.__cause__ = failure
     return error

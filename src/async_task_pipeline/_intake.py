@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from ._exceptions import PipelineStateError
+from ._input import stopped
 from ._items import Control, Kind
 from ._run import Run
 from ._source import checked_source, feed
@@ -29,8 +30,12 @@ class Intake(PipelineState[T, U]):
 
     def _running(self) -> Run:
         run = self._current
-        if run is None or (run.closed and run.failure is None):
+        if run is None:
             raise PipelineStateError("the pipeline is not running: start it first")
+        if run.closed and run.failure is None:
+            # The same as for a put that was waiting: a producer that is between two puts
+            # when the pipeline stops should not need to know.
+            raise stopped(None)
         return run
 
     async def process_input_stream(

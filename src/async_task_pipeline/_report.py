@@ -62,7 +62,7 @@ class ItemTimingBreakdown:
 
 @attrs.frozen
 class Percentiles:
-    """Three percentiles of an interval, each within 1 % of a value that occurred."""
+    """Three percentiles of an interval, each within 0.4 % of a value that occurred."""
 
     p50: float
     p90: float

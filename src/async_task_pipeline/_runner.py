@@ -97,26 +97,34 @@ class StageRunner(SessionHost):
         batch: list[Any] = []
         controls: list[Control] = []
         while outbox and (room > 0 or not _takes_room(outbox[0])):
-            entry = outbox.popleft()
-            if type(entry) is Control:
-                if entry.kind not in TRAVELLING:
-                    returned = self._settle(entry)
-                    if returned is None:
-                        continue
-                    entry = returned
-                controls.append(entry)
-            batch.append(entry)
-            room -= 1
+            taken = [outbox.popleft() for _ in range(max(1, min(len(outbox), room)))]
+            if Control in map(type, taken):
+                taken = self._settled(taken, controls)
+            batch += taken
+            room -= len(taken)
         if batch:
             self._hand_over(batch, controls)
+
+    def _settled(self, entries: list[Any], controls: list[Control]) -> list[Any]:
+        """Book the words of a worker among the entries; return what travels on."""
+        travelling: list[Any] = []
+        for entry in entries:
+            if type(entry) is Control:
+                control = entry if entry.kind in TRAVELLING else self._settle(entry)
+                if control is None:
+                    continue
+                controls.append(control)
+                travelling.append(control)
+            else:
+                travelling.append(entry)
+        return travelling
 
     def _hand_over(self, batch: list[Any], controls: list[Control]) -> None:
         if self._clock is not None:
             # One reading for the batch: it is accepted in one step.
             now = self._clock()
-            for entry in batch:
-                if type(entry) is not Control:
-                    entry.marks.append(now)
+            for entry in batch if not controls else [each for each in batch if type(each) is not Control]:
+                entry.marks.append(now)
         items = len(batch) - len(controls)
         counts = self.stage.counts
         counts.delivered += items

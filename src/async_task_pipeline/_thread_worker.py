@@ -117,12 +117,20 @@ class ThreadSession(Outcomes):
 
     def _settle(self, result: Any, entry: Any, start: float, end: float) -> None:
         """Put what is not a plain untimed result."""
-        if type(result) is GeneratorType:
-            self._expand(result, entry, start)
-        elif type(result) in _UNUSUAL:
-            self.failed(returned_awaitable(self.stage, result), start, end)
+        kind = type(result)
+        if kind in _UNUSUAL:
+            if kind is GeneratorType:
+                self._expand(result, entry, start)
+            else:
+                self.failed(returned_awaitable(self.stage, result), start, end)
+        elif result is None:
+            self.put(None, entry, start, end)
         else:
-            self.put(result, entry, start, end)
+            # As ``put`` does it, but the one value of a plain call has no siblings: no copy.
+            self.spent(start, end, useful=True)
+            entry.data = result
+            entry.marks += (start, end)
+            self.outbox.append(entry)
 
     def _expand(self, generator: GeneratorType[Any, None, None], entry: Any, start: float) -> None:
         """Pass on each yielded value at once, as room allows."""
