@@ -12,7 +12,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Sequence
-from operator import sub, truediv
+from operator import add, sub, truediv
 
 from ._items import MARKS_PER_STAGE, PipelineItem, Timed, item_breakdown
 from ._report import (
@@ -94,7 +94,9 @@ class TimingHistory:
         for index, name in enumerate(self._names):
             at = index * MARKS_PER_STAGE
             enters, starts, ends, exits = columns[at : at + MARKS_PER_STAGE + 1]
-            stage = self._stages.setdefault(name, _StageIntervals())
+            stage = self._stages.get(name)
+            if stage is None:
+                stage = self._stages[name] = _StageIntervals()
             computation = list(map(sub, ends, starts))
             stage.queue_wait.extend(list(map(sub, starts, enters)))
             stage.computation.extend(computation)
@@ -102,7 +104,7 @@ class TimingHistory:
             latencies = list(map(sub, exits, enters))
             stage.min_latency = min(stage.min_latency, min(latencies))
             stage.max_latency = max(stage.max_latency, max(latencies))
-            computed = [a + b for a, b in zip(computed, computation, strict=True)]
+            computed = list(map(add, computed, computation))
         accepted = columns[0]
         created = [
             now if timed.created_at is None else timed.created_at for timed, now in zip(pending, accepted, strict=True)
