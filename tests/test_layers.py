@@ -23,6 +23,7 @@ LAYERS = (
     ("_links", "_report", "_stages", "_statistics"),
     ("_interruption", "_items", "_render"),
     # What holds items, or sums up those that left.
+    ("_turn_history",),
     ("_aggregate", "_output", "_sessions", "_turns"),
     # A stage's workers, and the stage itself running.
     ("_hosting", "_producers", "_task_worker", "_thread_worker"),

@@ -26,6 +26,7 @@ from ._report import (
 )
 from ._sketch import Sketch
 from ._stages import PipelineStage
+from ._turn_history import TurnHistory
 
 BATCH = 256
 """Large enough that folding is cheap per item, small enough that a fold (about a
@@ -54,11 +55,13 @@ class TimingHistory:
 
     def __init__(self, history: int) -> None:
         self.history = history
+        self.turns = TurnHistory(history)
         self._names: tuple[str, ...] = ()
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
+        self.turns.clear()
         self._pending: list[Timed] = []
         # The names an item's marks belong to travel with it: stages may be added
         # between two runs of one pipeline.
@@ -86,6 +89,7 @@ class TimingHistory:
         pending, self._pending = self._pending, []
         if not pending:
             return
+        self.turns.deliver(pending)
         for timed in pending[-self.history :] if self.history else ():
             self._recent.append((timed, self._names))
         self._unbroken = min(self._unbroken + len(pending), self.history)
@@ -157,7 +161,8 @@ class TimingHistory:
             "total_stages": len(stages),
             "pipeline_running": running,
         }
-        return PipelineAnalysis(summary, self._item_breakdowns() if details else [], metadata)
+        breakdowns = self._item_breakdowns() if details else []
+        return PipelineAnalysis(summary, breakdowns, metadata, self.turns.turns(), self.turns.interrupts())
 
     def _stage(self, stage: PipelineStage, seconds: float) -> StageStatistics:
         intervals, counts = self._stages.get(stage.name) or _StageIntervals(), stage.counts

@@ -48,6 +48,13 @@ class StageProtocolError(PipelineError, RuntimeError):
     """
 
 
+def stopped(failure: BaseException | None) -> PipelineStoppedError:
+    """What a producer gets when the pipeline ends under it."""
+    error = PipelineStoppedError("the pipeline has stopped and did not accept this")
+    error.__cause__ = failure
+    return error
+
+
 def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:
     """What can be raised in a coroutine to say that a stage function raised ``exc``.
 

@@ -15,22 +15,32 @@ from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_cla
 
 from ._exceptions import raisable
 from ._interruption import Interruption
+from ._items import Control
+from ._links import drain
 from ._log import logger
 from ._native import cancelled_natively
 from ._sessions import Session
 from ._stages import PipelineStage
+from ._turn_history import TurnHistory
 
 
 class SessionHost:
     """Hosts the sessions of one stage."""
 
-    def __init__(self, stage: PipelineStage, session: Session, fail: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        stage: PipelineStage,
+        session: Session,
+        fail: Callable[[BaseException], None],
+        turns: TurnHistory | None,
+    ) -> None:
         self.stage = stage
         self.session = session
         self.closed = False
         # Stale sessions whose call has not ended, and the interrupts that wait for it.
         self._stuck: dict[Session, list[Interruption]] = {}
         self._fail = fail
+        self._turns = turns
 
     @property
     def held(self) -> int:
@@ -50,10 +60,20 @@ class SessionHost:
             except BaseException as exc:
                 self._broke(session, exc)
             finally:
-                for interruption in self._stuck.pop(session, ()):
-                    interruption.ended(session)
+                self._ended(session)
             if session is self.session or session.overtaken:
                 return
+
+    def _ended(self, session: Session) -> None:
+        watchers = self._stuck.pop(session, None)
+        if watchers is None:
+            return  # no interrupt has found it in a call
+        if self._turns is not None and session.called is not None:
+            results = [each for each in drain(session.outbox) if type(each) is not Control]
+            self._turns.drop_call(session.called, results)
+            session.called = None
+        for interruption in watchers:
+            interruption.ended(session)
 
     def watched_by(self, interruption: Interruption, *, own: Session | None) -> None:
         """Have an interrupt wait for the stale calls; ``own`` is the one it made stale."""

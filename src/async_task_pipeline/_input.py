@@ -19,20 +19,28 @@ from typing import Any
 from anyio import Event, WouldBlock
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from ._exceptions import PipelineStateError, PipelineStoppedError
+from ._exceptions import PipelineStateError, stopped
 from ._items import Control, Kind, Timed
 from ._links import ENTRIES_PER_STEP, NEVER
 from ._posting import Waker
 from ._producers import Feed, Producer
 from ._runner import StageRunner
 from ._timing import Clock
+from ._turn_history import TurnHistory
 from ._turns import Turn
 
 
 class Entrance:
     """The input of one run."""
 
-    def __init__(self, first: StageRunner, clock: Clock | None, waker: Waker, numbers: Iterator[int]) -> None:
+    def __init__(
+        self,
+        first: StageRunner,
+        clock: Clock | None,
+        waker: Waker,
+        numbers: Iterator[int],
+        turns: TurnHistory | None,
+    ) -> None:
         self._first = first
         self._link = first.link
         self._clock = clock
@@ -40,6 +48,7 @@ class Entrance:
         self._thread = threading.get_ident()
         self._numbers = numbers
         self._turns: dict[Turn[Any, Any], None] = {}
+        self._history = turns
         self._number = 0
         self._line: deque[Producer] = deque()
         # Threads that have asked, from before their request reaches the loop: whoever
@@ -100,8 +109,8 @@ class Entrance:
                 self._line.remove(producer)
             self.pump()  # the turn may have come in the same tick; pass it on
             raise
-        if producer.dropped:
-            self._drop(1)
+        if producer.dropped_in is not None:
+            self._drop(1, producer.dropped_in)
             return
         if self._closed is not None or (turn is not None and turn.over):
             await checkpoint_if_cancelled()  # the more telling of two reasons
@@ -151,7 +160,7 @@ class Entrance:
     def _stamp(self, entries: Iterable[Timed]) -> None:
         if self._clock is not None:
             now = self._clock()
-            number = self._number = self._number or next(self._numbers)
+            number = self._number or self._next_number(now)
             for entry in entries:
                 entry.marks.append(now)
                 entry.turn = entry.turn or number
@@ -212,7 +221,12 @@ class Entrance:
         """Make it the current turn, to which plain puts belong too; return its number."""
         self.check_open()
         self._turns[turn] = None
+        return self._next_number(0.0 if self._clock is None else self._clock())
+
+    def _next_number(self, now: float) -> int:
         self._number = next(self._numbers)
+        if self._history is not None:
+            self._history.begin(self._number, now)
         return self._number
 
     def leave(self, turn: Turn[Any, Any]) -> None:
@@ -237,25 +251,29 @@ class Entrance:
         same tick it raises instead, and then the item was never accepted. Puts bound to
         a turn raise. Waiting sentinels stay in line; they have not been accepted yet.
         """
-        self._number = 0
         for turn in self._turns:
             turn.interrupt()
+            if self._history is not None:
+                self._history.cut_short(turn.number)
         self._refuse_outlived()
         waiting = list(self._line)
         items = [each for each in waiting if type(each.entry) is not Control]
         self._line = deque(each for each in waiting if type(each.entry) is Control)
         read = sum(feed.flush() for feed in self.feeds)
-        self._drop(read)
+        number, self._number = self._number, 0
+        self._drop(read, number)
         for producer in items:
-            producer.dropped = True
+            producer.dropped_in = number
             if self._release(producer) and producer.let_in is None:
-                self._drop(1)
+                self._drop(1, number)
         return len(items) + read
 
-    def _drop(self, items: int) -> None:
+    def _drop(self, items: int, number: int) -> None:
         counts = self._first.stage.counts
         counts.accepted += items
         counts.dropped += items
+        if items and self._history is not None:
+            self._history.drop_waiting(number, items)
 
     @property
     def is_closed(self) -> bool:
@@ -279,10 +297,3 @@ class Entrance:
             peak = self._link.peak  # the end is beyond the bound, and no item
             self._accept(Control(Kind.END, error))
             self._link.peak = peak
-
-
-def stopped(failure: BaseException | None) -> PipelineStoppedError:
-    """What a producer gets when the pipeline ends under it."""
-    error = PipelineStoppedError("the pipeline has stopped and did not accept this")
-    error.__cause__ = failure
-    return error

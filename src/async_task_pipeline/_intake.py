@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from ._exceptions import PipelineStateError
-from ._input import stopped
+from ._exceptions import PipelineStateError, stopped
 from ._items import Control, Kind
 from ._run import Run
 from ._source import checked_source, feed

@@ -8,6 +8,7 @@ once, and whoever waits hears of the last.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ._statistics import DroppedItems, InterruptReceipt
 from ._timing import Clock
@@ -27,6 +28,8 @@ class Interruption:
         self, clock: Clock, on_idle: Callable[[float], object] | None = None, *, last_delivered: int = 0
     ) -> None:
         self.dropped: dict[str, DroppedItems] = {}
+        # The items themselves, for the report, until they are booked there.
+        self.entries: list[Any] = []
         self._last_delivered = last_delivered
         self._clock = clock
         self._began = clock()

@@ -106,11 +106,13 @@ class PipelineItem(Generic[DataT]):
         start_timestamp: When the item was created: ``created_at`` if the producer
             gave one, otherwise the moment the pipeline accepted it. Seconds of the
             pipeline's clock (:py:func:`time.perf_counter` by default).
+        turn: The number of the turn it belongs to.
     """
 
     data: DataT
     enable_timing: bool = True
     start_timestamp: float = attrs.field(factory=time.perf_counter)
+    turn: int = attrs.field(default=0, repr=False)
     _entries: dict[str, float] = attrs.field(init=False, factory=dict, repr=False)
     _completions: dict[str, float] = attrs.field(init=False, factory=dict, repr=False)
     _timings: dict[str, DetailedTiming] = attrs.field(init=False, factory=dict, repr=False)
@@ -118,7 +120,8 @@ class PipelineItem(Generic[DataT]):
     @classmethod
     def _from_timed(cls, timed: Timed, names: tuple[str, ...]) -> PipelineItem[DataT]:
         marks = timed.marks
-        item = cls(timed.data, start_timestamp=marks[0] if timed.created_at is None else timed.created_at)
+        began = marks[0] if timed.created_at is None else timed.created_at
+        item = cls(timed.data, start_timestamp=began, turn=timed.turn)
         for index, name in enumerate(names):
             visit = DetailedTiming(*marks[index * MARKS_PER_STAGE : (index + 1) * MARKS_PER_STAGE + 1])
             item.record_entry_time(name, visit.queue_enter_time)

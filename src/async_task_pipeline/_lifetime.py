@@ -44,7 +44,7 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
             self.stages,
             self.max_queue_size,
             clock=self._clock if self.enable_timing else None,
-            record=self._history.record if self.enable_timing else None,
+            history=self._history if self.enable_timing else None,
             numbers=self._turn_numbers,
         )
         return self._current

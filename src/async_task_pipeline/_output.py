@@ -101,13 +101,14 @@ class Exit:
         self._record(entry)
         return entry.data
 
-    def flush(self, *, keep_sentinels: bool) -> tuple[int, list[Control]]:
-        """Drop every item; return how many, and the controls that survive."""
+    def flush(self, *, keep_sentinels: bool) -> tuple[list[Any], list[Control]]:
+        """Drop every item; return them, and the controls that survive."""
         lasting = (Kind.SENTINEL, Kind.END) if keep_sentinels else (Kind.END,)
-        controls = [each for each in drain(self.link.buffer) if type(each) is Control and each.kind in lasting]
-        items, self.items = self.items, 0
-        self.dropped += items
-        return items, controls
+        entries = drain(self.link.buffer)
+        controls = [each for each in entries if type(each) is Control and each.kind in lasting]
+        self.dropped += self.items
+        self.items = 0
+        return [each for each in entries if type(each) is not Control], controls
 
 
 class OutputStream(Generic[OutT]):

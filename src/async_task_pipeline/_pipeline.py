@@ -131,7 +131,7 @@ class AsyncTaskPipeline(Lifetime[T, U]):
         return interruption.receipt()
 
     def _interruption(self) -> Interruption:
-        return Interruption(self._clock, last_delivered=self._delivered_now)
+        return Interruption(self._clock, self._history.turns.idle, last_delivered=self._delivered_now)
 
     def _stage_index(self, name: str | None) -> int:
         if name is None:

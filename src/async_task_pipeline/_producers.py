@@ -18,13 +18,16 @@ from ._turns import Turn
 
 @attrs.define(eq=False)
 class Producer:
-    """One waiting put, of a task (``let_in``) or of a thread (``accepted``)."""
+    """One waiting put, of a task (``let_in``) or of a thread (``accepted``).
+
+    ``dropped_in`` is the number of the turn with which an interrupt dropped it.
+    """
 
     entry: Any
     let_in: Event | None = None
     accepted: Future[None] | None = None
     turn: Turn[Any, Any] | None = None
-    dropped: bool = False
+    dropped_in: int | None = None
 
 
 class Feed(Protocol):

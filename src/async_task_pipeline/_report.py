@@ -169,6 +169,50 @@ class LatencySummary:
 
 
 @attrs.frozen
+class TurnStatistics:
+    """One turn.
+
+    Attributes:
+        number: Its number, counted from 1.
+        started_at: When it began, or without a block its first item was accepted, in
+            seconds of the pipeline's clock.
+        first_output_time: Seconds from then until the first of its delivered results was
+            in the output; ``None`` while nothing has been delivered.
+        interrupted: Whether it was cut short: an interrupt ended its block, or an interrupt
+            or a stop dropped some of it.
+        delivered: Its results handed to the consumer.
+        dropped: Its items dropped; one in a call counts when the call has ended.
+        wasted_computation: Seconds that stage functions spent on the items dropped.
+    """
+
+    number: int
+    started_at: float
+    first_output_time: float | None
+    interrupted: bool
+    delivered: int
+    dropped: int
+    wasted_computation: float
+
+
+@attrs.frozen
+class InterruptStatistics:
+    """All interrupts.
+
+    Attributes:
+        total: How many there were.
+        with_calls: How many of them made running calls stale that have all ended since.
+        time_to_idle: Percentiles of the seconds from the request until the last of those
+            calls had ended.
+        max_time_to_idle: The longest.
+    """
+
+    total: int
+    with_calls: int
+    time_to_idle: Percentiles
+    max_time_to_idle: float
+
+
+@attrs.frozen
 class PipelineAnalysis:
     """A report.
 
@@ -178,8 +222,12 @@ class PipelineAnalysis:
             the report was asked for without item details.
         analysis_metadata: ``analysis_timestamp`` (seconds since the epoch, wall
             clock), ``enable_timing``, ``total_stages``, ``pipeline_running``.
+        turns: The last ``timing_history`` turns, oldest first.
+        interrupts: All interrupts; ``None`` in a report made by hand.
     """
 
     summary: LatencySummary
     item_breakdowns: list[ItemTimingBreakdown]
     analysis_metadata: dict[str, Any]
+    turns: list[TurnStatistics] = attrs.field(factory=list)
+    interrupts: InterruptStatistics | None = None

@@ -19,7 +19,9 @@ import attrs
 from anyio import TASK_STATUS_IGNORED, Event, create_task_group
 from anyio.abc import TaskGroup, TaskStatus
 
-from ._input import Entrance, stopped
+from ._aggregate import TimingHistory
+from ._exceptions import stopped
+from ._input import Entrance
 from ._interruption import Interruption
 from ._items import Control, Kind, Timed
 from ._links import Link
@@ -44,7 +46,7 @@ class Run:
         maxsize: int,
         *,
         clock: Clock | None,
-        record: Callable[[Timed], None] | None,
+        history: TimingHistory | None,
         numbers: Iterator[int],
     ) -> None:
         self.maxsize = maxsize
@@ -52,7 +54,8 @@ class Run:
         self.thread = threading.get_ident()
         self.waker = Waker(self.pump)
         self.links = [Link(maxsize) for _ in range(len(stages) + 1)]
-        self.exit = Exit(self.links[-1], pump=self.pump, record=record)
+        self.turns = None if history is None else history.turns
+        self.exit = Exit(self.links[-1], pump=self.pump, record=None if history is None else history.record)
         self.runners: list[StageRunner] = []
         downstream: Downstream = self.exit
         for stage, (link, output) in reversed([*zip(stages, pairwise(self.links), strict=True)]):
@@ -66,10 +69,11 @@ class Run:
                 fail=self.fail,
                 wake=self.waker.wake,
                 spawn=self._host,
+                turns=self.turns,
             )
             self.runners.insert(0, runner)
             downstream = runner
-        self.entrance = Entrance(self.runners[0], clock, self.waker, numbers)
+        self.entrance = Entrance(self.runners[0], clock, self.waker, numbers, self.turns)
         self.failure: BaseException | None = None
         self.closed = False
         self.streams = 0
@@ -171,6 +175,8 @@ class Run:
         if self.closed or self.failure is not None:
             return
         self._drop(interruption, first, markers=markers, gently=gently)
+        if self.turns is not None:
+            self.turns.interrupt()
         self.pump()
 
     def interrupt_from_thread(
@@ -217,7 +223,9 @@ class Run:
         """
         at_output, survivors = 0, list[Control]()
         if not (gently and self._protects(self.runners[-1])):
-            at_output, survivors = self.exit.flush(keep_sentinels=gently)
+            finished, survivors = self.exit.flush(keep_sentinels=gently)
+            at_output = len(finished)
+            interruption.entries += finished
         ahead: StageRunner | Exit = self.exit
         dropped: dict[str, DroppedItems] = {}
         for index, runner in reversed([*enumerate(self.runners)][first:]):
@@ -235,6 +243,8 @@ class Run:
                 part = attrs.evolve(part, queued=part.queued + self.entrance.flush())
             dropped[runner.stage.name] = part
         self._line_up(survivors, ahead, markers)
+        self._book(interruption.entries)
+        interruption.entries = []
         interruption.dropped.update(reversed(dropped.items()))
 
     def _line_up(self, controls: list[Control], ahead: StageRunner | Exit, markers: Sequence[Control]) -> None:
@@ -249,12 +259,18 @@ class Run:
     def clear_output(self) -> int:
         """Drop what waits for the consumer, sentinels included; return the items."""
         items, controls = self.exit.flush(keep_sentinels=False)
+        self._book(items, cut_short=False)
         self._line_up(controls, self.exit, ())
         self.pump()
-        return items
+        return len(items)
 
     def clear_link(self, index: int) -> int:
         """Drop what waits for one stage, sentinels included; return the items."""
         items = self.runners[index].clear_link()
+        self._book(items, cut_short=False)
         self.pump()
-        return items
+        return len(items)
+
+    def _book(self, items: list[Timed], *, cut_short: bool = True) -> None:
+        if self.turns is not None:
+            self.turns.drop(items, cut_short=cut_short)

@@ -24,6 +24,7 @@ from ._sessions import Session
 from ._stages import PipelineStage
 from ._statistics import DroppedItems, StageFlow
 from ._timing import Clock
+from ._turn_history import TurnHistory
 
 NewSession = Callable[[PipelineStage, Link], Session]
 
@@ -50,8 +51,9 @@ class StageRunner(SessionHost):
         fail: Callable[[BaseException], None],
         wake: Callable[[], None],
         spawn: Callable[[StageRunner], None],
+        turns: TurnHistory | None,
     ) -> None:
-        super().__init__(stage, new_session(stage, link), fail)
+        super().__init__(stage, new_session(stage, link), fail, turns)
         self.link = link
         self.output = output
         # Sentinels and the end of input, from acceptance to hand-over: the worker may
@@ -163,8 +165,8 @@ class StageRunner(SessionHost):
         the stage is reentrant.
         """
         old, counts = self.session, self.stage.counts
-        queued, waiting = divided(drain(old.inbox))
-        outcomes = drain(old.outbox)
+        inbox, outcomes = drain(old.inbox), drain(old.outbox)
+        queued, waiting = divided(inbox)
         for entry in outcomes:
             if type(entry) is Control and entry.kind not in TRAVELLING:
                 self._settle(entry)
@@ -177,6 +179,7 @@ class StageRunner(SessionHost):
             in_call = 1
         counts.dropped += counts.inside
         counts.inside = 0
+        interruption.entries += [each for each in (*inbox, *outcomes) if type(each) is not Control]
         controls, self.controls = [*self.controls], deque()
         self.output.notify_at = NEVER
         if in_call or len(controls) != waiting + done or self.stage.on_interrupt is not None:
@@ -199,19 +202,18 @@ class StageRunner(SessionHost):
                 old.overtaken = True
                 self._spawn(self)
 
-    def clear_link(self) -> int:
+    def clear_link(self) -> list[Any]:
         """Drop what waits in the link, sentinels included; return the items dropped."""
-        taken = drain(self.link.buffer)
-        items = 0
-        for entry in taken:
+        items: list[Any] = []
+        for entry in drain(self.link.buffer):
             if type(entry) is not Control:
-                items += 1
+                items.append(entry)
             elif entry.kind is Kind.SENTINEL:
                 self.controls.remove(entry)
             elif entry.kind is Kind.END:
                 self.link.buffer.append(entry)  # the end of input cannot be dropped
-        self.stage.counts.dropped += items
-        self.stage.counts.inside -= items
+        self.stage.counts.dropped += len(items)
+        self.stage.counts.inside -= len(items)
         self.link.appended()
         return items
 

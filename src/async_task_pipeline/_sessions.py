@@ -32,6 +32,7 @@ class Session(Protocol):
     counts: StageCounts
     inbox: deque[Any]
     outbox: deque[Any]
+    called: Timed | None
     stale: bool
     generating: bool
     had_outcome: bool
@@ -76,6 +77,8 @@ class Outcomes:
         self.counts = stage.counts
         self.inbox = link.buffer
         self.outbox: deque[Any] = deque()
+        # The item of the last call, with timing on; its marks tell how far the call has come.
+        self.called: Timed | None = None
         self.stale = False
         # True from before a generator's first value until it is exhausted or closed:
         # such a call can be running although its item has long had an outcome.
@@ -97,8 +100,21 @@ class Outcomes:
         if self.stale or not useful:
             self.counts.unproductive_seconds += end - start
 
-    def put(self, value: Any, entry: Any, start: float, end: float, *, first: bool = True) -> None:
-        """Put one outcome of a call into the outbox; ``None`` means filtered."""
+    def returned(self, value: Any, entry: Any, start: float, end: float) -> None:
+        """Put what a plain call returned into the outbox; ``None`` means filtered."""
+        if self.clock is None:
+            self.outbox.append(FILTERED if value is None else value)
+            return
+        self.spent(start, end, useful=value is not None)
+        entry.marks += (start, end)
+        if value is None:
+            self.outbox.append(FILTERED)
+        else:
+            entry.data = value
+            self.outbox.append(entry)
+
+    def yielded(self, value: Any, entry: Any, start: float, end: float, *, first: bool) -> None:
+        """Put one outcome of a generator into the outbox; ``None`` means filtered."""
         if self.clock is not None:
             self.spent(start, end, useful=value is not None)
         if not first:
@@ -111,15 +127,18 @@ class Outcomes:
             # A copy: siblings of one fan-out must not share what they measured.
             self.outbox.append(Timed(value, entry.created_at, [*entry.marks, start, end], entry.turn))
 
-    def failed(self, exc: Exception, start: float, end: float, *, first: bool = True) -> None:
+    def failed(self, exc: BaseException, start: float, end: float, *, first: bool = True) -> None:
         """Put the failure of a call into the outbox, or raise it if it ends the pipeline.
 
         Raised, it leaves the worker at once, so that nothing more is called and a full
         outbox does not keep it from being heard. So does the failure of a stale call:
         its outbox is read by nobody.
         """
-        if self.clock is not None:
+        if self.called is not None:
             self.spent(start, end, useful=False)
+            self.called.marks += (start, end)
+        if not isinstance(exc, Exception):
+            raise exc
         if self.stale or self.stage.on_error == "raise":
             raise raisable(exc)
         if not first:

@@ -61,6 +61,7 @@ class TaskSession(Outcomes):
                     await self._park(Need.ROOM)
                     continue
                 if not self.inbox:
+                    self.called = None  # not to keep the last item alive while parked
                     await self._park(Need.ITEM)
                     continue
                 calls += 1
@@ -84,6 +85,7 @@ class TaskSession(Outcomes):
     async def _call(self, entry: Any) -> None:
         """See one item through."""
         clock = self.clock or no_clock
+        self.called = entry if self.clock is not None else None
         start = clock()
         try:
             outcome: Any = self.stage.process_fn(entry if self.clock is None else entry.data)
@@ -93,11 +95,11 @@ class TaskSession(Outcomes):
                 generator = outcome
             else:
                 value = await outcome
-        except Exception as exc:
+        except BaseException as exc:
             self.failed(exc, start, clock())
             return
         if generator is None:
-            self.put(value, entry, start, clock())
+            self.returned(value, entry, start, clock())
         else:
             await self._expand(generator, entry, start)
 
@@ -112,15 +114,15 @@ class TaskSession(Outcomes):
                     value = await anext(generator)
                 except StopAsyncIteration:
                     break
-                except Exception as exc:
+                except BaseException as exc:
                     self.failed(exc, start, clock(), first=first)
                     return
-                self.put(value, entry, start, clock(), first=first)
+                self.yielded(value, entry, start, clock(), first=first)
                 first = False
                 self._notify()
                 start = clock()
             if first:
-                self.put(None, entry, start, clock())
+                self.returned(None, entry, start, clock())
             elif self.clock is not None:
                 self.spent(start, clock(), useful=True)
         except BaseException:

@@ -86,7 +86,7 @@ class ThreadSession(Outcomes):
             try:
                 entry = take()
             except IndexError:
-                entry = result = None  # not to keep the last item alive while parked
+                entry = result = self.called = None  # not to keep the last item alive while parked
                 self._parking.park(Need.ITEM, self._has_item)
                 continue
             if len(inbox) <= link.notify_at:
@@ -99,12 +99,13 @@ class ThreadSession(Outcomes):
                 continue
             try:
                 if timed:
+                    self.called = entry
                     start = clock()
                     result = function(entry.data)
                     end = clock()
                 else:
                     result = function(entry)
-            except Exception as exc:
+            except BaseException as exc:
                 self.failed(exc, start, clock())
                 wake()
                 continue
@@ -123,14 +124,8 @@ class ThreadSession(Outcomes):
                 self._expand(result, entry, start)
             else:
                 self.failed(returned_awaitable(self.stage, result), start, end)
-        elif result is None:
-            self.put(None, entry, start, end)
         else:
-            # As ``put`` does it, but the one value of a plain call has no siblings: no copy.
-            self.spent(start, end, useful=True)
-            entry.data = result
-            entry.marks += (start, end)
-            self.outbox.append(entry)
+            self.returned(result, entry, start, end)
 
     def _expand(self, generator: GeneratorType[Any, None, None], entry: Any, start: float) -> None:
         """Pass on each yielded value at once, as room allows."""
@@ -143,15 +138,15 @@ class ThreadSession(Outcomes):
                     value = next(generator)
                 except StopIteration:
                     break
-                except Exception as exc:
+                except BaseException as exc:
                     self.failed(exc, start, clock(), first=first)
                     return
-                self.put(value, entry, start, clock(), first=first)
+                self.yielded(value, entry, start, clock(), first=first)
                 first = False
                 self._waker.wake()
                 start = clock()
             if first:
-                self.put(None, entry, start, clock())
+                self.returned(None, entry, start, clock())
             elif self.clock is not None:
                 self.spent(start, clock(), useful=True)
         except BaseException:
