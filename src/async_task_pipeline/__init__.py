@@ -16,6 +16,7 @@ from ._pipeline import AsyncTaskPipeline
 from ._render import log_pipeline_performance_analysis
 from ._report import (
     EfficiencyMetrics,
+    InterruptStatistics,
     ItemTimingBreakdown,
     ItemTimingTotals,
     LatencySummary,
@@ -24,6 +25,7 @@ from ._report import (
     StageStatistics,
     StageTimingDetail,
     TimingBreakdown,
+    TurnStatistics,
 )
 from ._stages import PipelineStage
 from ._statistics import DroppedItems, InterruptReceipt, PipelineStatistics, StageFlow
@@ -36,6 +38,7 @@ __all__ = [
     "DroppedItems",
     "EfficiencyMetrics",
     "InterruptReceipt",
+    "InterruptStatistics",
     "ItemTimingBreakdown",
     "ItemTimingTotals",
     "LatencySummary",
@@ -56,6 +59,7 @@ __all__ = [
     "TimingBreakdown",
     "Turn",
     "TurnOverError",
+    "TurnStatistics",
     "log_pipeline_performance_analysis",
     "logger",
 ]

@@ -52,6 +52,21 @@ def report_lines(analysis: PipelineAnalysis) -> list[str]:
             f"{duration(compute.p50):>13}{duration(compute.p99):>10}"
             f"{duration(blocked.p50):>13}{duration(blocked.p99):>10}"
         )
+    cut_short = [turn for turn in analysis.turns if turn.interrupted]
+    if cut_short:
+        first = [turn.first_output_time for turn in analysis.turns if turn.first_output_time is not None]
+        wasted = sum(turn.wasted_computation for turn in cut_short)
+        lines += [
+            "",
+            f"turns              {len(analysis.turns)}, cut short {len(cut_short)} ({duration(wasted)} of computation wasted)",
+        ]
+        if first:
+            lines.append(f"first output after mean {duration(sum(first) / len(first))}, max {duration(max(first))}")
+    interrupts = analysis.interrupts
+    if interrupts is not None and interrupts.with_calls:
+        lines.append(
+            f"quiet again after  {_percentiles(interrupts.time_to_idle)}, max {duration(interrupts.max_time_to_idle)}"
+        )
     return lines
 
 
