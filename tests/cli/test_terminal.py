@@ -49,6 +49,22 @@ class Terminal:
     def text(self):
         return CONTROL.sub("", self._read.decode(errors="replace")).replace("\r", "")
 
+    @property
+    def screen(self):
+        """The lines as they are seen in the end: what was erased to be drawn anew is gone."""
+        lines, row = [""], 0
+        for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r?\n|\r)", self._read.decode(errors="replace")):
+            if part.endswith("\n"):
+                row += 1
+                lines += [""] * (row + 1 - len(lines))
+            elif part == "\x1b[1A":
+                row -= 1
+            elif part == "\x1b[2K":
+                lines[row] = ""
+            elif part != "\r" and not CONTROL.match(part):
+                lines[row] += part
+        return "\n".join(lines)
+
     def read(self):
         """Read once; false when nobody has the device any more."""
         try:
@@ -108,9 +124,9 @@ def test_results_on_the_same_terminal_stand_above_the_bar(tmp_path, terminal):
     (tmp_path / "input").write_text("[bold]one[/]\ntwo\n" + "3" * 200)
     with Child(tmp_path, "chains:same", "input", stdout=terminal.device, stderr=terminal.device) as child:
         terminal.hand_over()
-        shown = terminal.read_to_the_end()
+        terminal.read_to_the_end()
         assert child.process.wait() == 0
-    assert re.search(r"\[bold\]one\[/\]\ntwo\n3{200}\n[^\n]*100%  3 in  3 out", shown)
+    assert re.match(r"\[bold\]one\[/\]\ntwo\n3{200}\n[^\n]*100%  3 in  3 out", terminal.screen)
 
 
 def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path, loop, terminal):
