@@ -99,6 +99,14 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run the storm of interrupts at its full length, on every backend."""
+    session.install(".[dev]")
+    env = {"STORM_INTERRUPTS": "10000"}
+    session.run("pytest", "--timeout=3600", "tests/interrupts/test_storm.py", *session.posargs, env=env)
+
+
 @nox.session(python="3.11")  # the only one that 0.1.10 runs on
 def bench(session: nox.Session) -> None:
     """Measure against 0.1.10, plain threads and other libraries; writes bench.json."""

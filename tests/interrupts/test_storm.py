@@ -1,0 +1,150 @@
+"""A storm of interrupts over stages of every kind, at moments drawn by lot.
+
+The rule: an item carries the number of its turn, and a turn is stale from the step in
+which an interrupt ended it. Whatever the moment: nothing stale is read, every accepted
+sentinel is read once and in order, a stage is in one call at a time, and at the end
+nothing is left. ``STORM_INTERRUPTS`` makes it as long as wanted; ``nox -s soak`` does.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+
+import pytest
+from anyio import create_task_group, fail_after
+from anyio.lowlevel import checkpoint
+
+from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, TurnOverError
+from tests.cancelling import assert_law
+
+pytestmark = pytest.mark.anyio
+
+INTERRUPTS = int(os.environ.get("STORM_INTERRUPTS", "60"))
+PATIENCE = 60 + INTERRUPTS / 10
+
+
+class OneAtATime:
+    """Notes when a stage is entered twice at once."""
+
+    def __init__(self):
+        self.inside = self.most = 0
+
+    def __enter__(self):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+
+    def __exit__(self, *exc_info):
+        self.inside -= 1
+
+
+class Storm:
+    """A pipeline, two producers that never stop, a consumer, and what they have seen."""
+
+    def __init__(self, seed):
+        self.lots = random.Random(seed)
+        self.stages = [OneAtATime() for _ in range(4)]
+        self.turn = None
+        self.new_turn = threading.Event()
+        self.over = False
+        self.stale_up_to = self.stale = self.delivered = 0
+        self.sent, self.seen = [], []
+        thread, generator, task, async_generator = self.stages
+
+        def in_thread(item):
+            with thread:
+                return item
+
+        def generator_in_thread(item):
+            with generator:
+                yield item
+                yield item
+
+        async def in_task(item):
+            with task:
+                for _ in range(self.lots.randrange(3)):
+                    await checkpoint()
+                return item
+
+        async def generator_in_task(item):
+            with async_generator:
+                yield item
+                await checkpoint()
+                yield item
+
+        self.pipeline = AsyncTaskPipeline(max_queue_size=8, enable_timing=True)
+        self.pipeline.add_stage("thread", in_thread).add_stage("generator", generator_in_thread)
+        self.pipeline.add_stage("task", in_task).add_stage("async generator", generator_in_task)
+
+    async def produce(self):
+        while True:
+            async with self.pipeline.turn() as turn:
+                self.turn = turn
+                self.new_turn.set()
+                while True:
+                    for _ in range(self.lots.randrange(1, 12)):
+                        await turn.put(turn.number)
+                    await turn.put_sentinel(("end", len(self.sent)))
+                    self.sent.append(("end", len(self.sent)))
+                    await checkpoint()
+
+    def produce_in_thread(self):
+        while self.new_turn.wait(PATIENCE):
+            if self.over:
+                return
+            turn = self.turn
+            self.new_turn.clear()
+            try:
+                while True:
+                    turn.put_from_thread(turn.number)
+            except TurnOverError:
+                continue
+            except PipelineStateError:
+                return
+
+    async def consume(self):
+        async for item in self.pipeline.generate_output_stream():
+            if isinstance(item, tuple):
+                self.seen.append(item)
+            else:
+                self.delivered += 1
+                self.stale += item <= self.stale_up_to
+
+    async def interrupt(self):
+        for number in range(INTERRUPTS):
+            for _ in range(self.lots.randrange(30)):
+                await checkpoint()
+            self.stale_up_to = self.turn.number
+            marker = ("marker", number)
+            self.sent.append(marker)
+            await self.pipeline.interrupt(sentinel=marker)
+
+
+async def test_nothing_stale_in_a_storm():
+    storm = Storm(seed=INTERRUPTS)
+    producer = threading.Thread(target=storm.produce_in_thread)
+    with fail_after(PATIENCE):
+        async with storm.pipeline, create_task_group() as tg:
+            tg.start_soon(storm.consume)
+            tg.start_soon(storm.produce)
+            while storm.turn is None:
+                await checkpoint()
+            producer.start()
+            await storm.interrupt()
+            while storm.turn.interrupted or len(storm.seen) < len(storm.sent):
+                await checkpoint()  # the turn after the last interrupt flows, too
+            tg.cancel_scope.cancel()
+    storm.over = True
+    storm.new_turn.set()
+    producer.join(PATIENCE)
+    assert storm.stale == 0
+    assert storm.delivered > 0
+    assert storm.seen[: len(storm.sent)] == storm.sent[: len(storm.seen)]
+    assert len(storm.seen) > INTERRUPTS
+    assert [stage.most for stage in storm.stages] == [1, 1, 1, 1]
+    assert_law(storm.pipeline)
+    report = storm.pipeline.get_report()
+    assert report.interrupts.total == INTERRUPTS
+    assert any(turn.interrupted for turn in report.turns)
+    assert not producer.is_alive()
