@@ -90,10 +90,10 @@ async def test_the_marker_stands_between_old_and_new(marker):
 async def test_every_marker_comes_out_though_the_output_is_full():
     pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", lambda item: item)
     with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            for item in range(5):
-                tg.start_soon(pipeline.process_input_data, item)
-            await until(lambda: waiting(pipeline))
+        async with pipeline:
+            for item in range(3):  # one in each link, and one finished
+                await pipeline.process_input_data(item)
+            await until(lambda: pipeline.input_queue.full() and pipeline.output_queue.full())
             for number in range(3):
                 await pipeline.interrupt(sentinel=f"marker {number}")
             await pipeline.process_input_data("new")

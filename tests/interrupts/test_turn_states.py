@@ -202,26 +202,52 @@ async def test_a_put_that_waits_when_the_input_is_closed_says_so():
 
 
 async def test_after_stop_a_turn_refuses_everything():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-        early = pipeline.turn()
-        with fail_after(PATIENCE):
-            async with pipeline.turn() as turn:
-                await pipeline.stop()
-                # The pipeline has ended the turn too, or not: either way nobody hangs.
-                with pytest.raises(PipelineStateError):
-                    await anyio.to_thread.run_sync(turn.put_from_thread, 1, abandon_on_cancel=True)
-                await turn.put(2)
-        assert turn.over
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
+    async with pipeline:
+        early, turn = pipeline.turn(), pipeline.turn()
+        await turn.__aenter__()
+        try:
+            await pipeline.stop()
+        finally:
+            await turn.__aexit__(None, None, None)
     with pytest.raises(PipelineStoppedError):
         pipeline.turn()
     with pytest.raises(PipelineStoppedError):
         await early.__aenter__()
     with pytest.raises(PipelineStateError):
-        await turn.put(3)
+        await turn.put(1)
+    with pytest.raises(PipelineStateError):
+        await anyio.to_thread.run_sync(turn.put_from_thread, 2)
     async with pipeline:  # a turn belongs to one run
         with pytest.raises(PipelineStoppedError):
             await early.__aenter__()
+        assert await rest_of(pipeline) == []
     assert pipeline.statistics().accepted == 0
+
+
+async def test_a_block_in_which_the_pipeline_is_stopped_does_not_hang():
+    gate = Gate(0)
+    pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
+
+    async def produce() -> None:
+        async with pipeline.turn() as turn:
+            while True:
+                await turn.put(0)
+
+    async def produce_to_the_end() -> None:
+        # It ends as by an interrupt or by the error of its put; what it may not do is wait.
+        try:
+            await produce()
+        except PipelineStoppedError:
+            pass
+
+    with fail_after(PATIENCE):
+        async with pipeline, anyio.create_task_group() as tg:
+            tg.start_soon(produce_to_the_end)
+            await gate.entered()
+            await anyio.wait_all_tasks_blocked()
+            gate.opened.set()
+            await pipeline.stop()
 
 
 async def test_after_a_failure_no_turn_can_be_entered_and_the_reason_is_told():
