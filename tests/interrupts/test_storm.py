@@ -91,10 +91,10 @@ class Storm:
 
     def produce_in_thread(self):
         while self.new_turn.wait(PATIENCE):
+            self.new_turn.clear()  # first: what is set from here on is seen in the next round
             if self.over:
                 return
             turn = self.turn
-            self.new_turn.clear()
             try:
                 while True:
                     turn.put_from_thread(turn.number)
