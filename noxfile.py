@@ -99,6 +99,13 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
+@nox.session(python=PYTHONS[0])
+def voice(session: nox.Session) -> None:
+    """Test the voice agent with real audio; needs the program espeak-ng, and a C compiler for pocketsphinx."""
+    session.install(".[dev,voice]")
+    session.run("pytest", "tests/voice_agent", *session.posargs)
+
+
 @nox.session
 def soak(session: nox.Session) -> None:
     """Run the storm of interrupts at its full length, on every backend."""

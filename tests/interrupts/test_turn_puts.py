@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 
-import anyio
 import pytest
 from anyio import create_task_group, fail_after, to_thread
 
@@ -77,14 +76,13 @@ async def test_what_waits_for_room_when_the_turn_ends_is_refused(name, interrupt
             await pipeline.process_input_data("busy")
             await gate.entered()
             await pipeline.process_input_data("queued")
-            async with create_task_group() as tg:
-                async with pipeline.turn() as turn:
-                    for number in range(3):
-                        tg.start_soon(put_late, turn, number)
-                    await until(lambda: waiting(pipeline) == 3)
-                    if interrupted:
-                        receipt = await pipeline.interrupt()
-                        assert receipt.total == 2  # what was refused was never inside
+            async with create_task_group() as tg, pipeline.turn() as turn:
+                for number in range(3):
+                    tg.start_soon(put_late, turn, number)
+                await until(lambda: waiting(pipeline) == 3)
+                if interrupted:
+                    receipt = await pipeline.interrupt()
+                    assert receipt.total == 2  # what was refused was never inside
             assert sorted(refused) == [0, 1, 2]
             assert waiting(pipeline) == 0
             gate.opened.set()

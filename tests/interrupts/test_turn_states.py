@@ -6,6 +6,8 @@ is its own for the life of the pipeline; and each refusal says which state was t
 
 from __future__ import annotations
 
+import contextlib
+
 import anyio
 import pytest
 from anyio import fail_after
@@ -236,10 +238,8 @@ async def test_a_block_in_which_the_pipeline_is_stopped_does_not_hang():
 
     async def produce_to_the_end() -> None:
         # It ends as by an interrupt or by the error of its put; what it may not do is wait.
-        try:
+        with contextlib.suppress(PipelineStoppedError):
             await produce()
-        except PipelineStoppedError:
-            pass
 
     with fail_after(PATIENCE):
         async with pipeline, anyio.create_task_group() as tg:

@@ -1,0 +1,96 @@
+"""The run in numbers, and whether it went well.
+
+The rule: text out of records; a run that let a stale frame out, or that was not the
+conversation it should have been, has failed, whatever its numbers are. A target that was
+missed is no failure, because a busy machine misses it too; so both numbers are printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from async_task_pipeline import PipelineAnalysis
+
+from .sound_card import PERIOD
+from .timeline import Timeline, Turn
+
+
+def milliseconds(seconds: float | None, width: int = 7) -> str:
+    """A duration, or a dash if there is none."""
+    return f"{'-' if seconds is None else f'{seconds * 1e3:.1f}':>{width}} ms"
+
+
+def worst(durations: Iterable[float | None]) -> str:
+    """The longest of those that there are."""
+    return milliseconds(max((each for each in durations if each is not None), default=None), 0)
+
+
+def answer_lines(turns: Sequence[Turn]) -> list[str]:
+    """How long the user waited for each answer, and for what."""
+    lines = ["end of user's speech -> first agent audio"]
+    lines += [
+        f"  turn {turn.number}  {milliseconds(turn.response)}  =  silence awaited {milliseconds(turn.listening)}"
+        f"  + stages {milliseconds(turn.spent)}  + sound card {milliseconds(turn.card, 5)}"
+        f"  + the library {milliseconds(turn.overhead, 5)}"
+        for turn in turns
+    ]
+    return [*lines, f"  the library's own share: {worst(turn.overhead for turn in turns)} at most; target: below 5 ms"]
+
+
+def barge_in_lines(turns: Sequence[Turn]) -> list[str]:
+    """How soon the agent was silent each time."""
+    cut = [turn for turn in turns if turn.barged_in is not None]
+    lines = ["barge-in -> last agent frame ended"]
+    lines += [
+        f"  turn {turn.number}  {milliseconds(turn.silenced)}  (the voice was detected after"
+        f" {milliseconds(turn.detection, 0)}; {turn.dropped} items dropped,"
+        f" {turn.flushed_periods * PERIOD * 1e3:.0f} ms of sound flushed)"
+        for turn in cut
+    ]
+    return [*lines, f"  {worst(turn.silenced for turn in cut)} at most; target: 20 ms"]
+
+
+def stale_line(timeline: Timeline) -> str:
+    """The figure that has to be zero."""
+    return f"stale frames  {timeline.stale} of {timeline.frames}"
+
+
+def stage_lines(name: str, report: PipelineAnalysis) -> list[str]:
+    """What each stage did, in milliseconds."""
+    lines = [f"{name:<14}{'outcomes':>10}{'dropped':>9}{'wait p50':>10}{'p99':>9}{'compute p50':>13}{'p99':>9}"]
+    for stage, its in report.summary.stage_statistics.items():
+        wait, compute = its.queue_wait, its.computation
+        lines.append(
+            f"  {stage:<12}{its.processed_count:>10}{its.dropped_count:>9}{wait.p50 * 1e3:>10.2f}{wait.p99 * 1e3:>9.2f}"
+            f"{compute.p50 * 1e3:>13.2f}{compute.p99 * 1e3:>9.2f}"
+        )
+    return lines
+
+
+def turn_lines(report: PipelineAnalysis) -> list[str]:
+    """What became of each turn, as the library saw it."""
+    lines = [f"{'turns':<14}{'delivered':>10}{'dropped':>9}{'first output':>16}{'wasted':>13}"]
+    lines += [
+        f"  turn {turn.number:<7}{turn.delivered:>10}{turn.dropped:>9}{milliseconds(turn.first_output_time, 13)}"
+        f"{milliseconds(turn.wasted_computation, 10)}{'  interrupted' if turn.interrupted else ''}"
+        for turn in report.turns
+    ]
+    interrupts = report.interrupts
+    if interrupts is not None and interrupts.with_calls:
+        lines.append(f"  idle {worst([interrupts.max_time_to_idle])} after an interrupt, at most")
+    return lines
+
+
+def problems(timeline: Timeline, *, said: Sequence[str], barge_ins: int) -> list[str]:
+    """Why the run has failed; nothing if it has not."""
+    found = []
+    if timeline.stale:
+        found.append(f"{timeline.stale} stale frames got out")
+    if timeline.heard != list(said):
+        found.append(f"heard {timeline.heard} where the user said {list(said)}")
+    times = sum(turn.barged_in is not None for turn in timeline.turns.values())
+    if times != barge_ins:
+        found.append(f"{times} barge-ins where there should be {barge_ins}")
+    if timeline.current is not None:
+        found.append(f"turn {timeline.current.number} never came to its end")
+    return found

@@ -1,0 +1,132 @@
+"""The command itself: with real sound, on every backend, if what it needs is installed.
+
+The rule: what it prints is not believed; the sound file is listened to. Nothing here
+looks at how long anything took, because that is the machine's affair.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import wave
+from array import array
+from pathlib import Path
+
+import pytest
+
+from docs.examples.voice_agent.command import BACKENDS, missing
+
+ROOT = Path(__file__).parents[2]
+LACKING = {backend: missing(backend) for backend in BACKENDS}
+BLOCKS = 100
+"""Blocks of sound per second, each of them loud or not."""
+
+
+def command(*arguments, module=False):
+    how = ["-m", "docs.examples.voice_agent"] if module else ["docs/examples/voice_agent"]
+    return [sys.executable, *how, *arguments]
+
+
+def run(*arguments, module=False, **options):
+    return subprocess.run(
+        command(*arguments, module=module),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("module", [False, True])
+def test_it_explains_itself_without_what_it_needs(module):
+    done = run("--help", module=module)
+    assert done.returncode == 0, done.stderr
+    assert "--backend {asyncio,trio,uvloop}" in done.stdout
+
+
+def test_it_says_what_is_missing(tmp_path):
+    done = run("--output", str(tmp_path), env={**os.environ, "PATH": ""})
+    assert done.returncode == 2
+    assert "apt-get install espeak-ng" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_list_of_what_is_missing_names_the_extra_of_each_package(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    voice, trio, *_ = missing("trio")
+    assert voice.endswith("pip install '.[voice]'")
+    assert trio == "the package trio: pip install '.[trio]'"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """What each backend printed, and the folder with its files; all at once, for each takes twenty seconds."""
+    folder = tmp_path_factory.mktemp("runs")
+    processes = {
+        backend: subprocess.Popen(
+            command("--backend", backend, "--output", str(folder / backend)),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for backend in BACKENDS
+        if not LACKING[backend]
+    }
+    try:
+        yield {
+            backend: (process.communicate(timeout=100)[0], process.returncode, folder / backend)
+            for backend, process in processes.items()
+        }
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.communicate()
+
+
+def loudness(path):
+    """For both channels, which blocks can be heard; and that it is a WAV as promised."""
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (2, 2)
+        size = file.getframerate() // BLOCKS
+        samples = array("h", file.readframes(file.getnframes()))
+    for channel in samples[0::2], samples[1::2]:
+        yield [max(map(abs, channel[at : at + size])) > 300 for at in range(0, len(channel), size)]
+
+
+def spans(loud):
+    """From which block to which somebody talks; pauses shorter than half a second are none."""
+    at = [number for number, is_loud in enumerate(loud) if is_loud]
+    breaks = [(one, two) for one, two in itertools.pairwise(at) if two - one > BLOCKS / 2]
+    return list(zip([at[0], *(two for _, two in breaks)], [*(one for one, _ in breaks), at[-1]], strict=True))
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(
+            backend, marks=pytest.mark.skipif(bool(lacking), reason=f"the audio run needs {'; '.join(lacking)}")
+        )
+        for backend, lacking in LACKING.items()
+    ],
+)
+def test_the_user_talks_over_the_agent_and_the_agent_is_silent(backend, runs):
+    printed, code, folder = runs[backend]
+    assert code == 0, printed
+    assert "stale frames  0 of " in printed
+    for stage in ("detection", "recognition", "model", "sentences", "voice", "pace"):
+        assert f"\n  {stage} " in printed
+    assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+    user, agent = loudness(folder / "conversation.wav")
+    said = spans(user)
+    talked_over = []
+    for (began, ended), (following, _) in zip(said, [*said[1:], (len(agent), None)], strict=True):
+        talked_over.append(any(agent[began : began + BLOCKS // 10]))
+        assert not any(agent[ended - BLOCKS // 4 : ended]), "still talking when the user ends"
+        assert any(agent[ended:following]), "no answer"
+    assert talked_over == [False, True, True, False]
