@@ -3,7 +3,8 @@
 The rule: while every stage is in ``time.sleep``, and while ``stop`` and ``interrupt``
 wait for it or not, another task of the loop sees no longer gap than in a control run,
 in which the same threads sleep without a pipeline. This is the one file that measures
-time; its limit is generous, and a quarter of the sleep that 0.1.10 stood still for.
+time: its limit is a quarter of the sleep that 0.1.10 stood still for, and one attempt of
+three has to keep it. A busy machine stands still now and then, a blocked loop each time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ PATIENCE = 60
 STAGES = 4
 SLEEP = 2.0
 LIMIT = SLEEP / 4
+ATTEMPTS = 3
 
 
 class Heart:
@@ -54,9 +56,8 @@ async def control() -> Heart:
     return heart
 
 
-@pytest.mark.parametrize("call", ["stop", "interrupt", "clear"])
-async def test_b05_the_heart_beats_while_all_stages_sleep(call):
-    """0.1.10: ``stop`` made a gap of 1.90 s with a call of 2 s."""
+async def longest_gaps(call):
+    """Beside the control run, and beside a pipeline whose stages all sleep."""
     asleep = threading.Semaphore(0)
 
     def stage_of(number):
@@ -89,5 +90,17 @@ async def test_b05_the_heart_beats_while_all_stages_sleep(call):
                 assert pipeline.clear().busy == ("0", "1", "2", "3")
             await pipeline.stop()
             beating.cancel_scope.cancel()
-    assert heart.beats > 10
-    assert heart.gap < max(4 * LIMIT, 10 * usual.gap)
+    assert heart.beats > 0
+    return usual.gap, heart.gap
+
+
+@pytest.mark.parametrize("call", ["stop", "interrupt", "clear"])
+async def test_b05_the_heart_beats_while_all_stages_sleep(call):
+    """0.1.10: ``stop`` made a gap of 1.90 s with a call of 2 s."""
+    gaps = []
+    for _ in range(ATTEMPTS):
+        usual, gap = await longest_gaps(call)
+        if gap < max(LIMIT, 10 * usual):
+            return
+        gaps.append((usual, gap))
+    pytest.fail(f"the loop stood still; seconds without and with a pipeline: {gaps}")
