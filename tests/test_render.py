@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import attrs
 import pytest
 
 from async_task_pipeline import (
     AsyncTaskPipeline,
     EfficiencyMetrics,
+    InterruptStatistics,
     LatencySummary,
     Percentiles,
     PipelineAnalysis,
     StageStatistics,
     TimingBreakdown,
+    TurnStatistics,
     log_pipeline_performance_analysis,
 )
 from async_task_pipeline._render import duration, report_lines
@@ -164,3 +167,15 @@ def test_nothing_delivered_is_one_line(caplog: pytest.LogCaptureFixture) -> None
 def test_timing_off_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     pipeline = AsyncTaskPipeline[Any, Any]().add_stage("s", print)
     assert logged(caplog, pipeline) == ["pipeline report: timing is off (enable_timing=False)"]
+
+
+def test_turns_cut_short_and_quiet_are_said() -> None:
+    turns = [TurnStatistics(1, 0.0, 0.5, True, 1, 2, 0.25), TurnStatistics(2, 9.0, 1.5, False, 1, 0, 0.0)]
+    interrupts = InterruptStatistics(1, 1, Percentiles(0.01, 0.02, 0.03), 0.03)
+    lines = report_lines(attrs.evolve(analysis("a"), turns=turns, interrupts=interrupts))
+    assert lines[-4:] == [
+        "",
+        "turns              2, cut short 1 (250 ms of computation wasted)",
+        "first output after mean 1 s, max 1.5 s",
+        "quiet again after  p50 10 ms, p90 20 ms, p99 30 ms, max 30 ms",
+    ]
