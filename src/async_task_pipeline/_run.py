@@ -73,6 +73,8 @@ class Run:
             )
             self.runners.insert(0, runner)
             downstream = runner
+        for before, runner in pairwise(self.runners):
+            runner.meets_exceptions = before.meets_exceptions or before.stage.on_error == "return"
         self.entrance = Entrance(self.runners[0], clock, self.waker, numbers, self.turns)
         self.failure: BaseException | None = None
         self.closed = False
@@ -249,7 +251,9 @@ class Run:
 
     def _line_up(self, controls: list[Control], ahead: StageRunner | Exit, markers: Sequence[Control]) -> None:
         if ahead is self.exit:
-            controls = [*controls, *markers]
+            # Nobody reads on behind the end of input.
+            ends = [each for each in controls if each.kind is Kind.END]
+            controls = [*(each for each in controls if each.kind is not Kind.END), *markers, *ends]
         ahead.link.buffer.extend(controls)
         ahead.accept(0, controls)
 

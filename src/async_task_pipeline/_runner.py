@@ -59,6 +59,9 @@ class StageRunner(SessionHost):
         # Sentinels and the end of input, from acceptance to hand-over: the worker may
         # have one in hand, and an interrupt must find it all the same.
         self.controls: deque[Control] = deque()
+        # Whether a stage before it returns exceptions. Those are not counted while inside, so
+        # an interrupt has to reckon with one in the worker's hand.
+        self.meets_exceptions = False
         self._new_session = new_session
         self._downstream = downstream
         self._clock = clock
@@ -182,7 +185,8 @@ class StageRunner(SessionHost):
         interruption.entries += [each for each in (*inbox, *outcomes) if type(each) is not Control]
         controls, self.controls = [*self.controls], deque()
         self.output.notify_at = NEVER
-        if in_call or len(controls) != waiting + done or self.stage.on_interrupt is not None:
+        in_hand = bool(in_call) or len(controls) != waiting + done
+        if in_hand or self.meets_exceptions or self.stage.on_interrupt is not None:
             self._abandon(old, beside=self.stage.reentrant and bool(in_call))
         else:
             old.unpark()  # it may have been waiting for room in the outbox
