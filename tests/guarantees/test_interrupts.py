@@ -167,8 +167,10 @@ async def test_g13_it_does_not_wait_and_the_next_item_is_the_next_processed(kind
                 await pipeline.interrupt()
                 assert turns_of_the_loop == before
                 tg.cancel_scope.cancel()
+            # How many were through before the interrupt is up to the machine.
+            through = pipeline.statistics().stages["before"].delivered
             await pipeline.process_input_data("new")
-            while pipeline.statistics().stages["before"].delivered < 3:
+            while pipeline.statistics().stages["before"].delivered == through:
                 await checkpoint()  # the stages before flow, though this one is busy
             stage.gate.set()
             output = pipeline.generate_output_stream()
