@@ -18,21 +18,24 @@ SRC = Path(__file__).parents[1] / "src" / PACKAGE
 
 LAYERS = (
     # What knows nothing of the rest.
-    ("_exceptions", "_log", "_native", "_parking", "_posting", "_sketch", "_timing"),
+    ("_exceptions", "_log", "_native", "_parking", "_posting", "_setup", "_sketch", "_stage_options", "_timing"),
     # What the user says, and what the user reads.
     ("_links", "_report", "_stages", "_statistics"),
     ("_interruption", "_items", "_render"),
     # What holds items, or sums up those that left.
     ("_turn_history",),
-    ("_aggregate", "_output", "_sessions", "_turns"),
+    ("_aggregate", "_failure_budget", "_output", "_places", "_sessions", "_turns"),
     # A stage's workers, and the stage itself running.
-    ("_hosting", "_producers", "_task_worker", "_thread_worker"),
-    ("_runner",),
+    ("_producers", "_seat", "_stale_calls", "_task_worker", "_thread_worker"),
+    ("_staff",),
+    ("_crew", "_solo"),
+    ("_runner", "_staffing"),
     ("_input",),
     # All of them running, and what feeds and keeps them.
     ("_run", "_source", "_supervisor"),
-    # The pipeline, a class in four files: state, input, lifetime, interrupts.
+    # The pipeline, a class in five files: state, stages, input, lifetime, interrupts.
     ("_state",),
+    ("_assembly",),
     ("_intake",),
     ("_lifetime",),
     ("_pipeline",),
@@ -162,12 +165,18 @@ def test_no_file_is_long():
     assert {name: length for name, length in lengths.items() if length > MAX_FILE} == {}
 
 
+def statements_begin(function):
+    """The line of the first statement: arguments and their documentation are no code."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body or function.body)[0].lineno
+
+
 def test_no_function_is_long():
     long = {
-        f"{module}:{node.lineno} {node.name}": node.end_lineno - node.lineno + 1
+        f"{module}:{node.lineno} {node.name}": node.end_lineno - statements_begin(node) + 1
         for module, path in modules_in(SRC).items()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if node.end_lineno - node.lineno + 1 > MAX_FUNCTION
+        if node.end_lineno - statements_begin(node) + 1 > MAX_FUNCTION
     }
     assert long == {}

@@ -173,5 +173,6 @@ def test_counts_start_at_zero() -> None:
 def test_the_average_is_per_outcome_of_every_kind() -> None:
     stage = PipelineStage("s", plain, enable_timing=True)
     stage.counts.delivered, stage.counts.filtered, stage.counts.failed = 1, 2, 1
-    stage.counts.seconds = 10.0
+    stage.counts.spending_of("one worker").seconds = 4.0
+    stage.counts.spending_of("another").seconds = 6.0
     assert (stage.processed_count, stage.get_average_processing_time()) == (4, 2.5)

@@ -48,6 +48,29 @@ class StageProtocolError(PipelineError, RuntimeError):
     """
 
 
+class FailureBudgetError(PipelineError, RuntimeError):
+    """Raised when a stage has failed more often than its ``max_failures`` allows.
+
+    The ``__cause__`` is the failure that was one too many.
+    """
+
+
+class WorkerDiedError(PipelineError, RuntimeError):
+    """Raised for a call whose worker process ended while it had it.
+
+    The environment is to blame: the process ran out of memory, was killed, or a library in
+    it crashed. The next call gets a new process.
+    """
+
+
+class RemoteCallError(PipelineError, RuntimeError):
+    """Raised for what cannot be brought to or from another process or interpreter.
+
+    The item, the result or the exception cannot be pickled, or not be unpickled over there. The
+    message has the original's text.
+    """
+
+
 def stopped(failure: BaseException | None) -> PipelineStoppedError:
     """What a producer gets when the pipeline ends under it."""
     error = PipelineStoppedError("the pipeline has stopped and did not accept this")

@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from ._assembly import Assembly
 from ._exceptions import PipelineStateError, stopped
 from ._items import Control, Kind
 from ._run import Run
 from ._source import checked_source, feed
-from ._state import PipelineState
 from ._turns import Turn
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-class Intake(PipelineState[T, U]):
+class Intake(Assembly[T, U]):
     """The input side of a pipeline."""
 
     def _running(self) -> Run:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import time
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, final
 
 import attrs
 
@@ -33,8 +33,10 @@ class Kind(enum.Enum):
     FILTERED = enum.auto()
     EXTRA = enum.auto()
     FAILED = enum.auto()
+    ENDED = enum.auto()
 
 
+@final
 class Control:
     """Anything but an item: a sentinel, the end of input, or a word from a worker."""
 
@@ -55,6 +57,16 @@ FILTERED = Control(Kind.FILTERED)
 EXTRA = Control(Kind.EXTRA)
 """One more outcome follows from a call whose item has had its first."""
 
+ENDED = Control(Kind.ENDED)
+"""The call has had its last outcome; said where a crew sorts the outcomes of its workers."""
+
+
+@final
+class Batch(list[Any]):
+    """Items that a batch stage's function takes in one call."""
+
+    __slots__ = ()
+
 
 def divided(entries: list[Any]) -> tuple[int, int]:
     """How many of the entries are items, and how many are controls that last."""
@@ -62,6 +74,13 @@ def divided(entries: list[Any]) -> tuple[int, int]:
     return len(entries) - len(controls), sum(each.kind is not Kind.RETURNED for each in controls)
 
 
+def weight(entries: list[Any]) -> int:
+    """How many of the items inside a stage these entries stand for."""
+    weights = {Kind.FILTERED: 1, Kind.FAILED: 1, Kind.EXTRA: -1}
+    return sum(weights.get(each.kind, 0) if type(each) is Control else 1 for each in entries)
+
+
+@final
 class Timed:
     """An item under way, with the instants read so far."""
 

@@ -40,7 +40,7 @@ class Link:
         # there is room. NEVER while nobody waits for room, which makes it one
         # comparison per item.
         self.notify_at: int = NEVER
-        self.wake_reader: Callable[[], None] = _nobody
+        self.wake_reader: Callable[[], object] = _nobody
 
     def __repr__(self) -> str:
         """Show how full it is."""

@@ -43,8 +43,10 @@ class Parking:
         else:
             self._tickets.get()
 
-    def unpark(self, need: Need | None = None) -> None:
-        """Release the thread if it waits for this (``None``: for anything)."""
+    def unpark(self, need: Need | None = None) -> bool:
+        """Release the thread if it waits for this (``None``: for anything); tell whether it did."""
         if self._need is not None and (need is None or need is self._need):
             self._need = None
             self._tickets.put(None)
+            return True
+        return False

@@ -6,7 +6,6 @@ The rule: this file turns calls into steps of the current run; it moves no item 
 from __future__ import annotations
 
 import enum
-import math
 import threading
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -16,6 +15,7 @@ from ._exceptions import PipelineStateError
 from ._interruption import Interruption
 from ._items import Control, Kind
 from ._lifetime import Lifetime
+from ._stage_options import seconds
 from ._stages import StageCounts
 from ._statistics import InterruptReceipt
 
@@ -88,7 +88,7 @@ class AsyncTaskPipeline(Lifetime[T, U]):
             ValueError: If there is no such stage, or ``grace`` is negative or not finite.
         """
         first = self._stage_index(from_stage)
-        patience = _checked_grace(grace)
+        patience = seconds("grace", grace)
         run = self._current
         if run is None or not self.running:
             return InterruptReceipt()
@@ -115,7 +115,7 @@ class AsyncTaskPipeline(Lifetime[T, U]):
             PipelineStateError: If called in the event loop's thread.
         """
         first = self._stage_index(from_stage)
-        patience = _checked_grace(grace)
+        patience = seconds("grace", grace)
         run = self._current
         if run is None or not self.running:
             return InterruptReceipt()
@@ -159,7 +159,8 @@ class AsyncTaskPipeline(Lifetime[T, U]):
             stage.counts = StageCounts()
         for runner in self._current.runners if self._current is not None else ():
             # What an interrupted call still spends is booked to the counters it began with.
-            runner.session.counts = runner.stage.counts
+            for seat in runner.staff.seats:
+                seat.session.spending = runner.stage.counts.spending_of(seat.worker)
         self._forget_run()
         self._delivered = self._dropped_at_output = 0
         self._history.clear()
@@ -178,11 +179,3 @@ class AsyncTaskPipeline(Lifetime[T, U]):
 
 def _markers(sentinel: Any) -> tuple[Control, ...]:
     return () if sentinel is NOTHING else (Control(Kind.SENTINEL, sentinel),)
-
-
-def _checked_grace(grace: float) -> float:
-    if isinstance(grace, bool) or not isinstance(grace, (int, float)):
-        raise TypeError(f"grace must be a number of seconds, not {grace!r}")
-    if not math.isfinite(grace) or grace < 0:
-        raise ValueError(f"grace must be a finite number of seconds, 0 or more, not {grace!r}")
-    return float(grace)

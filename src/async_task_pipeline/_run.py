@@ -29,11 +29,11 @@ from ._log import logger
 from ._output import Exit
 from ._posting import Waker
 from ._runner import Downstream, StageRunner
-from ._sessions import Session, no_clock
+from ._seat import Seat
+from ._sessions import Tools, Worker, no_clock
+from ._staffing import staffed
 from ._stages import PipelineStage
 from ._statistics import DroppedItems
-from ._task_worker import TaskSession
-from ._thread_worker import ThreadSession
 from ._timing import Clock
 
 
@@ -58,17 +58,18 @@ class Run:
         self.exit = Exit(self.links[-1], pump=self.pump, record=None if history is None else history.record)
         self.runners: list[StageRunner] = []
         downstream: Downstream = self.exit
+        tools = Tools(limit=maxsize, clock=clock, waker=self.waker, notify=self.pump)
         for stage, (link, output) in reversed([*zip(stages, pairwise(self.links), strict=True)]):
             runner = StageRunner(
                 stage,
                 link,
                 output,
                 downstream,
-                new_session=self._new_session,
+                staff=partial(staffed, stage, link, tools),
                 clock=clock,
                 fail=self.fail,
                 wake=self.waker.wake,
-                spawn=self._host,
+                spawn=self._host_beside,
                 turns=self.turns,
             )
             self.runners.insert(0, runner)
@@ -86,11 +87,6 @@ class Run:
         # Interrupts asked for by threads, from before the request reaches the loop.
         self._requests: set[Future[Interruption | None]] = set()
 
-    def _new_session(self, stage: PipelineStage, link: Link) -> Session:
-        if stage.is_async:
-            return TaskSession(stage, link, self.maxsize, self.clock, self.pump)
-        return ThreadSession(stage, link, self.maxsize, self.clock, self.waker)
-
     def pump(self) -> None:
         """Move everything that can move. Never raises."""
         try:
@@ -102,9 +98,9 @@ class Run:
             # Only an injected clock can raise here; trio would end the process's run.
             self.fail(exc)
 
-    def _host(self, runner: StageRunner) -> None:
+    def _host_beside(self, seat: Seat) -> None:
         if self._tasks is not None:
-            self._tasks.start_soon(runner.host, name=f"stage {runner.stage.name}")
+            self._tasks.start_soon(seat.host)
 
     # -- its life -----------------------------------------------------------------------
 
@@ -113,8 +109,7 @@ class Run:
         try:
             async with create_task_group() as self._tasks:
                 try:
-                    for runner in self.runners:
-                        self._host(runner)
+                    await self._man(self._tasks)
                     logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
                     task_status.started()
                     await self._over.wait()
@@ -125,6 +120,18 @@ class Run:
             self.done.set()
         if self.failure is not None:
             raise self.failure
+
+    async def _man(self, tasks: TaskGroup) -> None:
+        """Bring all workers to life; what making their states raises ends the run."""
+        workers: list[Worker] = []
+        for runner in self.runners:
+            for service in runner.staff.services:
+                tasks.start_soon(service)
+            for seat in runner.staff.seats:
+                tasks.start_soon(seat.live, name=f"stage {runner.stage.name}")
+                workers.append(seat.worker)
+        for worker in workers:
+            await worker.ready.wait()
 
     def stop(self) -> None:
         """End the run soon; what is inside is dropped."""
@@ -212,7 +219,7 @@ class Run:
     def forget(self, interruption: Interruption) -> None:
         """Wait no longer for the calls of an interrupt."""
         for runner in self.runners:
-            runner.forget(interruption)
+            runner.stale_calls.forget(interruption)
 
     def _drop(
         self, interruption: Interruption, first: int = 0, *, markers: Sequence[Control] = (), gently: bool = True

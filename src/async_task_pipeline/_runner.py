@@ -1,32 +1,35 @@
 """One stage running: where results, failures and interrupts meet.
 
-The rule: everything here runs on the loop's thread and without an await, so each method is one atomic step to everybody else. The counters are changed
-in the same step as the entries they count, which is why they add up at any moment.
+The rule: everything here runs on the loop's thread and without an await, so each method
+is one atomic step to everybody else. The counters are changed in the same step as the
+entries they count, which is why they add up at any moment.
 
-An item the stage has accepted is in its link, with its worker, or in the session's
-outbox. What the worker holds is known by subtraction and never asked for.
+An item the stage has accepted is in its link, with a worker, or has come out of its
+call. What the workers hold is known by subtraction and never asked for.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Protocol
 
-from ._hosting import SessionHost
+from anyio import get_cancelled_exc_class
+
+from ._exceptions import raisable
+from ._failure_budget import FailureBudget
 from ._interruption import Interruption
 from ._items import EXTRA, FILTERED, TRAVELLING, Control, Kind, divided
-from ._links import ENTRIES_PER_STEP, NEVER, Link, drain
+from ._links import ENTRIES_PER_STEP, NEVER, Link
 from ._log import logger
-from ._parking import Need
+from ._seat import Seat
 from ._sessions import Session
+from ._staff import NewSeat, Staff
 from ._stages import PipelineStage
+from ._stale_calls import StaleCalls
 from ._statistics import DroppedItems, StageFlow
 from ._timing import Clock
 from ._turn_history import TurnHistory
-
-NewSession = Callable[[PipelineStage, Link], Session]
 
 
 class Downstream(Protocol):
@@ -36,7 +39,7 @@ class Downstream(Protocol):
         """Take responsibility for entries just put into the link between."""
 
 
-class StageRunner(SessionHost):
+class StageRunner:
     """Moves one stage's results on, and drops them when they are stale."""
 
     def __init__(
@@ -46,14 +49,14 @@ class StageRunner(SessionHost):
         output: Link,
         downstream: Downstream,
         *,
-        new_session: NewSession,
+        staff: Callable[[NewSeat], Staff],
         clock: Clock | None,
         fail: Callable[[BaseException], None],
         wake: Callable[[], None],
-        spawn: Callable[[StageRunner], None],
+        spawn: Callable[[Seat], None],
         turns: TurnHistory | None,
     ) -> None:
-        super().__init__(stage, new_session(stage, link), fail, turns)
+        self.stage = stage
         self.link = link
         self.output = output
         # Sentinels and the end of input, from acceptance to hand-over: the worker may
@@ -62,12 +65,14 @@ class StageRunner(SessionHost):
         # Whether a stage before it returns exceptions. Those are not counted while inside, so
         # an interrupt has to reckon with one in the worker's hand.
         self.meets_exceptions = False
-        self._new_session = new_session
+        self.stale_calls = StaleCalls(stage.name, turns)
+        self._budget = FailureBudget(stage)
         self._downstream = downstream
         self._clock = clock
+        self._fail = fail
         self._wake = wake
         self._spawn = spawn
-        link.wake_reader = partial(self.session.unpark, Need.ITEM)
+        self.staff = staff(lambda worker, seated: Seat(stage, worker, seated, chief=self, spawn=spawn))
 
     # -- entries coming in and going out ------------------------------------------------
 
@@ -80,12 +85,18 @@ class StageRunner(SessionHost):
         self.link.appended()
 
     def pump(self) -> None:
-        """Settle what the worker has put out and pass on what there is room for."""
-        session, output = self.session, self.output
-        if session.outbox:
-            self._move(session.outbox)
-            session.unpark(Need.ROOM)
-        if not session.outbox:
+        """Settle what the workers have put out and pass on what there is room for."""
+        staff, output = self.staff, self.output
+        collected = staff.collect()
+        while staff.outbox:
+            self._move(staff.outbox)
+            staff.made_room()
+            # What did not fit into the outbox before may be ready for long, and nobody
+            # would say so again.
+            collected = collected and not staff.outbox and staff.collect()
+            if not collected:
+                break
+        if not staff.outbox:
             output.notify_at = NEVER
         elif output.room > 0:
             self._wake()  # the rest in another step
@@ -134,6 +145,7 @@ class StageRunner(SessionHost):
         counts = self.stage.counts
         counts.delivered += items
         counts.inside -= items
+        self._budget.succeeded(items)
         lasting = [each for each in controls if each.kind is not Kind.RETURNED] if controls else controls
         for _ in lasting:
             self.controls.popleft()
@@ -146,6 +158,7 @@ class StageRunner(SessionHost):
         if word is FILTERED:
             counts.filtered += 1
             counts.inside -= 1
+            self._budget.succeeded(1)
         elif word is EXTRA:
             counts.fanned_out += 1
             counts.inside += 1
@@ -153,9 +166,12 @@ class StageRunner(SessionHost):
             counts.failed += 1
             counts.inside -= 1
             self.note(word.value)
+            if (error := self._budget.overdrawn(word.value)) is not None:
+                self._fail(error)
             if self.stage.on_error == "return":
                 return Control(Kind.RETURNED, word.value)
-            logger.warning("stage %r dropped an item: its call failed", self.stage.name, exc_info=word.value)
+            if self.stage.on_error == "drop":
+                logger.warning("stage %r dropped an item: its call failed", self.stage.name, exc_info=word.value)
         return None
 
     # -- interrupts ---------------------------------------------------------------------
@@ -163,53 +179,35 @@ class StageRunner(SessionHost):
     def flush(self, interruption: Interruption) -> tuple[DroppedItems, list[Control]]:
         """Drop every item in this stage; return what was dropped and the controls.
 
-        A call that is running becomes stale: its session is abandoned with its boxes
+        A call that is running becomes stale: its session is abandoned with its outbox
         and cancelled, and a new one takes the next turn once it has ended, or at once if
         the stage is reentrant.
         """
-        old, counts = self.session, self.stage.counts
-        inbox, outcomes = drain(old.inbox), drain(old.outbox)
-        queued, waiting = divided(inbox)
+        staff, counts = self.staff, self.stage.counts
+        waiting, outcomes = staff.drain()
+        queued, waiting_controls = divided(waiting)
         for entry in outcomes:
             if type(entry) is Control and entry.kind not in TRAVELLING:
                 self._settle(entry)
         finished, done = divided([each for each in outcomes if type(each) is not Control or each.kind in TRAVELLING])
         in_call = counts.inside - queued - finished
-        if old.generating and not in_call:
-            # Its item has had an outcome already; the rest of the call is one more.
-            counts.fanned_out += 1
-            counts.inside += 1
-            in_call = 1
-        counts.dropped += counts.inside
+        # Their items have had an outcome already; the rest of each call is one more.
+        beyond = staff.calls_beyond(in_call)
+        counts.fanned_out += beyond
+        in_call += beyond
+        counts.dropped += counts.inside + beyond
         counts.inside = 0
-        interruption.entries += [each for each in (*inbox, *outcomes) if type(each) is not Control]
+        interruption.entries += [each for each in (*waiting, *outcomes) if type(each) is not Control]
         controls, self.controls = [*self.controls], deque()
         self.output.notify_at = NEVER
-        in_hand = bool(in_call) or len(controls) != waiting + done
-        if in_hand or self.meets_exceptions or self.stage.on_interrupt is not None:
-            self._abandon(old, beside=self.stage.reentrant and bool(in_call))
-        else:
-            old.unpark()  # it may have been waiting for room in the outbox
-        self.watched_by(interruption, own=old if in_call else None)
+        in_hand = bool(in_call) or len(controls) != waiting_controls + done or self.meets_exceptions
+        self.stale_calls.watched_by(interruption, own=staff.renew(in_call, in_hand=in_hand))
         return DroppedItems(queued, in_call, finished), controls
-
-    def _abandon(self, old: Session, *, beside: bool) -> None:
-        old.stale = True
-        old.unpark()
-        self.link.buffer = deque()
-        self.session = self._new_session(self.stage, self.link)
-        self.session.resets = self.stage.on_interrupt is not None
-        self.link.wake_reader = partial(self.session.unpark, Need.ITEM)
-        if old.scope is not None:  # if it is None, the host will begin with the new one
-            old.scope.cancel()
-            if beside:
-                old.overtaken = True
-                self._spawn(self)
 
     def clear_link(self) -> list[Any]:
         """Drop what waits in the link, sentinels included; return the items dropped."""
         items: list[Any] = []
-        for entry in drain(self.link.buffer):
+        for entry in self.staff.take_waiting():
             if type(entry) is not Control:
                 items.append(entry)
             elif entry.kind is Kind.SENTINEL:
@@ -221,19 +219,56 @@ class StageRunner(SessionHost):
         self.link.appended()
         return items
 
-    # -- what can be read at any moment --------------------------------------------------
+    def close(self) -> None:
+        """Let the workers go for good; whatever is left was flushed before."""
+        for seat in self.staff.seats:
+            seat.close()
 
-    @property
-    def held(self) -> int:
-        """Items, or the rest of one generator, that the worker seems to hold."""
-        waiting = max(0, len(self.link.buffer) - len(self.controls))
-        held = self.stage.counts.inside - waiting - len(self.session.outbox)
-        return max(held, int(self.session.generating))
+    # -- what leaves a session ------------------------------------------------------------
+
+    def broke(self, seat: Seat, session: Session, exc: BaseException) -> None:
+        """Act on an exception that left a session: it ends the pipeline."""
+        counts = self.stage.counts
+        if seat.session is session:
+            if session.had_outcome:
+                counts.fanned_out += 1  # one more outcome of a call that had some
+                counts.failed += 1
+                self.staff.broke(session)
+            else:
+                items = self.staff.broke(session)
+                counts.inside -= items
+                counts.failed += items
+        elif isinstance(exc, Exception):
+            logger.warning("stage %r: an interrupted call failed", self.stage.name, exc_info=exc)
+            return
+        self.note(exc)
+        self._fail(raisable(exc, get_cancelled_exc_class()))
+
+    def unprepared(self, exc: BaseException) -> None:
+        """Act on an exception from making a worker's state, or letting it go."""
+        self.note(exc)
+        self._fail(raisable(exc, get_cancelled_exc_class()))
+
+    def ended(self, session: Session) -> None:
+        """Note that a session has ended."""
+        self.stale_calls.ended(session)
+
+    def holds(self, session: Session) -> bool:
+        """Whether the session is in a call."""
+        return self.staff.holds(session)
+
+    def note(self, exc: BaseException) -> None:
+        """Name the stage on an exception, once."""
+        note = f"raised in stage {self.stage.name!r} of the pipeline"
+        if note not in getattr(exc, "__notes__", ()):  # one object may be raised many times
+            exc.add_note(note)
+
+    # -- what can be read at any moment --------------------------------------------------
 
     @property
     def occupied(self) -> bool:
         """Whether anything is inside that an entry put behind it would have to wait for."""
-        return bool(self.stage.counts.inside or self.controls or self.session.generating)
+        return bool(self.stage.counts.inside or self.controls or self.staff.held(0))
 
     def flow(self) -> StageFlow:
         """The stage's counters now."""
@@ -246,7 +281,7 @@ class StageRunner(SessionHost):
             failed=counts.failed,
             dropped=counts.dropped,
             inside=counts.inside,
-            in_call=self.held,
+            in_call=self.staff.held(len(self.controls)),
             queue_depth=len(self.link.buffer),
             peak_queue_depth=self.link.peak,
         )

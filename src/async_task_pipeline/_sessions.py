@@ -1,10 +1,10 @@
 """How the items of one stage become outcomes: a worker and its session.
 
-The rule: a session is one worker's work for one turn. It reads its inbox, calls the
-stage function for one item at a time, and puts what comes of it into its outbox; it
-decides nothing. What is stale, what an exception means and where results go is the
-runner's business, on the loop. An interrupt abandons a session, boxes and all, so
-nothing the worker still puts into them can be seen by anyone.
+The rule: a session is one worker's work for one turn. It takes an item, calls the stage
+function, and puts what comes of it into its outbox; it decides nothing. What is stale,
+what an exception means and where results go is the runner's business, on the loop. An
+interrupt abandons a session, outbox and all, so nothing the worker still puts there can
+be seen by anyone.
 
 The outbox is bounded like a link: a worker starts a call, or resumes a generator, only
 when there is room for what comes of it.
@@ -12,40 +12,76 @@ when there is room for what comes of it.
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from types import CoroutineType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from anyio import CancelScope
+import attrs
+from anyio import CancelScope, Event
 
 from ._exceptions import StageProtocolError, raisable
-from ._items import EXTRA, FILTERED, Control, Kind, Timed
+from ._items import ENDED, EXTRA, FILTERED, Batch, Control, Kind, Timed
 from ._links import Link
 from ._parking import Need
-from ._stages import PipelineStage, StageCounts
+from ._posting import Waker
+from ._stages import PipelineStage, Spending
 from ._timing import Clock
+
+Take: TypeAlias = Callable[[], Any]
+"""Takes the next entry, or raises :py:class:`IndexError` if there is none to be had now."""
+
+
+@attrs.frozen
+class Tools:
+    """What the workers of one run share.
+
+    Attributes:
+        limit: The bound of each outbox.
+        clock: For timing, or ``None`` while that is off.
+        waker: Has the loop look at all stages, from any thread.
+        notify: Has it look at once, on the loop.
+    """
+
+    limit: int
+    clock: Clock | None
+    waker: Waker
+    notify: Callable[[], object]
 
 
 class Session(Protocol):
     """One worker's work for one turn."""
 
-    counts: StageCounts
-    inbox: deque[Any]
+    spending: Spending
     outbox: deque[Any]
-    called: Timed | None
+    called: Timed | Batch | None
+    began: float | None
+    size: int
+    calling: bool
     stale: bool
+    over: bool
     generating: bool
+    yielded_any: bool
     had_outcome: bool
     left_behind: bool
     overtaken: bool
+    late: bool
     resets: bool
     scope: CancelScope | None
+    take: Take
+    available: Callable[[], object]
+    sorted: bool
 
-    def unpark(self, need: Need | None = None) -> None:
+    def unpark(self, need: Need | None = None) -> bool:
         """Have a worker that waits for this look again; ``None`` means for anything.
 
-        Is called on the loop and must not block.
+        Is called on the loop and must not block. Tells whether it did wait.
         """
+        ...
+
+    def abandon(self) -> None:
+        """End the running call if there is a way to; ``stale`` is set before."""
 
     async def work(self) -> None:
         """Serve the inbox until the end of input, staleness or failure.
@@ -54,6 +90,30 @@ class Session(Protocol):
         going, and raise everything else, after setting ``had_outcome``. Must not return
         while a call is running.
         """
+
+
+class Worker(Protocol):
+    """What one worker keeps over all its turns: a state, a process, nothing.
+
+    Attributes:
+        ready: Set when calls can be made, or never will be.
+        closing: Whether no session follows the present one.
+    """
+
+    ready: Event
+    closing: bool
+
+    def session(self) -> Session:
+        """A new session of this worker. Must not block."""
+        ...
+
+    async def __aenter__(self) -> object:
+        """Come to life, in the task that will host the sessions."""
+        ...
+
+    async def __aexit__(self, *exc_info: object) -> bool | None:
+        """Leave nothing behind, in the same task."""
+        ...
 
 
 def returned_awaitable(stage: PipelineStage, result: Any) -> StageProtocolError:
@@ -67,38 +127,64 @@ def returned_awaitable(stage: PipelineStage, result: Any) -> StageProtocolError:
 
 
 class Outcomes:
-    """The part of a session that thread and task workers share: putting outcomes."""
+    """The part of a session that all kinds of worker share: putting outcomes."""
 
-    def __init__(self, stage: PipelineStage, link: Link, limit: int, clock: Clock | None) -> None:
+    def __init__(self, stage: PipelineStage, link: Link, tools: Tools, worker: object) -> None:
         self.stage = stage
         self.link = link
-        self.limit = limit
-        self.clock = clock
-        self.counts = stage.counts
+        self.limit = tools.limit
+        self.clock = tools.clock
+        self.spending = stage.counts.spending_of(worker)
         self.inbox = link.buffer
         self.outbox: deque[Any] = deque()
-        # The item of the last call, with timing on; its marks tell how far the call has come.
-        self.called: Timed | None = None
+        # Where entries come from: straight from the link, unless a crew deals them out.
+        self.take: Take = self.inbox.popleft
+        self.available: Callable[[], object] = self.inbox.__len__
+        # Whether a crew sorts the outcomes, and needs to know where those of a call end.
+        self.sorted = False
+        # Whether the end of input has been taken by somebody else.
+        self.over = False
+        # The items of the last call, with timing on; their marks tell how far it has come.
+        self.called: Timed | Batch | None = None
+        # How many items the last call was for, and whether it is running; kept by a crew.
+        self.size = 1
+        self.calling = False
+        # When the running call or resumption began, if the stage has a timeout.
+        self.began: float | None = None
+        self.on_begin: Callable[[], object] = lambda: None
         self.stale = False
         # True from before a generator's first value until it is exhausted or closed:
         # such a call can be running although its item has long had an outcome.
         self.generating = False
-        # Whether the call that ended the session by raising had an outcome before.
+        # Whether the running call has had an outcome, and whether the one that ended the
+        # session by raising had.
+        self.yielded_any = False
         self.had_outcome = False
         # Whether the worker was left inside a call that could not be waited for.
         self.left_behind = False
         # Whether a later session is hosted beside this one, because the stage is reentrant.
         self.overtaken = False
+        # Whether the last call was written off when its time was up.
+        self.late = False
         # Whether the stage's ``on_interrupt`` is due before the first call.
         self.resets = False
         # Set by whoever hosts the session, once it is entered.
         self.scope: CancelScope | None = None
 
+    def abandon(self) -> None:
+        """Do nothing more than cancel: the call ends when it ends."""
+
+    def begin(self) -> None:
+        """Note that the stage's function is entered, for its timeout."""
+        if self.stage.timeout is not None:
+            self.began = time.monotonic()
+            self.on_begin()
+
     def spent(self, start: float, end: float, *, useful: bool) -> None:
         """Book the seconds of one call or resumption."""
-        self.counts.seconds += end - start
+        self.spending.seconds += end - start
         if self.stale or not useful:
-            self.counts.unproductive_seconds += end - start
+            self.spending.unproductive += end - start
 
     def returned(self, value: Any, entry: Any, start: float, end: float) -> None:
         """Put what a plain call returned into the outbox; ``None`` means filtered."""
@@ -126,6 +212,41 @@ class Outcomes:
         else:
             # A copy: siblings of one fan-out must not share what they measured.
             self.outbox.append(Timed(value, entry.created_at, [*entry.marks, start, end], entry.turn))
+        self.yielded_any = True
+
+    def data_of(self, batch: Batch) -> list[Any]:
+        """What the function of a batch stage is called with."""
+        self.size = len(batch)
+        if self.clock is None:
+            return list(batch)
+        self.called = batch
+        return [entry.data for entry in batch]
+
+    def returned_batch(self, results: Any, batch: Batch, start: float, end: float) -> None:
+        """Put one result for each item of a batch into the outbox."""
+        if type(results) is not list or len(results) != len(batch):
+            amount = f"a list of {len(results)}" if type(results) is list else repr(results)
+            error = StageProtocolError(
+                f"stage {self.stage.name!r}: process_fn {self.stage.process_fn!r} was called with a list of "
+                f"{len(batch)} items, must return a list of as many results, and returned {amount}"
+            )
+            self.failed(error, start, end)
+            return
+        if self.clock is None:
+            self.outbox.extend([FILTERED if value is None else value for value in results])
+            return
+        self.spent(start, end, useful=True)
+        # Each item was computed as long as its batch, but the seconds were spent once.
+        self.spending.unproductive += (
+            0.0 if self.stale else (end - start) * sum(each is None for each in results) / len(results)
+        )
+        for value, entry in zip(results, batch, strict=True):
+            entry.marks += (start, end)
+            if value is None:
+                self.outbox.append(FILTERED)
+            else:
+                entry.data = value
+                self.outbox.append(entry)
 
     def failed(self, exc: BaseException, start: float, end: float, *, first: bool = True) -> None:
         """Put the failure of a call into the outbox, or raise it if it ends the pipeline.
@@ -136,14 +257,24 @@ class Outcomes:
         """
         if self.called is not None:
             self.spent(start, end, useful=False)
-            self.called.marks += (start, end)
+            entries: Sequence[Timed] = self.called if type(self.called) is Batch else (self.called,)
+            for entry in entries:
+                entry.marks += (start, end)
         if not isinstance(exc, Exception):
             raise exc
         if self.stale or self.stage.on_error == "raise":
             raise raisable(exc)
         if not first:
             self.outbox.append(EXTRA)
-        self.outbox.append(Control(Kind.FAILED, exc))
+        self.outbox.extend(Control(Kind.FAILED, exc) for _ in range(self.size))
+
+    def ended(self) -> None:
+        """Note that the running call has had its last outcome."""
+        self.calling = False
+        if self.sorted:
+            self.outbox.append(ENDED)
+        # After the end is there to be seen: until then the call may be written off.
+        self.yielded_any = False
 
 
 def no_clock() -> float:

@@ -7,23 +7,31 @@ part, because they outlast a stop and start again at zero only when cleared.
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from concurrent.futures import Executor
+from typing import Any, get_args
 
-OnError = Literal["raise", "return", "drop"]
-"""What a failing call means: end the pipeline, put the exception in the output in
-place of the item, or log it and go on."""
+from ._stage_options import (
+    BatchSize,
+    ExecutorKind,
+    OnError,
+    check_budget,
+    check_interrupts,
+    check_setup,
+    checked_executor,
+    checked_name,
+    seconds,
+    whole_number,
+)
 
-StageFunction = Callable[[Any], Any]
+StageFunction = Callable[..., Any]
 
 
 class StageCounts:
     """The counters of one stage; see :py:class:`StageFlow` for what they mean.
 
-    All are written by the loop's thread, but for the two sums of seconds, which are
-    written by the stage's one worker.
+    All are written by the loop's thread. The two sums of seconds are each worker's own,
+    see :py:class:`Spending`.
     """
 
     __slots__ = (
@@ -34,8 +42,7 @@ class StageCounts:
         "fanned_out",
         "filtered",
         "inside",
-        "seconds",
-        "unproductive_seconds",
+        "spendings",
     )
 
     def __init__(self) -> None:
@@ -46,8 +53,31 @@ class StageCounts:
         self.failed: int = 0
         self.dropped: int = 0
         self.inside: int = 0
+        self.spendings: dict[object, Spending] = {}
+
+    def spending_of(self, worker: object) -> Spending:
+        """Where one worker books its seconds."""
+        return self.spendings.setdefault(worker, Spending())
+
+    @property
+    def seconds(self) -> float:
+        """Seconds inside the function, all workers."""
+        return sum(each.seconds for each in self.spendings.values())
+
+    @property
+    def unproductive_seconds(self) -> float:
+        """Those of them that were spent on outcomes nobody gets."""
+        return sum(each.unproductive for each in self.spendings.values())
+
+
+class Spending:
+    """The seconds of one worker: written by it alone, since adding to a float is two steps."""
+
+    __slots__ = ("seconds", "unproductive")
+
+    def __init__(self) -> None:
         self.seconds: float = 0.0
-        self.unproductive_seconds: float = 0.0
+        self.unproductive: float = 0.0
 
 
 class PipelineStage:
@@ -58,10 +88,21 @@ class PipelineStage:
         process_fn: The function.
         on_error: What a failing call means: ``"raise"``, ``"return"`` or ``"drop"``.
         enable_timing: Whether calls are timed.
-        is_async: Whether the function runs on the loop instead of in a thread.
+        is_async: Whether the function runs on the loop instead of in a worker.
         interruptible: Whether an interrupt drops what the stage has accepted.
         on_interrupt: What its worker calls after an interrupt, before its next item.
         reentrant: Whether the next turn may start beside an interrupted call.
+        kind: Where it runs: ``"loop"``, ``"thread"``, ``"process"``, ``"interpreter"`` or
+            ``"executor"``.
+        executor: What ``add_stage`` was given.
+        workers: How many calls run at once.
+        ordered: Whether items leave in the order in which they came.
+        setup: What makes the state of each worker.
+        timeout: Seconds that a call may take, or ``None``.
+        max_failures: How many failures the pipeline survives, or which share of the last
+            ``failure_window`` outcomes.
+        failure_window: See ``max_failures``.
+        batch: When a batch is due, for a stage added with ``add_batch_stage``.
     """
 
     def __init__(
@@ -69,48 +110,62 @@ class PipelineStage:
         name: str,
         process_fn: StageFunction,
         *,
-        on_error: OnError = "raise",
+        on_error: OnError | None = None,
         interruptible: bool = True,
         on_interrupt: Callable[[], object] | None = None,
         reentrant: bool = False,
+        workers: int = 1,
+        ordered: bool = True,
+        executor: ExecutorKind | Executor | None = None,
+        setup: Callable[[], Any] | None = None,
+        timeout: float | None = None,
+        max_failures: float | None = None,
+        failure_window: int = 100,
+        batch: BatchSize | None = None,
         enable_timing: bool = False,
         clear_link: Callable[[PipelineStage], object] | None = None,
     ) -> None:
-        self.name: str = _checked_name(name)
+        self.name: str = checked_name(name)
         if not callable(process_fn):
             raise TypeError(f"process_fn of stage {name!r} must be callable, not {process_fn!r}")
-        if on_error not in get_args(OnError):
+        meaning = "raise" if on_error is None else on_error
+        if meaning not in get_args(OnError):
             raise ValueError(f"on_error of stage {name!r} must be one of {get_args(OnError)}, not {on_error!r}")
         self.process_fn = process_fn
-        self.on_error: OnError = on_error
+        self.on_error: OnError = meaning
         self.enable_timing = enable_timing
-        self.is_async: bool = _runs_on_the_loop(process_fn)
+        self.workers: int = whole_number(f"workers of stage {name!r}", workers, at_least=1)
+        self.ordered: bool = bool(ordered)
+        self.executor = executor
+        self.kind: str = checked_executor(name, executor, process_fn, setup)
+        self.is_async: bool = self.kind == "loop"
+        self.setup = setup
+        check_setup(name, self.kind, setup)
         self.interruptible: bool = bool(interruptible)
         self.on_interrupt = on_interrupt
         self.reentrant: bool = bool(reentrant)
-        self._check_interrupts()
+        check_interrupts(
+            name,
+            self.kind,
+            interruptible=self.interruptible,
+            on_interrupt=on_interrupt,
+            reentrant=self.reentrant,
+            setup=setup,
+        )
+        self.timeout: float | None = (
+            None if timeout is None else seconds(f"timeout of stage {name!r}", timeout, zero=False)
+        )
+        check_budget(name, meaning, max_failures, failure_window)
+        self.max_failures = max_failures
+        self.failure_window: int = failure_window
+        self.batch: BatchSize | None = batch
         self.counts: StageCounts = StageCounts()
         self._clear_link = clear_link
 
     def __repr__(self) -> str:
-        """Show the name and how the function runs."""
-        return f"<PipelineStage {self.name!r} ({'async' if self.is_async else 'thread'})>"
-
-    def _check_interrupts(self) -> None:
-        name, reset = self.name, self.on_interrupt
-        if reset is not None and not callable(reset):
-            raise TypeError(f"on_interrupt of stage {name!r} must be callable or None, not {reset!r}")
-        if reset is not None and not self.is_async and _runs_on_the_loop(reset):
-            raise TypeError(
-                f"on_interrupt of stage {name!r} must not be async: {reset!r} is called by the stage's worker thread"
-            )
-        if not self.interruptible and (reset is not None or self.reentrant):
-            raise ValueError(f"stage {name!r} has interruptible=False: on_interrupt and reentrant would mean nothing")
-        if self.reentrant and reset is not None:
-            raise ValueError(
-                f"stage {name!r} is reentrant: its interrupted call may outlast the moment at which "
-                "on_interrupt has to be called"
-            )
+        """Show the name, how the function runs and by how many workers."""
+        how = "async" if self.is_async else self.kind
+        return f"<PipelineStage {self.name!r} ({how}{f' x {self.workers}' if self.workers > 1 else ''})>"
 
     @property
     def processed_count(self) -> int:
@@ -120,7 +175,7 @@ class PipelineStage:
 
     @property
     def total_processing_time(self) -> float:
-        """Seconds spent inside the function, whatever became of the outcome.
+        """Seconds spent inside the function by all workers, whatever became of the outcome.
 
         0.0 while timing is off.
         """
@@ -138,22 +193,3 @@ class PipelineStage:
         """
         if self._clear_link is not None:
             self._clear_link(self)
-
-
-def _checked_name(name: str) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"name of a stage must be a str, not {name!r}")
-    if not name:
-        raise ValueError("name of a stage must not be empty, got ''")
-    return name
-
-
-def _runs_on_the_loop(function: Any) -> bool:
-    """Whether calling it makes a coroutine or an async generator.
-
-    Sees through :py:class:`functools.partial` and objects with an async ``__call__``.
-    """
-    while isinstance(function, functools.partial):
-        function = function.func
-    candidates = [function] if inspect.isroutine(function) else [function, type(function).__call__]
-    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in candidates)

@@ -9,38 +9,78 @@ until it ends, and what it returns is dropped.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from functools import partial
+from typing import Any, Self
 
 from anyio import Event
 from anyio.lowlevel import checkpoint
 
-from ._items import Control, Kind
+from ._items import Batch, Control, Kind
 from ._links import Link
 from ._parking import Need
-from ._sessions import Outcomes, no_clock
+from ._sessions import Outcomes, Tools, no_clock
 from ._stages import PipelineStage
-from ._timing import Clock
 
 CALLS_PER_CHECKPOINT = 64
 """How many calls an async stage that never waits may make before others run: enough
 to make the checkpoint cheap, at a few dozen microseconds of its own work."""
 
 
+class TaskWorker:
+    """A worker whose sessions are part of one task, in which ``setup`` is entered and left."""
+
+    def __init__(
+        self, stage: PipelineStage, link: Link, tools: Tools, function: Callable[..., Any] | None = None
+    ) -> None:
+        self.stage = stage
+        self.link = link
+        self.tools = tools
+        self.function: Callable[..., Any] = stage.process_fn if function is None else function
+        self.closing = False
+        self.ready = Event()
+        self._stack = AsyncExitStack()
+        if stage.setup is None:
+            self.ready.set()
+
+    def session(self) -> TaskSession:
+        """A new session, for the same task."""
+        return TaskSession(self)
+
+    async def __aenter__(self) -> Self:
+        """Make the state."""
+        if self.stage.setup is not None:
+            made = self.stage.setup()
+            state = await made if isinstance(made, Awaitable) else made
+            if isinstance(state, AbstractAsyncContextManager):
+                state = await self._stack.enter_async_context(state)
+            elif isinstance(state, AbstractContextManager):
+                state = self._stack.enter_context(state)
+            self.function = partial(self.function, state)
+            self.ready.set()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Let the state go; clean-up that awaits under cancellation must shield itself."""
+        await self._stack.aclose()
+
+
 class TaskSession(Outcomes):
     """Calls an async function, or iterates an async generator, in a task of the loop."""
 
-    def __init__(
-        self, stage: PipelineStage, link: Link, limit: int, clock: Clock | None, notify: Callable[[], object]
-    ) -> None:
-        super().__init__(stage, link, limit, clock)
-        self._notify = notify
+    def __init__(self, worker: TaskWorker) -> None:
+        super().__init__(worker.stage, worker.link, worker.tools, worker)
+        self._worker = worker
+        self._notify = worker.tools.notify
         self._wanted: Event | None = None
         self._need = Need.ITEM
 
-    def unpark(self, need: Need | None = None) -> None:
+    def unpark(self, need: Need | None = None) -> bool:
         """Let the task look again if it waits for this, or at all."""
-        if self._wanted is not None and (need is None or need is self._need):
-            self._wanted.set()
+        if self._wanted is None or self._wanted.is_set() or (need is not None and need is not self._need):
+            return False
+        self._wanted.set()
+        return True
 
     async def _park(self, need: Need) -> None:
         self._need = need
@@ -60,19 +100,23 @@ class TaskSession(Outcomes):
                 if len(self.outbox) >= self.limit:
                     await self._park(Need.ROOM)
                     continue
-                if not self.inbox:
-                    self.called = None  # not to keep the last item alive while parked
-                    await self._park(Need.ITEM)
-                    continue
                 calls += 1
                 if calls % CALLS_PER_CHECKPOINT == 0:
                     await checkpoint()
                     continue
-                entry = self.inbox.popleft()
+                try:
+                    entry = self.take()
+                except IndexError:
+                    self.called = None  # not to keep the last item alive while parked
+                    if self.over:
+                        return
+                    await self._park(Need.ITEM)
+                    continue
                 if len(self.inbox) <= self.link.notify_at:
                     self._notify()
                 if type(entry) is not Control:
                     await self._call(entry)
+                    self.ended()
                     self._notify()
                     continue
                 self.outbox.append(entry)
@@ -83,12 +127,15 @@ class TaskSession(Outcomes):
             self.stale = True
 
     async def _call(self, entry: Any) -> None:
-        """See one item through."""
+        """See one item, or batch, through."""
         clock = self.clock or no_clock
+        batch = type(entry) is Batch
+        data = self.data_of(entry) if batch else entry if self.clock is None else entry.data
         self.called = entry if self.clock is not None else None
         start = clock()
+        self.begin()
         try:
-            outcome: Any = self.stage.process_fn(entry if self.clock is None else entry.data)
+            outcome: Any = self._worker.function(data)
             generator: AsyncGenerator[Any, None] | None = None
             value: Any = None
             if isinstance(outcome, AsyncGenerator):
@@ -98,7 +145,11 @@ class TaskSession(Outcomes):
         except BaseException as exc:
             self.failed(exc, start, clock())
             return
-        if generator is None:
+        finally:
+            self.began = None
+        if batch and generator is None:
+            self.returned_batch(value, entry, start, clock())
+        elif generator is None:
             self.returned(value, entry, start, clock())
         else:
             await self._expand(generator, entry, start)
@@ -110,6 +161,7 @@ class TaskSession(Outcomes):
         self.generating = True
         try:
             while await self._room():
+                self.begin()
                 try:
                     value = await anext(generator)
                 except StopAsyncIteration:
@@ -117,6 +169,8 @@ class TaskSession(Outcomes):
                 except BaseException as exc:
                     self.failed(exc, start, clock(), first=first)
                     return
+                finally:
+                    self.began = None
                 self.yielded(value, entry, start, clock(), first=first)
                 first = False
                 self._notify()

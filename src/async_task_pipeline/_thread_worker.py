@@ -2,44 +2,86 @@
 
 The rule: one thread is entered once per turn and stays; between items it looks at a
 plain flag and waits, without polling, on a queue of tickets. It never touches the
-loop's data: it takes from its inbox, adds to its outbox and wakes the loop, all of
-which are safe from any thread.
+loop's data: it takes an entry, adds to its outbox and wakes the loop, all of which are
+safe from any thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any
+from typing import Any, Self
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
 from ._exceptions import raisable
-from ._items import Control, Kind
+from ._items import Batch, Control, Kind
 from ._links import Link
 from ._parking import Need, Parking
-from ._posting import Waker
-from ._sessions import Outcomes, no_clock, returned_awaitable
+from ._sessions import Outcomes, Tools, no_clock, returned_awaitable
+from ._setup import Preparation
 from ._stages import PipelineStage
-from ._timing import Clock
 
 _UNUSUAL = frozenset({GeneratorType, CoroutineType, AsyncGeneratorType})
+
+
+class ThreadWorker:
+    """A worker whose sessions are threads; what ``setup`` made outlives them.
+
+    The state is made in the first session's thread and let go in the last one's, or, if
+    that has gone, in another of anyio's threads.
+
+    Attributes:
+        closing: Whether no session follows the present one.
+    """
+
+    def __init__(self, stage: PipelineStage, link: Link, tools: Tools) -> None:
+        self.stage = stage
+        self.link = link
+        self.tools = tools
+        self.ready = Event()
+        self.closing = False
+        self.preparation = Preparation(stage.process_fn, stage.setup)
+        if self.preparation.entered:
+            self.ready.set()
+
+    def session(self) -> ThreadSession:
+        """A new session, which has its own thread."""
+        return ThreadSession(self)
+
+    def enter(self) -> None:
+        """Make the state, in a session's thread, if there is none yet."""
+        if not self.preparation.entered:
+            self.preparation.enter()
+            self.tools.waker.post(self.ready.set)
+
+    async def __aenter__(self) -> Self:
+        """Do nothing: the first session's thread makes the state."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Let the state go."""
+        if self.stage.setup is not None:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(self.preparation.leave, limiter=CapacityLimiter(1))
 
 
 class ThreadSession(Outcomes):
     """Calls a plain function on a resident thread, which is entered once per turn."""
 
-    def __init__(self, stage: PipelineStage, link: Link, limit: int, clock: Clock | None, waker: Waker) -> None:
-        super().__init__(stage, link, limit, clock)
-        self._waker = waker
+    def __init__(self, worker: ThreadWorker) -> None:
+        super().__init__(worker.stage, worker.link, worker.tools, worker)
+        self._worker = worker
+        self._waker = worker.tools.waker
         self._parking = Parking()
         self._serving = False
 
-    def unpark(self, need: Need | None = None) -> None:
+    def unpark(self, need: Need | None = None) -> bool:
         """Release the thread if it waits for this, or at all."""
-        self._parking.unpark(need)
+        return self._parking.unpark(need)
 
     def _has_item(self) -> bool:
-        return self.stale or bool(self.inbox)
+        return self.stale or self.over or bool(self.available())
 
     def _has_room(self) -> bool:
         return self.stale or len(self.outbox) < self.limit
@@ -63,21 +105,24 @@ class ThreadSession(Outcomes):
     def _serve(self) -> None:
         self._serving = True
         try:
+            self._worker.enter()
             if self.resets and not self.stale and self.stage.on_interrupt is not None:
                 self.stage.on_interrupt()
-            self._loop()
+            serve = self._loop_in_crew if self.sorted else self._loop
+            serve(self._worker.preparation.function)
         except GeneratorExit as exc:
             # In the future that carries it to the loop, it would look like a closing.
             raise raisable(exc) from exc
         finally:
+            if self._worker.closing or not self.stale:  # no session of this worker follows
+                self._worker.preparation.leave()
             self._serving = False
 
-    def _loop(self) -> None:
-        """Serve the inbox; the body of the worker thread."""
+    def _loop(self, function: Callable[..., Any]) -> None:
+        """Serve the link; the body of the worker thread."""
         inbox, outbox, link, waker = self.inbox, self.outbox, self.link, self._waker
-        function, limit = self.stage.process_fn, self.limit
-        timed, clock = self.clock is not None, self.clock or no_clock
-        take, give, wake = inbox.popleft, outbox.append, waker.wake
+        timed, clock, limit = self.clock is not None, self.clock or no_clock, self.limit
+        take, give, wake = self.take, outbox.append, waker.wake
         start = end = 0.0
         while not self.stale:
             if len(outbox) >= limit:
@@ -116,6 +161,46 @@ class ThreadSession(Outcomes):
             if not waker.pending:
                 wake()
 
+    def _loop_in_crew(self, function: Callable[..., Any]) -> None:
+        """The same for one of several, which is dealt items alone."""
+        while not self.stale:
+            if len(self.outbox) >= self.limit:
+                self._parking.park(Need.ROOM, self._has_room)
+                continue
+            try:
+                entry = self.take()
+            except IndexError:
+                entry = self.called = None
+                if self.over:
+                    return
+                self._parking.park(Need.ITEM, self._has_item)
+                continue
+            if len(self.inbox) <= self.link.notify_at:
+                self._waker.wake()
+            self._call(function, entry)
+
+    def _call(self, function: Callable[..., Any], entry: Any) -> None:
+        """See one item, or batch, through."""
+        timed, clock = self.clock is not None, self.clock or no_clock
+        batch = type(entry) is Batch
+        data = self.data_of(entry) if batch else entry.data if timed else entry
+        self.called = entry if timed else None
+        start = clock()
+        self.begin()
+        try:
+            result = function(data)
+        except BaseException as exc:
+            self.began = None
+            self.failed(exc, start, clock())
+        else:
+            self.began = None
+            if batch:
+                self.returned_batch(result, entry, start, clock())
+            else:
+                self._settle(result, entry, start, clock())
+        self.ended()
+        self._waker.wake()
+
     def _settle(self, result: Any, entry: Any, start: float, end: float) -> None:
         """Put what is not a plain untimed result."""
         kind = type(result)
@@ -134,6 +219,7 @@ class ThreadSession(Outcomes):
         self.generating = True
         try:
             while self._room():
+                self.begin()
                 try:
                     value = next(generator)
                 except StopIteration:
@@ -141,6 +227,8 @@ class ThreadSession(Outcomes):
                 except BaseException as exc:
                     self.failed(exc, start, clock(), first=first)
                     return
+                finally:
+                    self.began = None
                 self.yielded(value, entry, start, clock(), first=first)
                 first = False
                 self._waker.wake()

@@ -1,0 +1,218 @@
+"""The workers of a stage that has several, and who of them takes what.
+
+The rule: an entry is taken, and given its place among the calls, in one step; so the
+order of the places is the order of the link, whichever worker takes it. A stage of one
+worker is dealt with so too where somebody else has to know what the worker is doing,
+as for a timeout.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ._items import ENDED, EXTRA, Control, Kind
+from ._links import Link, drain
+from ._parking import Need
+from ._places import AsReady, InOrder, Places
+from ._sessions import Session, Worker
+from ._staff import NewSeat, Service
+from ._stages import PipelineStage
+
+NOTHING = object()
+"""What is taken when there is nothing to be had."""
+
+
+class Crew:
+    """Deals out the entries of a link under a lock.
+
+    At most ``limit`` calls that have ended wait for an earlier one, beside the running
+    ones. A worker may always go on with a call it has begun, so the earliest call is
+    never kept waiting by later ones.
+
+    Args:
+        stage: The stage.
+        link: Where entries wait.
+        workers: The workers.
+        new_seat: Makes the seat of each.
+        limit: The pipeline's bound.
+        wake: Has the loop look at all stages soon; from any thread.
+    """
+
+    def __init__(
+        self,
+        stage: PipelineStage,
+        link: Link,
+        workers: list[Worker],
+        new_seat: NewSeat,
+        *,
+        limit: int,
+        wake: Callable[[], object],
+    ) -> None:
+        self._resets = stage.on_interrupt is not None
+        self.link = link
+        self.outbox: deque[Any] = deque()
+        self.lock = threading.Lock()
+        self.places: Places = InOrder() if stage.ordered else AsReady()
+        self.window = limit + len(workers)
+        self._limit = limit
+        self._wake = wake
+        self.passed = False
+        self._over = False
+        self._announced = False
+        # Sessions in a call when everything was drained, for the rest of that step.
+        self._in_call: list[Session] = []
+        # The session that ended by raising: its last call has a place and no end.
+        self._broken: set[Session] = set()
+        self.seats = [new_seat(worker, self._seated) for worker in workers]
+        self.services: list[Service] = []
+        link.wake_reader = self.arrived
+
+    def _seated(self, session: Session) -> Session:
+        session.take = partial(self.take, session)
+        session.available = self.available
+        session.sorted = True
+        session.over = self._announced
+        return session
+
+    # -- in the workers' threads ----------------------------------------------------------
+
+    def take(self, session: Session) -> Any:
+        """The next entry, which now has a place; :py:class:`IndexError` if there is none."""
+        with self.lock:
+            entry = NOTHING if session.stale else self.next_for(session)
+            passed, self.passed = self.passed, False
+        if passed:
+            self._wake()
+        if entry is NOTHING:
+            raise IndexError
+        return entry
+
+    def next_for(self, session: Session) -> Any:
+        """Take one entry from the link, or :py:data:`NOTHING`; the lock is held."""
+        buffer = self.link.buffer
+        while buffer and len(self.places) < self.window:
+            entry = buffer.popleft()
+            if type(entry) is not Control:
+                self.places.add(session.outbox)
+                session.calling = True
+                return entry
+            self.pass_by(entry)
+        return NOTHING
+
+    def pass_by(self, control: Control) -> None:
+        """Give a control its place among the calls; the lock is held."""
+        self.places.add(control)
+        self.passed = True
+        self._over |= control.kind is Kind.END
+
+    def available(self) -> bool:
+        """Whether a worker should ask for an entry."""
+        return bool(self.link.buffer) and len(self.places) < self.window
+
+    # -- on the loop ------------------------------------------------------------------------
+
+    def arrived(self) -> None:
+        """Tell as many waiting workers as there are entries."""
+        wanted = len(self.link.buffer)
+        for seat in self.seats:
+            if wanted <= 0:
+                return
+            wanted -= seat.session.unpark(Need.ITEM)
+
+    def collect(self) -> bool:
+        """Bring into the outbox what may leave now; whether there may be more for it."""
+        with self.lock:
+            before = len(self.places)
+            self.places.collect(self.outbox, self._limit)
+            freed = before - len(self.places)
+        if freed and self.link.buffer:
+            self.arrived()  # whoever found no place left looks again
+        if self._over and not self._announced:
+            self._announced = True
+            for seat in self.seats:
+                seat.session.over = True
+                seat.session.unpark(Need.ITEM)
+        return bool(self.outbox)
+
+    def made_room(self) -> None:
+        """Tell workers that there is room for outcomes."""
+        for seat in self.seats:
+            seat.session.unpark(Need.ROOM)
+
+    def take_waiting(self) -> list[Any]:
+        """Take out what waits in the link."""
+        with self.lock:
+            return drain(self.link.buffer)
+
+    def drain(self) -> tuple[list[Any], list[Any]]:
+        """Take out everything: what waits for a worker, and what has come out of calls."""
+        waiting = self.take_waiting()
+        with self.lock:
+            self._in_call = [seat.session for seat in self.seats if self._running(seat.session)]
+            return waiting, [*drain(self.outbox), *self.places.drain()]
+
+    def _running(self, session: Session) -> bool:
+        calls = self.places.calls(session.outbox)
+        return calls > [*session.outbox].count(ENDED) and session not in self._broken
+
+    def calls_beyond(self, in_call: int) -> int:
+        """How many calls were running, when drained, whose item had had an outcome before."""
+        return max(0, sum(session.size for session in self._in_call) - in_call)
+
+    def renew(self, in_call: int, *, in_hand: bool) -> list[Session]:
+        """Give every worker that was in a call a new session; return the stale ones."""
+        stale, self._in_call = self._in_call, []
+        for seat in self.seats:
+            if seat.session in stale:
+                with self.lock:  # so that it takes nothing more in between
+                    seat.session.stale = True
+                seat.renew(in_call=True)
+            elif self._resets:
+                with self.lock:
+                    seat.session.stale = True
+                seat.renew(in_call=False)
+            else:
+                seat.session.unpark(Need.ROOM)
+        return stale
+
+    def broke(self, session: Session) -> int:
+        """How many items the call was for by which a session has just ended."""
+        with self.lock:
+            items = session.size if self._running(session) else 0
+            self._broken.add(session)
+        return items
+
+    def holds(self, session: Session) -> bool:
+        """Whether a session is in a call."""
+        with self.lock:
+            return self._running(session)
+
+    def held(self, controls: int) -> int:
+        """Items in calls."""
+        return sum(seat.session.size for seat in self.seats if seat.session.calling)
+
+    def write_off(self, session: Session, exc: Exception) -> bool:
+        """Let the running call have failed with this, whatever still comes of it.
+
+        The session is stale then; false if it is in no call.
+        """
+        with self.lock:
+            if not self._running(session):
+                return False
+            outcomes: deque[Any] = deque(drain(session.outbox))
+            of_call = [*outcomes]
+            while ENDED in of_call:
+                del of_call[: of_call.index(ENDED) + 1]
+            if of_call or session.yielded_any:
+                outcomes.append(EXTRA)
+                outcomes.append(Control(Kind.FAILED, exc))
+            else:
+                outcomes.extend(Control(Kind.FAILED, exc) for _ in range(session.size))
+            outcomes.append(ENDED)
+            self.places.swap(session.outbox, outcomes)
+            session.stale = session.late = True
+        return True

@@ -1,0 +1,130 @@
+"""One worker's life in a run: one session after another, until the end of input.
+
+The rule: a session is hosted inside a cancel scope of its own, so that an interrupt
+ends this turn's call and nothing else. The next session begins when the call of the
+one before has ended, never earlier. What leaves a session other than by its scope is
+for the stage to judge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_class
+
+from ._log import logger
+from ._native import cancelled_natively
+from ._sessions import Session, Worker
+from ._stages import PipelineStage
+
+
+class Chief(Protocol):
+    """Who judges what leaves a session: the stage's runner."""
+
+    def broke(self, seat: Seat, session: Session, exc: BaseException) -> None:
+        """Act on an exception that a session raised."""
+
+    def unprepared(self, exc: BaseException) -> None:
+        """Act on an exception from making a worker's state, or letting it go."""
+
+    def ended(self, session: Session) -> None:
+        """Note that a session has ended."""
+
+    def holds(self, session: Session) -> bool:
+        """Whether the session is in a call."""
+        ...
+
+
+class Seat:
+    """Where one worker of a stage sits.
+
+    Args:
+        stage: The stage.
+        worker: The worker.
+        chief: The stage's runner.
+        seated: Tells each new session where its entries come from.
+        spawn: Has a coroutine function run in the run's task group.
+    """
+
+    def __init__(
+        self,
+        stage: PipelineStage,
+        worker: Worker,
+        seated: Callable[[Session], Session],
+        *,
+        chief: Chief,
+        spawn: Callable[[Seat], None],
+    ) -> None:
+        self.worker = worker
+        self.closed = False
+        self._stage = stage
+        self._seated = seated
+        self._chief = chief
+        self._spawn = spawn
+        self.session: Session = seated(worker.session())
+
+    def renew(self, *, in_call: bool) -> Session:
+        """Make the session stale and give the worker a new one; return the old."""
+        old = self.session
+        old.stale = True
+        old.abandon()
+        old.unpark()
+        self.session = self._seated(self.worker.session())
+        self.session.resets = self._stage.on_interrupt is not None
+        if old.scope is not None:  # if it is None, the host will begin with the new one
+            old.scope.cancel()
+            if self._stage.reentrant and in_call:
+                old.overtaken = True
+                self._spawn(self)
+        return old
+
+    def close(self) -> None:
+        """Let the worker go for good; whatever is left was drained before."""
+        self.closed = self.worker.closing = True
+        self.session.stale = True
+        self.session.abandon()
+        self.session.unpark()
+
+    async def live(self) -> None:
+        """Bring the worker to life and host it until the end of input."""
+        try:
+            async with self.worker:
+                await self.host()
+        except get_cancelled_exc_class():
+            raise
+        except BaseException as exc:
+            self._chief.unprepared(exc)
+        finally:
+            self.worker.ready.set()  # as ready as it will ever be
+
+    async def host(self) -> None:
+        """Run one session after another, until the end of input."""
+        while not self.closed:
+            session = self.session
+            try:
+                with CancelScope() as session.scope:
+                    await session.work()
+            except get_cancelled_exc_class() as exc:
+                self._cancelled(session, exc)
+                raise
+            except BaseException as exc:
+                self._chief.broke(self, session, exc)
+                self.worker.ready.set()
+            finally:
+                self._chief.ended(session)
+            if session is self.session or session.overtaken:
+                return
+
+    def _cancelled(self, session: Session, exc: BaseException) -> None:
+        if session.left_behind and self._chief.holds(session):
+            logger.warning(
+                "stage %r: its thread was left inside %r, which has not returned",
+                self._stage.name,
+                repr(self._stage.process_fn),  # a log record must not keep its owner alive
+            )
+        if current_effective_deadline() != -math.inf and not cancelled_natively() and not session.left_behind:
+            # asyncio's CancelledError, raised by the function though nothing cancelled
+            # it: let through alone, it would end this task, and so the stage, quietly.
+            self._chief.broke(self, session, exc)
