@@ -18,7 +18,7 @@ SRC = Path(__file__).parents[1] / "src" / PACKAGE
 
 LAYERS = (
     # What knows nothing of the rest.
-    ("_exceptions", "_log", "_native", "_parking", "_posting", "_sketch", "_timing"),
+    ("_exceptions", "_log", "_native", "_parking", "_posting", "_sketch", "_timing", "_type_variables"),
     # What the user says, and what the user reads.
     ("_links", "_report", "_stages", "_statistics"),
     ("_interruption", "_items", "_render"),
