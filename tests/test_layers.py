@@ -36,6 +36,8 @@ LAYERS = (
     ("_intake",),
     ("_lifetime",),
     ("_pipeline",),
+    # Stages in sequence, with types, from which pipelines are made.
+    ("_chain",),
     ("__init__",),
     # The command line: first what ends it, then what goes in and out, then the job.
     ("_cli_exit",),

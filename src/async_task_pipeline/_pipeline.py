@@ -36,9 +36,10 @@ class AsyncTaskPipeline(Lifetime[T, U, ResultT]):
 
     ``T`` is the type of the data, ``U`` that of what passes through untouched
     (sentinels, and exceptions if they are returned), ``ResultT`` that of the data that
-    comes out: ``T``, unless given. Runs on asyncio, asyncio with uvloop, and trio. Enter
-    it with ``async with pipeline:``, with ``await tg.start(pipeline.run)``, with
-    ``pipeline.process(source)``, or with ``start()`` and ``stop()``.
+    comes out: ``T``, unless given, as by :py:class:`Chain`. Runs on asyncio, asyncio with
+    uvloop, and trio. Enter it with ``async with pipeline:``, with
+    ``await tg.start(pipeline.run)``, with ``pipeline.process(source)``, or with
+    ``start()`` and ``stop()``.
 
     All methods belong on the event loop's thread, except ``put_input_data``,
     ``put_input_sentinel`` and ``statistics``, which may be called in any.
