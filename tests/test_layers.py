@@ -18,7 +18,10 @@ SRC = Path(__file__).parents[1] / "src" / PACKAGE
 
 LAYERS = (
     # What knows nothing of the rest.
-    ("_exceptions", "_log", "_native", "_parking", "_posting", "_setup", "_sketch", "_stage_options", "_timing"),
+    (
+        *("_exceptions", "_log", "_native", "_parking", "_posting", "_setup", "_sketch", "_stage_options", "_timing"),
+        "_type_variables",
+    ),
     # What the user says, and what the user reads.
     ("_links", "_report", "_stages", "_statistics"),
     ("_interruption", "_items", "_render"),
@@ -39,6 +42,8 @@ LAYERS = (
     ("_intake",),
     ("_lifetime",),
     ("_pipeline",),
+    # Stages in sequence, with types, from which pipelines are made.
+    ("_chain",),
     ("__init__",),
     # The command line: first what ends it, then what goes in and out, then the job.
     ("_cli_exit",),

@@ -7,6 +7,7 @@ timing report is true, and memory is bounded from source to sink.
 
 from __future__ import annotations
 
+from ._chain import Chain
 from ._exceptions import PipelineError, PipelineStateError, PipelineStoppedError, StageProtocolError, TurnOverError
 from ._items import PipelineItem
 from ._links import Link
@@ -34,6 +35,7 @@ from ._turns import Turn
 
 __all__ = [
     "AsyncTaskPipeline",
+    "Chain",
     "DetailedTiming",
     "DroppedItems",
     "EfficiencyMetrics",

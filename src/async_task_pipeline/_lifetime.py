@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self
 
 from anyio import TASK_STATUS_IGNORED, AsyncContextManagerMixin, CancelScope, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskStatus
@@ -21,12 +21,10 @@ from ._output import OutputStream
 from ._run import Run
 from ._source import checked_source
 from ._supervisor import Supervisor
-
-T = TypeVar("T")
-U = TypeVar("U")
+from ._type_variables import ResultT, T, U
 
 
-class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
+class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
     """The lifetime of a pipeline."""
 
     _supervisor: Supervisor | None = None
@@ -67,7 +65,7 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
             yield self
 
     @asynccontextmanager
-    async def process(self, source: AsyncIterable[T] | Iterable[T]) -> AsyncGenerator[OutputStream[T | U]]:
+    async def process(self, source: AsyncIterable[T] | Iterable[T]) -> AsyncGenerator[OutputStream[ResultT | U]]:
         """Do a whole job: feed a source, close the input, drain, stop.
 
         Use it as ``async with pipeline.process(source) as results:`` and iterate over
@@ -175,7 +173,7 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U]):
             if exception is not None:
                 raise exception
 
-    def generate_output_stream(self) -> OutputStream[T | U]:
+    def generate_output_stream(self) -> OutputStream[ResultT | U]:
         """The results in order, as an async iterator; see :py:class:`OutputStream`.
 
         Belongs to the current run (or the last one, of which it can still tell how it

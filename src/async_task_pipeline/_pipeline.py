@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias
 
 from anyio import Event, move_on_after
 
@@ -18,9 +18,7 @@ from ._lifetime import Lifetime
 from ._stage_options import seconds
 from ._stages import StageCounts
 from ._statistics import InterruptReceipt
-
-T = TypeVar("T")
-U = TypeVar("U")
+from ._type_variables import ResultT, T, U
 
 
 class _Nothing(enum.Enum):
@@ -33,11 +31,12 @@ Nothing: TypeAlias = Literal[_Nothing.NOTHING]
 NOTHING: Final = _Nothing.NOTHING
 
 
-class AsyncTaskPipeline(Lifetime[T, U]):
+class AsyncTaskPipeline(Lifetime[T, U, ResultT]):
     """An ordered chain of stages with an async input and an async output.
 
     ``T`` is the type of the data, ``U`` that of what passes through untouched
-    (sentinels, and exceptions if they are returned). Runs on asyncio, asyncio with
+    (sentinels, and exceptions if they are returned), ``ResultT`` that of the data that
+    comes out: ``T``, unless given, as by :py:class:`Chain`. Runs on asyncio, asyncio with
     uvloop, and trio. Enter it with ``async with pipeline:``, with
     ``await tg.start(pipeline.run)``, with ``pipeline.process(source)``, or with
     ``start()`` and ``stop()``.

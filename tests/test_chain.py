@@ -1,0 +1,184 @@
+"""Chains at run time: what they remember, when they complain, what comes of them.
+
+The rule: a chain adds nothing to ``add_stage`` and takes nothing from it. What type
+checkers make of it is in ``tests/typing``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, get_type_hints
+
+import anyio
+import anyio.lowlevel
+import attrs
+import pytest
+
+from async_task_pipeline import AsyncTaskPipeline, Chain, PipelineStateError
+from async_task_pipeline._chain import PipelineOptions, StageOptions
+
+LINES = ["a b", "", "c", "d e f"]
+
+
+def words(line: str) -> list[str] | None:
+    return line.split() or None
+
+
+def each(parts: list[str]) -> Iterator[str | None]:
+    for part in parts:
+        yield part
+        yield None
+
+
+async def twice(word: str) -> AsyncIterator[str]:
+    yield word
+    await anyio.lowlevel.checkpoint()
+    yield word.upper()
+
+
+async def not_e(word: str) -> str | None:
+    return None if word == "e" else word
+
+
+def chain() -> Chain[str, str]:
+    return Chain[str]().then("words", words).then("each", each).then("twice", twice).then("not e", not_e)
+
+
+def names(pipeline: AsyncTaskPipeline[Any, Any, Any]) -> list[str]:
+    return [stage.name for stage in pipeline.stages]
+
+
+@pytest.mark.anyio
+async def test_its_pipeline_does_what_one_built_by_add_stage_does() -> None:
+    built = AsyncTaskPipeline[str, None, str]()
+    built.add_stage("words", words).add_stage("each", each).add_stage("twice", twice).add_stage("not e", not_e)
+    outcomes = []
+    for pipeline in (chain().pipeline(), built):
+        async with pipeline.process(LINES) as results:
+            got = [result async for result in results]
+        flows = pipeline.statistics().stages
+        # How full a link has been is a matter of luck.
+        outcomes.append((got, {name: attrs.evolve(flow, peak_queue_depth=0) for name, flow in flows.items()}))
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][0] == ["a", "A", "b", "B", "c", "C", "d", "D", "E", "f", "F"]
+
+
+@pytest.mark.anyio
+async def test_pipelines_from_one_chain_run_side_by_side() -> None:
+    shared = chain()
+    async with shared.pipeline().process(["a"]) as first, shared.pipeline(max_queue_size=1).process(["b"]) as second:
+        assert [await anext(first), await anext(second)] == ["a", "b"]
+        assert ([x async for x in first], [x async for x in second]) == (["A"], ["B"])
+
+
+def test_pipelines_from_one_chain_share_no_stage() -> None:
+    shared = chain()
+    first, second = shared.pipeline(), shared.pipeline()
+    assert names(first) == names(second) == ["words", "each", "twice", "not e"]
+    assert {id(stage) for stage in first.stages}.isdisjoint(id(stage) for stage in second.stages)
+    first.add_stage("more", len)
+    assert names(shared.pipeline()) == names(second)
+
+
+def test_then_leaves_the_chain_as_it_is() -> None:
+    start = Chain[str]()
+    short = start.then("words", words)
+    one, other = short.then("each", each), short.then("count", len)
+    assert [names(it.pipeline()) for it in (start, short, one, other)] == [
+        [],
+        ["words"],
+        ["words", "each"],
+        ["words", "count"],
+    ]
+
+
+def test_nothing_of_it_can_be_set() -> None:
+    it = chain()
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        it._stages = ()
+    with pytest.raises(AttributeError):
+        it.more = 1
+
+
+def test_it_shows_its_stages() -> None:
+    assert repr(Chain[str]()) == "<Chain [no stages]>"
+    assert repr(chain()) == "<Chain [words > each > twice > not e]>"
+
+
+def test_options_reach_the_stage() -> None:
+    reset = print
+    it = Chain[str]().then("a", words, on_error="drop", on_interrupt=reset).then("b", each, interruptible=False)
+    a, b = it.then("c", not_e, reentrant=True, on_error=None).pipeline().stages[:2]
+    c = (
+        it.then("c", not_e, reentrant=True, on_error=None)
+        .pipeline(return_exceptions=True, enable_timing=True)
+        .stages[2]
+    )
+    assert (a.on_error, a.on_interrupt, a.interruptible, a.reentrant) == ("drop", reset, True, False)
+    assert (b.on_error, b.on_interrupt, b.interruptible, b.reentrant) == ("raise", None, False, False)
+    assert (c.on_error, c.on_interrupt, c.interruptible, c.reentrant) == ("return", None, True, True)
+    assert c.enable_timing
+
+
+def test_options_reach_the_pipeline() -> None:
+    pipeline = chain().pipeline(max_queue_size=7, enable_timing=True, return_exceptions=True)
+    assert (pipeline.max_queue_size, pipeline.enable_timing, pipeline.return_exceptions) == (7, True, True)
+
+
+MISTAKES: dict[str, Callable[[Any], object]] = {
+    "the name of another": lambda add: add("words", len),
+    "a name that is no str": lambda add: add(3, len),
+    "an empty name": lambda add: add("", len),
+    "no function": lambda add: add("new", 3),
+    "an unknown policy": lambda add: add("new", len, on_error="drip"),
+    "no function on interrupts": lambda add: add("new", len, on_interrupt=3),
+    "an async reset in a thread": lambda add: add("new", len, on_interrupt=not_e),
+    "a contradiction": lambda add: add("new", len, interruptible=False, reentrant=True),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_found_by_then_in_the_words_of_add_stage(mistake: Callable[[Any], object]) -> None:
+    it = chain()
+    with pytest.raises((TypeError, ValueError)) as by_chain:
+        mistake(it.then)
+    with pytest.raises((TypeError, ValueError)) as by_pipeline:
+        mistake(it.pipeline().add_stage)
+    assert (by_chain.type, str(by_chain.value)) == (by_pipeline.type, str(by_pipeline.value))
+    assert names(it.then("new", len).pipeline())[-1] == "new"
+
+
+def test_an_option_that_there_is_not() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'on_eror'"):
+        chain().then("new", len, on_eror="drop")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'max_queue_sise'"):
+        chain().pipeline(max_queue_sise=1)
+
+
+def test_a_mistake_in_the_pipelines_options() -> None:
+    with pytest.raises(ValueError, match="max_queue_size must be at least 1, not 0"):
+        chain().pipeline(max_queue_size=0)
+
+
+@pytest.mark.anyio
+async def test_a_chain_without_stages_makes_a_pipeline_that_needs_some() -> None:
+    pipeline = Chain[str]().pipeline()
+    with pytest.raises(PipelineStateError, match="without stages"):
+        await pipeline.run()
+    async with pipeline.add_stage("count", len).process(["abc"]) as results:
+        assert [x async for x in results] == [3]
+
+
+@pytest.mark.parametrize(
+    ("options", "function", "by_position"),
+    [
+        (StageOptions, AsyncTaskPipeline.add_stage, ["self", "name", "process_fn"]),
+        (PipelineOptions, AsyncTaskPipeline.__init__, ["self"]),
+    ],
+)
+def test_the_options_are_those_of_the_function(options: Any, function: Any, by_position: list[str]) -> None:
+    taken = [name for name in inspect.signature(function).parameters if name not in by_position]
+    hints = get_type_hints(function)
+    assert get_type_hints(options) == {name: hints[name] for name in taken}
+    assert options.__required_keys__ == frozenset()
