@@ -19,6 +19,7 @@ class FailureBudget:
     def __init__(self, stage: PipelineStage) -> None:
         self._stage = stage
         self._failures = 0
+        self._spent = False
         self._recent: deque[bool] | None = (
             deque(maxlen=stage.failure_window) if isinstance(stage.max_failures, float) else None
         )
@@ -32,7 +33,7 @@ class FailureBudget:
         """Note a failure; return the error that ends the pipeline, if it was one too many."""
         allowed = self._stage.max_failures
         self._failures += 1
-        if allowed is None:
+        if allowed is None or self._spent:
             return None
         if self._recent is None:
             if self._failures <= allowed:
@@ -47,6 +48,7 @@ class FailureBudget:
                 f"{failed} of the last {self._stage.failure_window} outcomes are failures, "
                 f"and max_failures is {allowed!r} of them"
             )
+        self._spent = True
         error = FailureBudgetError(f"stage {self._stage.name!r}: {budget}")
         error.__cause__ = exc
         return error

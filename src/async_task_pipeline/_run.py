@@ -69,6 +69,7 @@ class Run:
                 clock=clock,
                 fail=self.fail,
                 wake=self.waker.wake,
+                post=self.waker.post,
                 spawn=self._host_beside,
                 turns=self.turns,
             )
@@ -81,8 +82,10 @@ class Run:
         self.closed = False
         self.streams = 0
         self.done = Event()
-        self._over = Event()
-        self.exit.on_end = self._over.set
+        self._over = False
+        self._beside: list[Seat] = []
+        self._woken = Event()
+        self.exit.on_end = self.stop
         self._tasks: TaskGroup | None = None
         # Interrupts asked for by threads, from before the request reaches the loop.
         self._requests: set[Future[Interruption | None]] = set()
@@ -99,8 +102,10 @@ class Run:
             self.fail(exc)
 
     def _host_beside(self, seat: Seat) -> None:
-        if self._tasks is not None:
-            self._tasks.start_soon(seat.host)
+        # Not at once: an interrupt from a thread is a callback of the loop, in which no task
+        # can be started.
+        self._beside.append(seat)
+        self._woken.set()
 
     # -- its life -----------------------------------------------------------------------
 
@@ -112,7 +117,7 @@ class Run:
                     await self._man(self._tasks)
                     logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
                     task_status.started()
-                    await self._over.wait()
+                    await self._until_over(self._tasks)
                 finally:
                     self._close()
                 self._tasks.cancel_scope.cancel()
@@ -125,7 +130,7 @@ class Run:
         """Bring all workers to life; what making their states raises ends the run."""
         workers: list[Worker] = []
         for runner in self.runners:
-            for service in runner.staff.services:
+            for service in runner.services:
                 tasks.start_soon(service)
             for seat in runner.staff.seats:
                 tasks.start_soon(seat.live, name=f"stage {runner.stage.name}")
@@ -133,9 +138,18 @@ class Run:
         for worker in workers:
             await worker.ready.wait()
 
+    async def _until_over(self, tasks: TaskGroup) -> None:
+        while not self._over:
+            await self._woken.wait()
+            self._woken = Event()
+            seats, self._beside = self._beside, []
+            for seat in seats:
+                tasks.start_soon(seat.host)
+
     def stop(self) -> None:
         """End the run soon; what is inside is dropped."""
-        self._over.set()
+        self._over = True
+        self._woken.set()
 
     def fail(self, exc: BaseException) -> None:
         """End the run with a failure; the first one counts, later ones are logged."""
@@ -145,7 +159,7 @@ class Run:
         self.failure = exc
         self.entrance.close(partial(stopped, exc))
         self.exit.end(exc)
-        self._over.set()
+        self.stop()
 
     def _close(self) -> None:
         if self.closed:

@@ -23,13 +23,14 @@ from ._items import EXTRA, FILTERED, TRAVELLING, Control, Kind, divided
 from ._links import ENTRIES_PER_STEP, NEVER, Link
 from ._log import logger
 from ._seat import Seat
-from ._sessions import Session
+from ._sessions import Session, Worker
 from ._staff import NewSeat, Staff
 from ._stages import PipelineStage
 from ._stale_calls import StaleCalls
 from ._statistics import DroppedItems, StageFlow
 from ._timing import Clock
 from ._turn_history import TurnHistory
+from ._watchdog import Watchdog
 
 
 class Downstream(Protocol):
@@ -53,6 +54,7 @@ class StageRunner:
         clock: Clock | None,
         fail: Callable[[BaseException], None],
         wake: Callable[[], None],
+        post: Callable[[Callable[[], object]], object],
         spawn: Callable[[Seat], None],
         turns: TurnHistory | None,
     ) -> None:
@@ -72,7 +74,22 @@ class StageRunner:
         self._fail = fail
         self._wake = wake
         self._spawn = spawn
-        self.staff = staff(lambda worker, seated: Seat(stage, worker, seated, chief=self, spawn=spawn))
+        self._watchdog: Watchdog | None = None
+        if stage.timeout is not None:
+            self._watchdog = Watchdog(stage.timeout, self._sessions, self._overdue, post)
+        self.staff = staff(self._new_seat)
+        self.services = [*self.staff.services, *([self._watchdog.serve] if self._watchdog is not None else [])]
+
+    def _new_seat(self, worker: Worker, seated: Callable[[Session], Session]) -> Seat:
+        def watched(session: Session) -> Session:
+            if self._watchdog is not None:
+                session.on_begin = self._watchdog.begun
+            return seated(session)
+
+        return Seat(self.stage, worker, watched, chief=self, spawn=self._spawn)
+
+    def _sessions(self) -> list[Session]:
+        return [seat.session for seat in self.staff.seats]
 
     # -- entries coming in and going out ------------------------------------------------
 
@@ -243,6 +260,20 @@ class StageRunner:
             return
         self.note(exc)
         self._fail(raisable(exc, get_cancelled_exc_class()))
+
+    def _overdue(self, session: Session) -> None:
+        """Let a call have failed that takes longer than it may; its worker stays busy."""
+        exc = TimeoutError(f"a call of stage {self.stage.name!r} took longer than {self.stage.timeout} seconds")
+        if not self.staff.write_off(session, exc):
+            return
+        self.stale_calls.add(session)
+        for seat in self.staff.seats:
+            if seat.session is session:
+                seat.renew(in_call=False)
+        if self.stage.on_error == "raise":
+            self.note(exc)
+            self._fail(exc)
+        self._wake()
 
     def unprepared(self, exc: BaseException) -> None:
         """Act on an exception from making a worker's state, or letting it go."""

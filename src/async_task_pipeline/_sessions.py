@@ -57,6 +57,7 @@ class Session(Protocol):
     outbox: deque[Any]
     called: Timed | Batch | None
     began: float | None
+    on_begin: Callable[[], object]
     size: int
     calling: bool
     stale: bool
@@ -120,8 +121,13 @@ def returned_awaitable(stage: PipelineStage, result: Any) -> StageProtocolError:
     """The error for a plain function that returned something only the loop can run."""
     if isinstance(result, CoroutineType):
         result.close()  # or Python warns that it was never awaited
+    return not_awaited(stage, type(result).__name__)
+
+
+def not_awaited(stage: PipelineStage, kind: str) -> StageProtocolError:
+    """The same, if it is elsewhere."""
     return StageProtocolError(
-        f"stage {stage.name!r}: process_fn {stage.process_fn!r} returned a {type(result).__name__}; "
+        f"stage {stage.name!r}: process_fn {stage.process_fn!r} returned a {kind}; "
         "declare it 'async def' so that it runs on the event loop"
     )
 

@@ -71,6 +71,10 @@ class Solo:
         """Whether it was in a call: if not, what was raised is no item's fault."""
         return min(1, self._inside_worker())
 
+    def write_off(self, session: Session, exc: Exception) -> bool:
+        """Nothing: a stage with a timeout has a crew."""
+        return False
+
     def holds(self, session: Session) -> bool:
         """Whether the worker is in a call."""
         return self._seat.session.generating or self._inside_worker() > 0

@@ -66,6 +66,13 @@ class Staff(Protocol):
         """How many items the call was for by which a session has just ended."""
         ...
 
+    def write_off(self, session: Session, exc: Exception) -> bool:
+        """Let the running call of a session have failed with this, whatever still comes of it.
+
+        The session is stale then; false if it is in no call.
+        """
+        ...
+
     def holds(self, session: Session) -> bool:
         """Whether a session is in a call."""
         ...

@@ -7,8 +7,13 @@ write its worker and name it here.
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+
+from ._batches import BatchCrew
 from ._crew import Crew
+from ._executor_worker import on_executor
 from ._links import Link
+from ._remote_staff import remote_workers
 from ._sessions import Tools, Worker
 from ._solo import Solo
 from ._staff import NewSeat, Staff
@@ -19,8 +24,18 @@ from ._thread_worker import ThreadWorker
 
 def staffed(stage: PipelineStage, link: Link, tools: Tools, new_seat: NewSeat) -> Staff:
     """The workers of a stage."""
-    workers = [_worker(stage, link, tools) for _ in range(stage.workers)]
-    if stage.workers == 1:
+    if stage.kind not in ("process", "interpreter"):
+        return _staff(stage, link, tools, [_worker(stage, link, tools) for _ in range(stage.workers)], new_seat)
+    workers, service = remote_workers(stage, link, tools)
+    staff = _staff(stage, link, tools, [*workers], new_seat)
+    staff.services.append(service)
+    return staff
+
+
+def _staff(stage: PipelineStage, link: Link, tools: Tools, workers: list[Worker], new_seat: NewSeat) -> Staff:
+    if stage.batch is not None:
+        return BatchCrew(stage, link, workers, new_seat, size=stage.batch, limit=tools.limit, wake=tools.waker.wake)
+    if stage.workers == 1 and stage.timeout is None:
         return Solo(stage, link, workers[0], new_seat)
     return Crew(stage, link, workers, new_seat, limit=tools.limit, wake=tools.waker.wake)
 
@@ -28,4 +43,6 @@ def staffed(stage: PipelineStage, link: Link, tools: Tools, new_seat: NewSeat) -
 def _worker(stage: PipelineStage, link: Link, tools: Tools) -> Worker:
     if stage.kind == "loop":
         return TaskWorker(stage, link, tools)
+    if isinstance(stage.executor, Executor):
+        return TaskWorker(stage, link, tools, on_executor(stage.executor, stage, tools.waker))
     return ThreadWorker(stage, link, tools)

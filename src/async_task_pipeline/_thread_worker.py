@@ -41,8 +41,8 @@ class ThreadWorker:
         self.tools = tools
         self.ready = Event()
         self.closing = False
-        self.preparation = Preparation(stage.process_fn, stage.setup)
-        if self.preparation.entered:
+        self._preparation = Preparation(stage.process_fn, stage.setup)
+        if self._preparation.entered:
             self.ready.set()
 
     def session(self) -> ThreadSession:
@@ -51,9 +51,18 @@ class ThreadWorker:
 
     def enter(self) -> None:
         """Make the state, in a session's thread, if there is none yet."""
-        if not self.preparation.entered:
-            self.preparation.enter()
+        if not self._preparation.entered:
+            self._preparation.enter()
             self.tools.waker.post(self.ready.set)
+
+    def leave(self) -> None:
+        """Let the state go, in the thread that was the last to use it if that is still there."""
+        self._preparation.leave()
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """What is called with an item's data."""
+        return self._preparation.function
 
     async def __aenter__(self) -> Self:
         """Do nothing: the first session's thread makes the state."""
@@ -63,7 +72,7 @@ class ThreadWorker:
         """Let the state go."""
         if self.stage.setup is not None:
             with CancelScope(shield=True):
-                await to_thread.run_sync(self.preparation.leave, limiter=CapacityLimiter(1))
+                await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
 
 
 class ThreadSession(Outcomes):
@@ -108,18 +117,21 @@ class ThreadSession(Outcomes):
             self._worker.enter()
             if self.resets and not self.stale and self.stage.on_interrupt is not None:
                 self.stage.on_interrupt()
-            serve = self._loop_in_crew if self.sorted else self._loop
-            serve(self._worker.preparation.function)
+            self.serve_turn()
         except GeneratorExit as exc:
             # In the future that carries it to the loop, it would look like a closing.
             raise raisable(exc) from exc
         finally:
             if self._worker.closing or not self.stale:  # no session of this worker follows
-                self._worker.preparation.leave()
+                self._worker.leave()
             self._serving = False
 
-    def _loop(self, function: Callable[..., Any]) -> None:
+    def serve_turn(self) -> None:
         """Serve the link; the body of the worker thread."""
+        serve = self._loop_in_crew if self.sorted else self._loop
+        serve(self._worker.function)
+
+    def _loop(self, function: Callable[..., Any]) -> None:
         inbox, outbox, link, waker = self.inbox, self.outbox, self.link, self._waker
         timed, clock, limit = self.clock is not None, self.clock or no_clock, self.limit
         take, give, wake = self.take, outbox.append, waker.wake

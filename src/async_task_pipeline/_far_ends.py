@@ -1,0 +1,198 @@
+"""The other processes and interpreters: how they come to be, and how they end.
+
+The rule: everything here blocks, and is called in threads, but for ``kill``. A far end is
+asked to leave if it is waiting for a request, and killed if it is not; either way it is
+gone, and waited for, when the call returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import threading
+from collections import deque
+from collections.abc import Callable
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
+
+from ._links import drain
+from ._remote_peer import serve_process, unpacked_exception
+
+
+class FarEnd(Protocol):
+    """One process or interpreter that makes calls."""
+
+    def wait_ready(self) -> None:
+        """Block until calls can be made; raise what ``setup`` raised over there."""
+
+    def send(self, request: Any) -> None:
+        """Send a request."""
+
+    def receive(self) -> Any:
+        """Block until there is a reply."""
+        ...
+
+    def kill(self) -> bool:
+        """End it at once, in the middle of a call; false if that cannot be done."""
+        ...
+
+    def leave(self) -> None:
+        """Have it let go of its state and end; raise what that raised over there."""
+
+    def fate(self) -> str:
+        """Tell how it ended by itself."""
+        ...
+
+
+class _Connected:
+    """A far end behind a connection."""
+
+    def __init__(self, connection: Connection, function: Callable[..., Any], setup: Callable[[], Any] | None) -> None:
+        self._connection = connection
+        self._ready = False
+        with contextlib.suppress(OSError):  # gone already: whoever waits for it hears of that
+            connection.send_bytes(pickle.dumps((function, setup)))
+
+    def wait_ready(self) -> None:
+        """Block until calls can be made; raise what ``setup`` raised over there."""
+        if self._ready:
+            return
+        error = unpacked_exception(self._connection.recv_bytes())
+        if error is not None:
+            raise error
+        self._ready = True
+
+    def send(self, request: Any) -> None:
+        """Send a request."""
+        self._connection.send_bytes(pickle.dumps(request, pickle.HIGHEST_PROTOCOL))
+
+    def receive(self) -> Any:
+        """Block until there is a reply."""
+        return pickle.loads(self._connection.recv_bytes())  # noqa: S301  we started what sent it
+
+    def _say_goodbye(self) -> BaseException | None:
+        """Have it let go of its state; return what that raised."""
+        try:
+            self.wait_ready()
+        except BaseException:
+            return None
+        try:
+            self.send(None)
+            return unpacked_exception(self._connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+
+
+class ProcessEnd(_Connected):
+    """A process, started afresh: it shares nothing with this one but what is sent."""
+
+    def __init__(self, function: Callable[..., Any], setup: Callable[[], Any] | None) -> None:
+        here, there = Pipe()
+        # Started by itself, not forked: this process has threads.
+        self._process: BaseProcess = get_context("spawn").Process(
+            target=serve_process, args=(there,), name="async_task_pipeline", daemon=True
+        )
+        self._process.start()
+        there.close()
+        super().__init__(here, function, setup)
+
+    def kill(self) -> bool:
+        """End it at once."""
+        self._process.kill()
+        return True
+
+    def leave(self) -> None:
+        """Have it let go of its state and end."""
+        error = self._say_goodbye()
+        self._gone()
+        if error is not None:
+            raise error
+
+    def fate(self) -> str:
+        """Tell how it ended by itself."""
+        self._gone()
+        return f"process ended with exit code {self._process.exitcode}"
+
+    def _gone(self) -> None:
+        self._connection.close()
+        self._process.join()
+
+
+class InterpreterEnd(_Connected):
+    """An interpreter in this process, with a lock of its own, in a thread that anyio hosts.
+
+    Args:
+        function: The stage's function.
+        setup: What makes the state, or ``None``.
+        host: Runs the far end of a pipe, given as a descriptor, until that is closed.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], setup: Callable[[], Any] | None, host: Callable[[int], object]
+    ) -> None:
+        here, there = Pipe()
+        host(os.dup(there.fileno()))
+        there.close()
+        super().__init__(here, function, setup)
+
+    def kill(self) -> bool:
+        """Do nothing: an interpreter cannot be ended."""
+        return False
+
+    def leave(self) -> None:
+        """Have it let go of its state and end."""
+        error = self._say_goodbye()
+        self._connection.close()
+        if error is not None:
+            raise error
+
+    def fate(self) -> str:
+        """Tell how it ended by itself."""
+        return "interpreter ended"
+
+
+class Spares:
+    """Processes started ahead of need, one for each stage, with their state made.
+
+    Args:
+        start: Starts one.
+        on_taken: Is called, in any thread, when another should be started.
+    """
+
+    def __init__(self, start: Callable[[], FarEnd], on_taken: Callable[[], object]) -> None:
+        self._start = start
+        self._on_taken = on_taken
+        self._spares: deque[FarEnd] = deque()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def take(self) -> FarEnd:
+        """The spare, or one started now."""
+        try:
+            end = self._spares.popleft()
+        except IndexError:
+            end = self._start()
+        self._on_taken()
+        return end
+
+    def fill(self) -> None:
+        """Start a spare, if there is none."""
+        if self._spares:
+            return
+        end = self._start()
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._spares.append(end)
+        if closed:
+            end.leave()
+
+    def close(self) -> None:
+        """Have all spares leave."""
+        with self._lock:
+            self._closed = True
+        for end in drain(self._spares):
+            end.leave()
