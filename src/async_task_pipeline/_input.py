@@ -10,7 +10,6 @@ acceptance is in the order of the calls, and native asyncio cancellation loses n
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
@@ -21,6 +20,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from ._exceptions import PipelineStateError, stopped
 from ._items import Control, Kind, Timed
+from ._line import Line
 from ._links import ENTRIES_PER_STEP, NEVER
 from ._posting import Waker
 from ._producers import Feed, Producer
@@ -50,10 +50,7 @@ class Entrance:
         self._turns: dict[Turn[Any, Any], None] = {}
         self._history = turns
         self._number = 0
-        self._line: deque[Producer] = deque()
-        # Threads that have asked, from before their request reaches the loop: whoever
-        # closes the entrance finds them even if the loop never runs the request.
-        self._threads: dict[Producer, None] = {}
+        self._line = Line()
         self._closed: Callable[[], PipelineStateError] | None = None
         self.feeds: list[Feed] = []
 
@@ -99,14 +96,13 @@ class Entrance:
         if self.room:
             self._accept(entry)
             return
-        producer = Producer(entry, let_in := Event(), turn=turn)
-        self._line.append(producer)
+        producer = Producer(entry, let_in := Event(), turn)
+        self._line.waiting.append(producer)
         self.pump()
         try:
             await let_in.wait()
         except BaseException:
-            if producer in self._line:
-                self._line.remove(producer)
+            self._line.leave(producer)
             self.pump()  # the turn may have come in the same tick; pass it on
             raise
         if producer.dropped_in is not None:
@@ -117,7 +113,7 @@ class Entrance:
         if turn is not None:
             turn.check()
         self.check_open()
-        self._line.popleft()
+        self._line.waiting.popleft()
         self._accept(entry)
         self.pump()
 
@@ -128,10 +124,10 @@ class Entrance:
         if turn is not None:
             turn.check()
         accepted: Future[None] = Future()
-        producer = Producer(entry, accepted=accepted, turn=turn)
-        self._threads[producer] = None
+        producer = Producer(entry, accepted, turn)
+        self._line.threads[producer] = None
         if self._closed is not None or not self._waker.post(lambda: self._join_line(producer)):
-            self._threads.pop(producer, None)
+            self._line.threads.pop(producer, None)
             self.check_open()
             raise stopped(None)
         try:
@@ -142,9 +138,9 @@ class Entrance:
 
     def _join_line(self, producer: Producer) -> None:
         if producer.turn is not None and producer.turn.over:
-            self._release(producer, producer.turn.error())
-        elif producer in self._threads:  # otherwise the entrance closed meanwhile
-            self._line.append(producer)
+            self._line.release(producer, producer.turn.error())
+        elif producer in self._line.threads:  # otherwise the entrance closed meanwhile
+            self._line.waiting.append(producer)
             self.pump()
 
     def _accept(self, entry: Any) -> None:
@@ -182,38 +178,20 @@ class Entrance:
             else:
                 break
             # Looked at after asking to be told, so that room made in between is seen.
-            if len(link.buffer) > link.notify_at or self._head_called():
+            if len(link.buffer) > link.notify_at or self._line.head_called:
                 return
         link.notify_at = NEVER
 
-    def _head_called(self) -> bool:
-        let_in = self._line[0].let_in if self._line else None
-        return let_in is not None and let_in.is_set()
-
     def _let_in(self) -> None:
         while self._line and self._link.room > 0:
-            head = self._line[0]
-            if head.let_in is not None:
+            head = self._line.waiting[0]
+            if isinstance(head.answer, Event):
                 # Only the first: on trio, tasks woken together run in any order.
-                head.let_in.set()
+                head.answer.set()
                 return
-            self._line.popleft()
-            if self._release(head):
+            self._line.waiting.popleft()
+            if self._line.release(head):
                 self._accept(head.entry)
-
-    def _release(self, producer: Producer, error: BaseException | None = None) -> bool:
-        """Let a waiting put return, or raise; false if its thread has given up."""
-        self._threads.pop(producer, None)
-        if producer.let_in is not None:
-            producer.let_in.set()
-        elif producer.accepted is not None:
-            if not producer.accepted.set_running_or_notify_cancel():
-                return False
-            if error is None:
-                producer.accepted.set_result(None)
-            else:
-                producer.accepted.set_exception(error)
-        return True
 
     # -- turns, interrupt and end --------------------------------------------------------
 
@@ -232,16 +210,8 @@ class Entrance:
     def leave(self, turn: Turn[Any, Any]) -> None:
         """Know the turn no longer, and refuse those who still wait with something of it."""
         self._turns.pop(turn, None)
-        self._refuse_outlived()
+        self._line.refuse_outlived()
         self.pump()
-
-    def _refuse_outlived(self) -> None:
-        line, self._line = self._line, deque()
-        for producer in line:
-            if producer.turn is not None and producer.turn.over:
-                self._release(producer, producer.turn.error())
-            else:
-                self._line.append(producer)
 
     def flush(self) -> int:
         """End the turns; accept and drop the items of waiting producers and of sources.
@@ -255,16 +225,14 @@ class Entrance:
             turn.interrupt()
             if self._history is not None:
                 self._history.cut_short(turn.number)
-        self._refuse_outlived()
-        waiting = list(self._line)
-        items = [each for each in waiting if type(each.entry) is not Control]
-        self._line = deque(each for each in waiting if type(each.entry) is Control)
+        self._line.refuse_outlived()
+        items = self._line.take_items()
         read = sum(feed.flush() for feed in self.feeds)
         number, self._number = self._number, 0
         self._drop(read, number)
         for producer in items:
             producer.dropped_in = number
-            if self._release(producer) and producer.let_in is None:
+            if self._line.release(producer) and isinstance(producer.answer, Future):
                 self._drop(1, number)
         return len(items) + read
 
@@ -284,9 +252,7 @@ class Entrance:
         """Accept nothing more; wake whoever waits with an error from ``reason``."""
         if self._closed is None:
             self._closed = reason
-        line, self._line = self._line, deque()
-        for producer in {*line, *self._threads}:
-            self._release(producer, reason())
+        self._line.close(reason)
         for feed in self.feeds:
             feed.stop()
 

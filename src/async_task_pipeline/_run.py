@@ -86,7 +86,6 @@ class Run:
         self._beside: list[Seat] = []
         self._woken = Event()
         self.exit.on_end = self.stop
-        self._tasks: TaskGroup | None = None
         # Interrupts asked for by threads, from before the request reaches the loop.
         self._requests: set[Future[Interruption | None]] = set()
 
@@ -112,15 +111,15 @@ class Run:
     async def serve(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run until stopped, failed, drained or cancelled; raise the failure, if any."""
         try:
-            async with create_task_group() as self._tasks:
+            async with create_task_group() as tasks:
                 try:
-                    await self._man(self._tasks)
+                    await self._man(tasks)
                     logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
                     task_status.started()
-                    await self._until_over(self._tasks)
+                    await self._until_over(tasks)
                 finally:
                     self._close()
-                self._tasks.cancel_scope.cancel()
+                tasks.cancel_scope.cancel()
         finally:
             self.done.set()
         if self.failure is not None:
@@ -162,8 +161,6 @@ class Run:
         self.stop()
 
     def _close(self) -> None:
-        if self.closed:
-            return
         self.closed = True
         self.entrance.close(partial(stopped, self.failure))
         for request in tuple(self._requests):

@@ -280,9 +280,9 @@ class StageRunner:
         self.note(exc)
         self._fail(raisable(exc, get_cancelled_exc_class()))
 
-    def ended(self, session: Session) -> None:
-        """Note that a session has ended."""
-        self.stale_calls.ended(session)
+    def ended(self, session: Session) -> bool:
+        """Note that a session has ended; whether its call had become stale before."""
+        return self.stale_calls.ended(session)
 
     def holds(self, session: Session) -> bool:
         """Whether the session is in a call."""
