@@ -9,6 +9,7 @@ thing decided here.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_class
@@ -24,7 +25,7 @@ from ._stages import PipelineStage
 from ._turn_history import TurnHistory
 
 
-class SessionHost:
+class SessionHost(ABC):
     """Hosts the sessions of one stage."""
 
     def __init__(
@@ -43,9 +44,9 @@ class SessionHost:
         self._turns = turns
 
     @property
+    @abstractmethod
     def held(self) -> int:
         """Items, or the rest of one generator, that the worker seems to hold."""
-        raise NotImplementedError
 
     async def host(self) -> None:
         """Run the worker, one session after another, until the end of input."""

@@ -99,7 +99,7 @@ class Entrance:
         if self.room:
             self._accept(entry)
             return
-        producer = Producer(entry, let_in := Event(), turn=turn)
+        producer = Producer(entry, let_in := Event(), turn)
         self._line.append(producer)
         self.pump()
         try:
@@ -128,7 +128,7 @@ class Entrance:
         if turn is not None:
             turn.check()
         accepted: Future[None] = Future()
-        producer = Producer(entry, accepted=accepted, turn=turn)
+        producer = Producer(entry, accepted, turn)
         self._threads[producer] = None
         if self._closed is not None or not self._waker.post(lambda: self._join_line(producer)):
             self._threads.pop(producer, None)
@@ -187,15 +187,15 @@ class Entrance:
         link.notify_at = NEVER
 
     def _head_called(self) -> bool:
-        let_in = self._line[0].let_in if self._line else None
-        return let_in is not None and let_in.is_set()
+        answer = self._line[0].answer if self._line else None
+        return isinstance(answer, Event) and answer.is_set()
 
     def _let_in(self) -> None:
         while self._line and self._link.room > 0:
             head = self._line[0]
-            if head.let_in is not None:
+            if isinstance(head.answer, Event):
                 # Only the first: on trio, tasks woken together run in any order.
-                head.let_in.set()
+                head.answer.set()
                 return
             self._line.popleft()
             if self._release(head):
@@ -204,15 +204,15 @@ class Entrance:
     def _release(self, producer: Producer, error: BaseException | None = None) -> bool:
         """Let a waiting put return, or raise; false if its thread has given up."""
         self._threads.pop(producer, None)
-        if producer.let_in is not None:
-            producer.let_in.set()
-        elif producer.accepted is not None:
-            if not producer.accepted.set_running_or_notify_cancel():
-                return False
-            if error is None:
-                producer.accepted.set_result(None)
-            else:
-                producer.accepted.set_exception(error)
+        answer = producer.answer
+        if isinstance(answer, Event):
+            answer.set()
+        elif not answer.set_running_or_notify_cancel():
+            return False
+        elif error is None:
+            answer.set_result(None)
+        else:
+            answer.set_exception(error)
         return True
 
     # -- turns, interrupt and end --------------------------------------------------------
@@ -264,7 +264,7 @@ class Entrance:
         self._drop(read, number)
         for producer in items:
             producer.dropped_in = number
-            if self._release(producer) and producer.let_in is None:
+            if self._release(producer) and isinstance(producer.answer, Future):
                 self._drop(1, number)
         return len(items) + read
 

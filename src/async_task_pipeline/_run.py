@@ -82,7 +82,7 @@ class Run:
         self.done = Event()
         self._over = Event()
         self.exit.on_end = self._over.set
-        self._tasks: TaskGroup | None = None
+        self._tasks: TaskGroup
         # Interrupts asked for by threads, from before the request reaches the loop.
         self._requests: set[Future[Interruption | None]] = set()
 
@@ -103,8 +103,7 @@ class Run:
             self.fail(exc)
 
     def _host(self, runner: StageRunner) -> None:
-        if self._tasks is not None:
-            self._tasks.start_soon(runner.host, name=f"stage {runner.stage.name}")
+        self._tasks.start_soon(runner.host, name=f"stage {runner.stage.name}")
 
     # -- its life -----------------------------------------------------------------------
 
@@ -141,8 +140,6 @@ class Run:
         self._over.set()
 
     def _close(self) -> None:
-        if self.closed:
-            return
         self.closed = True
         self.entrance.close(partial(stopped, self.failure))
         for request in tuple(self._requests):
