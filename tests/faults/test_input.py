@@ -259,3 +259,19 @@ async def test_e12_break_leaves_nothing_behind(form):
                 await until(pipeline.input_queue.full)
                 await pipeline.stop()
     assert sorted(ended) == ["generator", "source"]
+
+
+@pytest.mark.parametrize("wrong", [5, None, print])
+async def test_e08_what_cannot_be_iterated_is_refused_at_once(wrong):
+    """0.1.10: an AttributeError out of the middle of the feeding."""
+    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    with fail_after(PATIENCE):
+        with pytest.raises(TypeError, match=r"source must be an iterable or an async iterable, not "):
+            async with pipeline.process(wrong):
+                pass
+        assert not pipeline.running
+        async with pipeline:
+            with pytest.raises(TypeError, match="input_stream must be an iterable"):
+                await pipeline.process_input_stream(wrong)
+            await pipeline.process_input_stream("ab")
+            assert [x async for x in pipeline.generate_output_stream()] == ["a", "b"]
