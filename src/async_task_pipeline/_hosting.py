@@ -67,6 +67,14 @@ class SessionHost(ABC):
 
     def _ended(self, session: Session) -> None:
         watchers = self._stuck.pop(session, None)
+        # Natively cancelled tasks end in any order, so the pipeline may have closed, and made
+        # the session stale, before this one.
+        if session.left_behind and (watchers is not None or (session is self.session and self.held)):
+            logger.warning(
+                "stage %r: its thread was left inside %r, which has not returned",
+                self.stage.name,
+                repr(self.stage.process_fn),  # a log record must not keep its owner alive
+            )
         if watchers is None:
             return  # no interrupt has found it in a call
         if self._turns is not None and session.called is not None:
@@ -97,12 +105,6 @@ class SessionHost(ABC):
         self.session.unpark()
 
     def _cancelled(self, session: Session, exc: BaseException) -> None:
-        if session.left_behind and self.held:
-            logger.warning(
-                "stage %r: its thread was left inside %r, which has not returned",
-                self.stage.name,
-                repr(self.stage.process_fn),  # a log record must not keep its owner alive
-            )
         if current_effective_deadline() != -math.inf and not cancelled_natively() and not session.left_behind:
             # asyncio's CancelledError, raised by the function though nothing cancelled
             # it: let through alone, it would end this task, and so the stage, quietly.
