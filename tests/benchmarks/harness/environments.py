@@ -39,6 +39,7 @@ PEERS: tuple[Peer, ...] = (
     Peer("python-pyper", ("python-pyper==0.4.4",)),
     Peer("aiostream", ("aiostream==0.8.1",)),
     Peer("streamable", ("streamable==2.0.0",)),
+    Peer("pipecat", ("pipecat-ai==1.14.0",)),
 )
 
 

@@ -2,7 +2,7 @@
 
 from harness.figures import Measurement
 
-from measurements import barrier, idle, interrupt, latency, parallel, report, throughput
+from measurements import barge_in, barrier, idle, interrupt, latency, parallel, report, throughput
 
 MEASUREMENTS: dict[str, Measurement] = {
     "throughput": throughput.MEASUREMENT,
@@ -10,6 +10,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "idle": idle.MEASUREMENT,
     "interrupt": interrupt.MEASUREMENT,
     "barrier": barrier.MEASUREMENT,
+    "barge-in": barge_in.MEASUREMENT,
     "report": report.MEASUREMENT,
     "parallel": parallel.MEASUREMENT,
 }
