@@ -1,4 +1,4 @@
-"""The shapes in which a well-known voice framework leaks, one test for each.
+"""The shapes in which a well-known voice framework leaks (pipecat-ai 1.14), one test for each.
 
 The rule: every turn ends with a marker, and a listener hears all that comes out. From
 the interrupt on it hears every marker that was accepted, in order, then the next turn
@@ -56,7 +56,7 @@ async def endless(prompt):
 @pytest.mark.parametrize("between", [0, 1, 3])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_interruption_raised_downstream_of_a_producer_that_never_pauses(kind, between):
-    """There: 2, 6 and 14 stale frames, because the producer hears of it last."""
+    """There, with three stages between: 18 stale frames, because the producer hears of it last."""
     receipts = []
 
     async def notice(sound):
@@ -256,7 +256,7 @@ class Swallowing:
 @pytest.mark.parametrize("then", ["waits on", "goes on"])
 @pytest.mark.parametrize("form", ["call", "generate"])
 async def test_a_cancel_swallowed_once(form, then):
-    """There: a second of silence, then 18 frames of 20."""
+    """There: the old turn goes on for a second, 19 frames of 20."""
     stage = Swallowing(then)
     pipeline = AsyncTaskPipeline(20).add_stage("swallowing", getattr(stage, form)).add_stage("last", same)
     async with listening(pipeline) as listener:
