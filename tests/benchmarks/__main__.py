@@ -61,8 +61,9 @@ def measure(name: str, plan: Plan, rounds: int) -> tuple[list[Figure], dict[str,
     if measurement.shown:
         print("\n" + samples_table(samples, measurement))
     for failed, reason in samples.failures.items():
-        # The whole of it is in the JSON file.
-        print(f"  FAILED {failed}: {reason.splitlines()[-1]}")
+        # The whole of it is in the JSON file. A group of exceptions ends with a line of dashes.
+        telling = [line for line in reason.splitlines() if any(map(str.isalpha, line))]
+        print(f"  FAILED {failed}: {telling[-1] if telling else reason}")
     ran = not any(contestant.name in samples.failures for contestant in contestants if contestant.ours)
     return figures, _as_json(contestants, figures, samples), ran
 

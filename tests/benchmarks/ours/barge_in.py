@@ -141,9 +141,9 @@ async def run(shape: str) -> Record:
             tasks.start_soon(scene.consume)
             await scene.act()
             await scene.record.until(lambda: scene.record.told, anyio.sleep)
+            await scene.record.settled(anyio.sleep)
             await scene.pipeline.process_input_data(NEW)
             await scene.record.until(lambda: scene.record.count(NEW), anyio.sleep)
-            await scene.record.settled(anyio.sleep)
             tasks.cancel_scope.cancel()
     return scene.record
 

@@ -238,9 +238,9 @@ async def run(shape: str) -> Record:
         await asyncio.wait_for(started.wait(), 10)
         await act(shape, worker, record)
         await record.until(lambda: record.told, asyncio.sleep)
+        await record.settled(asyncio.sleep)  # the interruption has come to the first processor too
         await worker.queue_frame(frames.TextFrame(NEW))
         await record.until(lambda: record.count(NEW), asyncio.sleep)
-        await record.settled(asyncio.sleep)
         await worker.queue_frame(frames.EndFrame())
     return record
 
