@@ -25,6 +25,7 @@ LAYERS = (
     # What the user says, and what the user reads.
     ("_links", "_remote_peer", "_report", "_stages", "_statistics"),
     ("_executor_worker", "_far_ends", "_interruption", "_items", "_render"),
+    ("_interrupt_requests",),
     # What holds items, or sums up those that left.
     ("_turn_history",),
     ("_aggregate", "_failure_budget", "_output", "_places", "_sessions", "_turns"),

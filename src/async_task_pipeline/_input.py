@@ -1,10 +1,10 @@
 """Where items enter: the one place that accepts, or makes a producer wait.
 
-The rule: a put that returns was accepted, a put that raises was not, and both are
-known in the same step. A waiting producer holds its own entry until there is room and
-all before it have gone; then it puts the entry itself, in the tick in which it runs, and wakes
-the next. A cancelled producer leaves the line and wakes the next in its stead. So
-acceptance is in the order of the calls, and native asyncio cancellation loses nothing.
+The rule: a put that returns was accepted, a put that raises was not, and both are known in
+the same step. A waiting producer holds its own entry until there is room and all before it
+have gone; then it puts the entry itself, in the tick in which it runs, and wakes the next.
+A cancelled producer wakes the next in its stead. So acceptance is in the order of the
+calls, and native asyncio cancellation loses nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from anyio import Event, WouldBlock
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
 from ._exceptions import PipelineStateError, stopped
 from ._items import Control, Kind, Timed
@@ -25,6 +25,7 @@ from ._links import ENTRIES_PER_STEP, NEVER
 from ._posting import Waker
 from ._producers import Feed, Producer
 from ._runner import StageRunner
+from ._stage_options import Overflow
 from ._timing import Clock
 from ._turn_history import TurnHistory
 from ._turns import Turn
@@ -38,9 +39,12 @@ class Entrance:
         first: StageRunner,
         clock: Clock | None,
         waker: Waker,
+        *,
         numbers: Iterator[int],
         turns: TurnHistory | None,
+        overflow: Overflow,
     ) -> None:
+        self._overflow = overflow
         self._first = first
         self._link = first.link
         self._clock = clock
@@ -75,13 +79,16 @@ class Entrance:
     def put_nowait(self, entry: Any) -> None:
         """Accept one entry, or raise :py:exc:`anyio.WouldBlock` if there is no room."""
         self.check_open()
-        if not self.room:
+        if self._settle(entry) is None:
             raise WouldBlock
-        self._accept(entry)
 
     def put_some(self, items: Iterator[Any]) -> None:
         """Accept as many of the next items as there is room for, in one step."""
         self.check_open()
+        if self._overflow != "wait":
+            for data in islice(items, ENTRIES_PER_STEP):
+                self._settle(self.item(data))
+            return
         entries = [self.item(data) for data in islice(items, min(self.room, ENTRIES_PER_STEP))]
         if entries:
             self._stamp(entries)
@@ -93,8 +100,11 @@ class Entrance:
         if turn is not None:
             turn.check()
         self.check_open()
-        if self.room:
-            self._accept(entry)
+        dropped = self._settle(entry)
+        if dropped is not None:
+            if dropped:
+                # Who never waits has to let others run; its item is accounted for by now.
+                await cancel_shielded_checkpoint()
             return
         producer = Producer(entry, let_in := Event(), turn)
         self._line.waiting.append(producer)
@@ -139,9 +149,34 @@ class Entrance:
     def _join_line(self, producer: Producer) -> None:
         if producer.turn is not None and producer.turn.over:
             self._line.release(producer, producer.turn.error())
-        elif producer in self._line.threads:  # otherwise the entrance closed meanwhile
+        elif producer not in self._line.threads:
+            return  # the entrance closed meanwhile
+        elif self._overflow != "wait" and type(producer.entry) is not Control:
+            if self._line.release(producer):
+                self._settle(producer.entry)
+        else:
             self._line.waiting.append(producer)
             self.pump()
+
+    def _settle(self, entry: Any) -> int | None:
+        """Accept an entry, or drop what has no room; how many were dropped, ``None`` if it waits."""
+        if self.room:
+            self._accept(entry)
+            return 0
+        dropped: list[Any] = []
+        if self._overflow == "drop_oldest" and not self._line:
+            dropped = self._first.drop_oldest()
+        if dropped:
+            self._accept(entry)
+        elif self._overflow == "wait" or type(entry) is Control:
+            return None
+        else:
+            self._stamp((entry,))
+            self._first.refuse()
+            dropped.append(entry)
+        if self._history is not None:
+            self._history.drop(dropped, cut_short=False)
+        return len(dropped)
 
     def _accept(self, entry: Any) -> None:
         control = type(entry) is Control

@@ -44,6 +44,7 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
             clock=self._clock if self.enable_timing else None,
             history=self._history if self.enable_timing else None,
             numbers=self._turn_numbers,
+            overflow=self.overflow,
         )
         return self._current
 

@@ -20,7 +20,7 @@ from ._items import EXTRA, FILTERED, TRAVELLING, Control, Kind, divided
 from ._links import ENTRIES_PER_STEP, NEVER, Link
 from ._log import logger
 from ._seat import Seat
-from ._staff import NewSeat, Staff
+from ._staff import NOTHING, NewSeat, Staff
 from ._stage_calls import StageCalls
 from ._stages import PipelineStage
 from ._statistics import DroppedItems, StageFlow
@@ -195,6 +195,22 @@ class StageRunner(StageCalls):
         in_hand = bool(in_call) or len(controls) != waiting_controls + done or self.meets_exceptions
         self.stale_calls.watched_by(interruption, own=staff.renew(in_call, in_hand=in_hand))
         return DroppedItems(queued, in_call, finished), controls
+
+    def drop_oldest(self) -> list[Any]:
+        """Drop the item that has waited longest in the link; return it, or nothing."""
+        entry = self.staff.drop_oldest()
+        if entry is NOTHING:
+            return []
+        self.stage.counts.dropped += 1
+        self.stage.counts.overflowed += 1
+        self.stage.counts.inside -= 1
+        return [entry]
+
+    def refuse(self) -> None:
+        """Count an item that found no room: accepted, and dropped at once."""
+        self.stage.counts.accepted += 1
+        self.stage.counts.dropped += 1
+        self.stage.counts.overflowed += 1
 
     def clear_link(self) -> list[Any]:
         """Drop what waits in the link, sentinels included; return the items dropped."""

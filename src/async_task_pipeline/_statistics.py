@@ -56,6 +56,7 @@ class PipelineStatistics:
         inside: Items between acceptance and delivery.
         output_depth: Entries finished and waiting for the consumer, sentinels included.
         stages: The counters of each stage, in stage order.
+        overflowed: Of the items dropped, those that a full input had no room for.
     """
 
     accepted: int
@@ -67,6 +68,7 @@ class PipelineStatistics:
     inside: int
     output_depth: int
     stages: dict[str, StageFlow]
+    overflowed: int = 0
 
 
 @attrs.frozen
