@@ -87,7 +87,7 @@ def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:
     """
     if not isinstance(exc, (StopIteration, StopAsyncIteration, GeneratorExit, *more)):
         return exc
-    error = StageProtocolError(f"a stage raised {exc!r}, which nothing had asked for")
+    error = StageProtocolError(f"a stage or a source raised {exc!r}, which nothing had asked for")
     error.__cause__ = exc
     for note in getattr(exc, "__notes__", ()):
         error.add_note(note)

@@ -11,11 +11,13 @@ import threading
 from collections.abc import AsyncIterable, Iterable
 from typing import Any, TypeVar
 
+from anyio import get_cancelled_exc_class
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from ._assembly import Assembly
-from ._exceptions import PipelineStateError, stopped
+from ._exceptions import PipelineStateError, raisable, stopped
 from ._items import Control, Kind
+from ._native import cancelled_from_outside
 from ._run import Run
 from ._source import checked_source, feed
 from ._turns import Turn
@@ -68,9 +70,14 @@ class Intake(Assembly[T, U]):
             await feed(run.entrance, run.waker, source, self.max_queue_size)
         except BaseException as exc:
             run.streams -= close_input
-            if close_input and isinstance(exc, Exception):
-                run.entrance.end(exc)
-            raise
+            error = exc
+            if isinstance(exc, get_cancelled_exc_class()) and not cancelled_from_outside():
+                error = raisable(exc, get_cancelled_exc_class())
+            if close_input and isinstance(error, Exception):
+                run.entrance.end(error)
+            if error is exc:
+                raise
+            raise error from exc
         run.streams -= close_input
         if close_input and not run.streams:
             run.entrance.end()

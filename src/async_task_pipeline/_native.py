@@ -6,8 +6,10 @@ asked here or in :py:mod:`._posting` and :py:mod:`._supervisor`, and each says w
 
 from __future__ import annotations
 
+import math
 import sys
 
+from anyio import current_effective_deadline
 from anyio.lowlevel import current_token
 
 
@@ -21,3 +23,12 @@ def cancelled_natively() -> bool:
         return False
     task = sys.modules["asyncio"].current_task()
     return task is not None and bool(task.cancelling())
+
+
+def cancelled_from_outside() -> bool:
+    """Whether a cancellation that the current task has just met was asked for by anybody.
+
+    If not, a user's function has raised it: on asyncio, whoever awaits a task that has been
+    cancelled does. Let through alone, it would end our task quietly, and the stage with it.
+    """
+    return current_effective_deadline() == -math.inf or cancelled_natively()

@@ -8,14 +8,13 @@ for the stage to judge.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Protocol
 
-from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_class
+from anyio import CancelScope, get_cancelled_exc_class
 
 from ._log import logger
-from ._native import cancelled_natively
+from ._native import cancelled_from_outside
 from ._sessions import Session, Worker
 from ._stages import PipelineStage
 
@@ -130,7 +129,5 @@ class Seat:
             )
 
     def _cancelled(self, session: Session, exc: BaseException) -> None:
-        if current_effective_deadline() != -math.inf and not cancelled_natively() and not session.left_behind:
-            # asyncio's CancelledError, raised by the function though nothing cancelled
-            # it: let through alone, it would end this task, and so the stage, quietly.
+        if not session.left_behind and not cancelled_from_outside():
             self._chief.broke(self, session, exc)

@@ -15,6 +15,7 @@ from typing import Any
 from anyio import CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
+from ._exceptions import raisable
 from ._input import Entrance
 from ._log import logger
 from ._parking import Need, Parking
@@ -108,7 +109,14 @@ class _ThreadFeed:
         return self._stopped or len(self.read) < self._ahead
 
     def _read_all(self) -> None:
-        iterator = iter(self._source)
+        try:
+            self._read_items(iter(self._source))
+        except BaseException as exc:
+            # Kept, not raised: SystemExit must not leave in a task (see
+            # _lifetime._serve_quietly), and a cancellation would look like one of ours.
+            self.error = exc
+
+    def _read_items(self, iterator: Iterator[Any]) -> None:
         try:
             while not self._stopped:
                 if len(self.read) >= self._ahead:
@@ -128,10 +136,6 @@ class _ThreadFeed:
         """Host the thread."""
         try:
             await to_thread.run_sync(self._read_all, limiter=CapacityLimiter(1))
-        except get_cancelled_exc_class():
-            raise
-        except BaseException as exc:  # SystemExit too: see _lifetime._serve_quietly
-            self.error = exc
         finally:
             self._stopped = self._exhausted = True
             self._parking.unpark()
@@ -158,5 +162,5 @@ async def _feed_from_thread(entrance: Entrance, waker: Waker, source: Iterable[A
         if lost := reader.flush():
             logger.info("%d items had been read from the source and were not accepted", lost)
     if reader.error is not None:
-        raise reader.error
+        raise raisable(reader.error, get_cancelled_exc_class())
     entrance.check_open()

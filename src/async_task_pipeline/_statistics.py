@@ -24,8 +24,7 @@ class StageFlow:
         failed: Calls that raised.
         dropped: Items removed by an interrupt, a clear or a stop.
         inside: Items in its link, in call, or finished and waiting for room.
-        in_call: Items in call or finished and waiting for room: ``inside`` less those
-            in the link.
+        in_call: Items in calls; the rest of a generator counts as one.
         queue_depth: Entries in its link now, sentinels included.
         peak_queue_depth: The most there have been.
     """
