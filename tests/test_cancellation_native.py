@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
-from anyio import CancelScope
+from anyio import CancelScope, fail_after
+from anyio.lowlevel import checkpoint
 
 from tests.cancelling import (
     Cut,
@@ -23,6 +24,7 @@ from tests.cancelling import (
     expected,
     growing,
     tasks,
+    threads_at_work,
     waits_for_room,
     watched,
 )
@@ -253,6 +255,10 @@ def test_a_pipeline_left_running_when_its_loop_ends_is_over_and_starts_on_anothe
 
     async def use() -> None:
         assert pipeline.statistics().failed == 0
+        # The loop did not wait for the threads when it ended: they have been told to leave.
+        with fail_after(30):
+            while threads_at_work():
+                await checkpoint()
         await assert_over(pipeline, ledger, tasks())
 
     asyncio.run(forget())
