@@ -20,7 +20,7 @@ from typing import Any
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
 from ._exceptions import RemoteCallError, WorkerDiedError
-from ._far_ends import FarEnd, Spares
+from ._far_ends import FarEnd, FarEndClosedError, Spares
 from ._items import Batch, Control, Kind
 from ._links import Link
 from ._parking import Need
@@ -59,7 +59,7 @@ class RemoteWorker(ThreadWorker):
             self.far = self._spares.take()
         try:
             self.far.wait_ready()
-        except (EOFError, OSError) as exc:
+        except FarEndClosedError as exc:
             far, self.far = self.far, None
             raise WorkerDiedError(f"stage {self.stage.name!r}: the worker {far.fate()} before it was ready") from exc
         self.tools.waker.post(self.ready.set)
@@ -78,7 +78,7 @@ class RemoteWorker(ThreadWorker):
     def end(self) -> FarEnd:
         """The far end; none is an end that has closed."""
         if self.far is None:
-            raise EOFError
+            raise FarEndClosedError
         return self.far
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -180,7 +180,7 @@ class RemoteSession(ThreadSession):
                 self._refused = 0
                 self._remote.adapt(sent, time.perf_counter() - began, generated=self._generated)
                 self._remote.busy = False
-            except (EOFError, OSError):
+            except FarEndClosedError:
                 far, self._remote.far = self._remote.far, None
                 self._remote.busy = False
                 fate = "" if far is None else far.fate()
