@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from ._links import drain
-from ._remote_peer import serve_process, unpacked_exception
+from ._remote_peer import is_reply, serve_process, unpacked_exception
 
 
 class FarEndClosedError(Exception):
@@ -101,7 +101,9 @@ class _Connected:
             return None
         try:
             self.send(None)
-            return unpacked_exception(self._received())
+            while is_reply(packed := self._received()):
+                pass  # of calls that nobody waits for any more
+            return unpacked_exception(packed)
         except FarEndClosedError:
             return None
 

@@ -25,7 +25,7 @@ from ._items import Batch, Control, Kind
 from ._links import Link
 from ._parking import Need
 from ._remote_peer import Said, Word, unpacked_exception
-from ._sessions import Tools, no_clock, not_awaited
+from ._sessions import Tools, no_clock, not_a_list, not_awaited
 from ._stages import PipelineStage
 from ._thread_worker import ThreadSession, ThreadWorker
 
@@ -186,6 +186,11 @@ class RemoteSession(ThreadSession):
                 fate = "" if far is None else far.fate()
                 if not self.stale:
                     self._died(entries, waiting_for, fate)
+            except BaseException:
+                # Of a call that ends the pipeline. If nothing is running after it, the far end
+                # can be asked to leave.
+                self._remote.busy = waiting_for > 1 or self._discard
+                raise
         if self._late_failure is not None:
             raise self._late_failure
 
@@ -262,6 +267,10 @@ class RemoteSession(ThreadSession):
     def _book(self, entry: Any, said: Said) -> bool:
         """Put what is said into the outbox; whether it was the last word on the call."""
         word, packed, start, end = said
+        if type(entry) is Batch and word in (Word.YIELDED, Word.EXHAUSTED):
+            self._discard = word is Word.YIELDED
+            self.failed(not_a_list(self.stage, entry, "a generator"), start, end)
+            return not self._discard
         if word is Word.EXHAUSTED:
             if self._first:
                 self.returned(None, entry, start, end)
@@ -271,10 +280,10 @@ class RemoteSession(ThreadSession):
         try:
             value = self._value(word, packed)
         except BaseException as exc:
-            self.failed(exc, start, end, first=self._first)
             # A value that cannot be unpickled here is the failure of its call; over there
             # the generator goes on, and what it yields is ignored.
             self._discard = word is Word.YIELDED
+            self.failed(exc, start, end, first=self._first)
             return not self._discard
         if word is Word.YIELDED:
             self._generated = self.generating = True
