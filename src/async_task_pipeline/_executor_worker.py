@@ -17,7 +17,7 @@ from typing import Any
 
 from anyio import CancelScope, Event, get_cancelled_exc_class
 
-from ._exceptions import StageProtocolError
+from ._exceptions import StageProtocolError, raisable
 from ._posting import Waker
 from ._stages import PipelineStage
 
@@ -82,4 +82,10 @@ async def _result(future: Future[Any], waker: Waker) -> Any:
             with CancelScope(shield=True):
                 await done.wait()
         raise
-    return future.result()
+    try:
+        return future.result()
+    except BaseException as exc:
+        # A StopIteration would be something else when it leaves a coroutine, and a
+        # cancellation would be taken for ours.
+        error = raisable(exc, get_cancelled_exc_class())
+    raise error

@@ -19,14 +19,24 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from ._links import drain
-from ._remote_peer import serve_process, unpacked_exception
+from ._remote_peer import is_reply, serve_process, unpacked_exception
+
+
+class FarEndClosedError(Exception):
+    """Raised when there is nobody at the far end any more.
+
+    Of a class of its own, because a stage's function may raise whatever a pipe does.
+    """
 
 
 class FarEnd(Protocol):
     """One process or interpreter that makes calls."""
 
     def wait_ready(self) -> None:
-        """Block until calls can be made; raise what ``setup`` raised over there."""
+        """Block until calls can be made; raise what ``setup`` raised over there.
+
+        This and what follows raise :py:exc:`FarEndClosedError` if the far end has gone.
+        """
 
     def send(self, request: Any) -> None:
         """Send a request."""
@@ -60,18 +70,28 @@ class _Connected:
         """Block until calls can be made; raise what ``setup`` raised over there."""
         if self._ready:
             return
-        error = unpacked_exception(self._connection.recv_bytes())
+        error = unpacked_exception(self._received())
         if error is not None:
             raise error
         self._ready = True
 
     def send(self, request: Any) -> None:
         """Send a request."""
-        self._connection.send_bytes(pickle.dumps(request, pickle.HIGHEST_PROTOCOL))
+        packed = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
+        try:
+            self._connection.send_bytes(packed)
+        except OSError as exc:
+            raise FarEndClosedError from exc
 
     def receive(self) -> Any:
         """Block until there is a reply."""
-        return pickle.loads(self._connection.recv_bytes())  # noqa: S301  we started what sent it
+        return pickle.loads(self._received())  # noqa: S301  we started what sent it
+
+    def _received(self) -> bytes:
+        try:
+            return self._connection.recv_bytes()
+        except (EOFError, OSError) as exc:
+            raise FarEndClosedError from exc
 
     def _say_goodbye(self) -> BaseException | None:
         """Have it let go of its state; return what that raised."""
@@ -81,8 +101,10 @@ class _Connected:
             return None
         try:
             self.send(None)
-            return unpacked_exception(self._connection.recv_bytes())
-        except (EOFError, OSError):
+            while is_reply(packed := self._received()):
+                pass  # of calls that nobody waits for any more
+            return unpacked_exception(packed)
+        except FarEndClosedError:
             return None
 
 

@@ -18,7 +18,7 @@ from ._exceptions import RemoteCallError
 from ._far_ends import FarEnd
 from ._items import Batch
 from ._remote_peer import Said, Word, unpacked_exception
-from ._sessions import no_clock, not_awaited
+from ._sessions import no_clock, not_a_list, not_awaited
 from ._thread_worker import ThreadSession, ThreadWorker
 
 
@@ -41,7 +41,7 @@ class RemoteCalls(ThreadSession, ABC):
     @property
     @abstractmethod
     def end(self) -> FarEnd:
-        """The far end; raises :py:class:`EOFError` if there is none any more."""
+        """The far end; raises :py:exc:`FarEndClosedError` if there is none any more."""
 
     def _receive(self, entry: Any) -> None:
         """Turn what is said of one call into outcomes."""
@@ -69,6 +69,10 @@ class RemoteCalls(ThreadSession, ABC):
     def _book(self, entry: Any, said: Said) -> bool:
         """Put what is said into the outbox; whether it was the last word on the call."""
         word, packed, start, end = said
+        if type(entry) is Batch and word in (Word.YIELDED, Word.EXHAUSTED):
+            self._discard = word is Word.YIELDED
+            self.failed(not_a_list(self.stage, entry, "a generator"), start, end)
+            return not self._discard
         if word is Word.EXHAUSTED:
             if self._first:
                 self.returned(None, entry, start, end)
@@ -78,10 +82,10 @@ class RemoteCalls(ThreadSession, ABC):
         try:
             value = self._value(word, packed)
         except BaseException as exc:
-            self.failed(exc, start, end, first=self._first)
             # A value that cannot be unpickled here is the failure of its call; over there
             # the generator goes on, and what it yields is ignored.
             self._discard = word is Word.YIELDED
+            self.failed(exc, start, end, first=self._first)
             return not self._discard
         if word is Word.YIELDED:
             self._generated = self.generating = True

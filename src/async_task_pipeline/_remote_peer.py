@@ -2,7 +2,8 @@
 
 The rule: it reads a request, makes the calls in it one after another, and says what came
 of each, in order. What it has to say it says at once if the calls are slow; results of
-fast calls share a message. A generator yields as many values as the request has credit
+fast calls share a message, which a thread of its own sends in time should the next call
+turn out to be slow. A generator yields as many values as the request has credit
 for and then waits to be asked for more, so back-pressure reaches it here too.
 
 Everything that crosses is pickled piece by piece, so that what cannot be pickled is the
@@ -16,9 +17,11 @@ import enum
 import pickle
 import signal
 import sys
+import threading
 import time
 import traceback
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, TypeAlias
 
@@ -55,6 +58,11 @@ class Peer:
         self._connection = connection
         self._said: list[Said] = []
         self._began = self._flushed = time.perf_counter()
+        self._leaving = False
+        self._lock = threading.Lock()
+        # Whether the thread knows that something is held back; and what it waits on.
+        self._told = False
+        self._tickets: SimpleQueue[bool] = SimpleQueue()
 
     def _received(self) -> Any:
         return pickle.loads(self._connection.recv_bytes())  # noqa: S301  from what started this
@@ -69,21 +77,28 @@ class Peer:
             self._connection.send_bytes(packed_exception(exc))
             return
         self._connection.send_bytes(NONE)
-        while True:
-            request = self._received()
-            if request is None:
-                break
-            self._began = self._flushed = time.perf_counter()
-            credit, calls = request
-            for each in calls:
-                credit = self._call(preparation.function, each, credit)
-            self._flush()
+        sender = threading.Thread(target=self._send_in_time)
+        sender.start()
+        try:
+            while not self._leaving and (request := self._received()) is not None:
+                self._serve(preparation.function, *request)
+        finally:
+            self._tickets.put(False)
+            sender.join()
         try:
             preparation.leave()
         except BaseException as exc:
             self._connection.send_bytes(packed_exception(exc))
         else:
             self._connection.send_bytes(NONE)
+
+    def _serve(self, function: Any, credit: int, calls: list[bytes]) -> None:
+        self._began = self._flushed = time.perf_counter()
+        for each in calls:
+            credit = self._call(function, each, credit)
+            if self._leaving:
+                return
+        self._flush()
 
     def _call(self, function: Any, pickled: bytes, credit: int) -> int:
         start = time.perf_counter()
@@ -104,13 +119,18 @@ class Peer:
         return credit - 1
 
     def _expand(self, generator: Any, start: float, credit: int) -> int:
+        """Say what a generator yields; return what is left of the credit."""
         try:
             while True:
                 if credit <= 0:
                     self._say(Word.NO_CREDIT, None, start)
                     self._flush()
-                    credit = self._received()
+                    more: int | None = self._received()
                     self._began = self._flushed = time.perf_counter()
+                    if more is None:  # told to leave in the middle of a call
+                        self._leaving = True
+                        return 0
+                    credit = more
                     if credit <= 0:
                         break  # nobody wants the rest
                     start = time.perf_counter()
@@ -121,15 +141,17 @@ class Peer:
                 except BaseException as exc:
                     self._raised(exc, start)
                     return credit - 1
-                self._say(Word.YIELDED, value, start)
                 credit -= 1
+                if not self._say(Word.YIELDED, value, start):
+                    return credit  # that was the last word on this call
                 start = time.perf_counter()
         finally:
             generator.close()
         self._say(Word.EXHAUSTED, None, start)
         return credit
 
-    def _say(self, word: Word, value: Any, start: float) -> None:
+    def _say(self, word: Word, value: Any, start: float) -> bool:
+        """Say something with a value; false if it cannot be, and the call has failed."""
         now = time.perf_counter()
         try:
             pickled = None if value is None else pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
@@ -137,20 +159,35 @@ class Peer:
             word = Word.RAISED
             pickled = packed_exception(RemoteCallError(f"a result cannot be brought back: {value!r} ({exc})"))
         self._add((word, pickled, start - self._began, now - self._began))
+        return word is not Word.RAISED
 
     def _raised(self, exc: BaseException, start: float) -> None:
         self._add((Word.RAISED, packed_exception(exc), start - self._began, time.perf_counter() - self._began))
 
     def _add(self, said: Said) -> None:
-        self._said.append(said)
+        with self._lock:
+            self._said.append(said)
         if time.perf_counter() - self._flushed > FLUSH_AFTER:
             self._flush()
+        elif not self._told:
+            self._told = True
+            self._tickets.put(True)
 
     def _flush(self) -> None:
-        if self._said:
-            said, self._said = self._said, []
-            now = self._flushed = time.perf_counter()
-            self._connection.send_bytes(pickle.dumps((now - self._began, said), pickle.HIGHEST_PROTOCOL))
+        with self._lock:
+            if self._said:
+                said, self._said = self._said, []
+                now = self._flushed = time.perf_counter()
+                self._connection.send_bytes(pickle.dumps((now - self._began, said), pickle.HIGHEST_PROTOCOL))
+
+    def _send_in_time(self) -> None:
+        """Send what is held back while a slow call is running; the body of a thread."""
+        with contextlib.suppress(OSError):  # nobody is there any more, as the caller will find
+            while self._tickets.get():
+                time.sleep(FLUSH_AFTER)
+                # Before the look: what is added from here on brings a ticket of its own.
+                self._told = False
+                self._flush()
 
 
 def _unpickled(pickled: bytes) -> Any:
@@ -171,6 +208,12 @@ def packed_exception(exc: BaseException) -> bytes:
         return pickle.dumps(RemoteCallError(f"an exception cannot be brought back:\n{where}"))
     # Notes are in an exception's __dict__, which a class of its own may leave out when pickled.
     return pickle.dumps((packed, getattr(exc, "__notes__", [])), pickle.HIGHEST_PROTOCOL)
+
+
+def is_reply(packed: bytes) -> bool:
+    """Whether this is what came of calls, and not how set-up or clean-up went."""
+    found = pickle.loads(packed)  # noqa: S301  it comes from a process that we started
+    return isinstance(found, tuple) and isinstance(found[0], float)
 
 
 def unpacked_exception(packed: bytes) -> BaseException | None:

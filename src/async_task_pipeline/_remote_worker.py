@@ -20,7 +20,7 @@ from typing import Any
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
 from ._exceptions import RemoteCallError, WorkerDiedError
-from ._far_ends import FarEnd, Spares
+from ._far_ends import FarEnd, FarEndClosedError, Spares
 from ._items import Batch, Control, Kind
 from ._links import Link
 from ._parking import Need
@@ -59,7 +59,7 @@ class RemoteWorker(ThreadWorker):
             self.far = self._spares.take()
         try:
             self.far.wait_ready()
-        except (EOFError, OSError) as exc:
+        except FarEndClosedError as exc:
             far, self.far = self.far, None
             raise WorkerDiedError(f"stage {self.stage.name!r}: the worker {far.fate()} before it was ready") from exc
         self.tools.waker.post(self.ready.set)
@@ -112,7 +112,7 @@ class RemoteSession(RemoteCalls):
     def end(self) -> FarEnd:
         """The far end; none is as one that has ended."""
         if self._remote.far is None:
-            raise EOFError
+            raise FarEndClosedError
         return self._remote.far
 
     def abandon(self) -> None:
@@ -171,12 +171,17 @@ class RemoteSession(RemoteCalls):
                 self._refused = 0
                 self._remote.adapt(sent, time.perf_counter() - began, generated=self._generated)
                 self._remote.busy = False
-            except (EOFError, OSError):
+            except FarEndClosedError:
                 far, self._remote.far = self._remote.far, None
                 self._remote.busy = False
                 fate = "" if far is None else far.fate()
                 if not self.stale:
                     self._died(entries, waiting_for, fate)
+            except BaseException:
+                # Of a call that ends the pipeline. If nothing is running after it, the far end
+                # can be asked to leave.
+                self._remote.busy = waiting_for > 1 or self._discard
+                raise
         if self._late_failure is not None:
             raise self._late_failure
 

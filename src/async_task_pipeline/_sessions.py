@@ -132,6 +132,14 @@ def not_awaited(stage: PipelineStage, kind: str) -> StageProtocolError:
     )
 
 
+def not_a_list(stage: PipelineStage, batch: Batch, returned: str) -> StageProtocolError:
+    """The error for a batch stage's function that did not answer for each item."""
+    return StageProtocolError(
+        f"stage {stage.name!r}: process_fn {stage.process_fn!r} was called with a list of "
+        f"{len(batch)} items, must return a list of as many results, and returned {returned}"
+    )
+
+
 class Outcomes:
     """The part of a session that all kinds of worker share: putting outcomes."""
 
@@ -232,11 +240,9 @@ class Outcomes:
         """Put one result for each item of a batch into the outbox."""
         if type(results) is not list or len(results) != len(batch):
             amount = f"a list of {len(results)}" if type(results) is list else repr(results)
-            error = StageProtocolError(
-                f"stage {self.stage.name!r}: process_fn {self.stage.process_fn!r} was called with a list of "
-                f"{len(batch)} items, must return a list of as many results, and returned {amount}"
-            )
-            self.failed(error, start, end)
+            if isinstance(results, CoroutineType):
+                results.close()  # or Python warns that it was never awaited
+            self.failed(not_a_list(self.stage, batch, amount), start, end)
             return
         if self.clock is None:
             self.outbox.extend([FILTERED if value is None else value for value in results])

@@ -63,10 +63,13 @@ def runs_on_the_loop(function: Any) -> bool:
 
     Sees through :py:class:`functools.partial` and objects with an async ``__call__``.
     """
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in _called(function))
+
+
+def _called(function: Any) -> list[Any]:
     while isinstance(function, functools.partial):
         function = function.func
-    candidates = [function] if inspect.isroutine(function) else [function, type(function).__call__]
-    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in candidates)
+    return [function] if inspect.isroutine(function) else [function, type(function).__call__]
 
 
 def checked_name(name: str) -> str:
@@ -125,6 +128,12 @@ def checked_executor(stage: str, executor: Any, function: Any, setup: Any) -> st
         _check_picklable(stage, "process_fn", function, executor)
         _check_picklable(stage, "setup", setup, executor)
     return executor
+
+
+def check_batch(stage: str, function: Any) -> None:
+    """What is called with a list has to return one."""
+    if any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in _called(function)):
+        raise TypeError(f"process_fn of batch stage {stage!r} must return a list, and {function!r} is a generator")
 
 
 def _check_picklable(stage: str, name: str, function: Any, executor: str) -> None:

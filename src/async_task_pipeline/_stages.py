@@ -15,6 +15,7 @@ from ._stage_options import (
     BatchSize,
     ExecutorKind,
     OnError,
+    check_batch,
     check_budget,
     check_interrupts,
     check_setup,
@@ -160,6 +161,8 @@ class PipelineStage:
         check_budget(name, meaning, max_failures, failure_window)
         self.max_failures = max_failures
         self.failure_window: int = failure_window
+        if batch is not None:
+            check_batch(name, process_fn)
         self.batch: BatchSize | None = batch
         self.counts: StageCounts = StageCounts()
         self._clear_link = clear_link

@@ -147,8 +147,8 @@ class TaskSession(Outcomes):
             return
         finally:
             self.began = None
-        if batch and generator is None:
-            self.returned_batch(value, entry, start, clock())
+        if batch:
+            self.returned_batch(value if generator is None else generator, entry, start, clock())
         elif generator is None:
             self.returned(value, entry, start, clock())
         else:

@@ -1,0 +1,66 @@
+"""The kinds of stage, and what may be asked of each.
+
+The rule: a test that takes ``kind`` runs for all kinds, and states no more of one than the
+contract does; a test about some of them says which: ``some(STREAMING)``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import attrs
+import pytest
+
+from async_task_pipeline import AsyncTaskPipeline
+from tests.kinds import functions
+
+NEW = pytest.mark.skipif(sys.version_info < (3, 13), reason="interpreters need Python 3.13")
+INTERPRETER = pytest.param("interpreter", marks=NEW)
+POOLS = ("pool of threads", "pool of processes")
+
+REMOTE = ("process", INTERPRETER)
+"""Where the library sends what goes in and comes out."""
+
+STREAMING = ("thread", "loop", *REMOTE)
+"""Where what a generator yields goes on before it has ended; also where setup is possible."""
+
+ALL = (*STREAMING, *POOLS)
+
+
+def some(kinds):
+    """Have a test run for these kinds alone."""
+    return pytest.mark.parametrize("kind", kinds, indirect=True)
+
+
+@attrs.frozen
+class Kind:
+    """One way to run a stage.
+
+    Attributes:
+        name: What the kind is called.
+        options: What ``add_stage`` is told.
+    """
+
+    name: str
+    options: dict
+
+    def function(self, name: str):
+        """The function of this name, or that of its like for the loop."""
+        return getattr(functions, f"{name}_on_loop" if self.name == "loop" else name)
+
+    def pipeline(self, process_fn, *, size: int = 100, timing: bool = False, **options) -> AsyncTaskPipeline:
+        """A pipeline of one stage of this kind, ``"stage"``."""
+        pipeline = AsyncTaskPipeline(size, timing)
+        add = pipeline.add_batch_stage if "max_size" in options else pipeline.add_stage
+        add("stage", process_fn, **self.options, **options)
+        return pipeline
+
+    @property
+    def streams(self) -> bool:
+        """Whether what a generator yields goes on before it has ended."""
+        return self.name not in POOLS
+
+    @property
+    def ends_calls(self) -> bool:
+        """Whether an interrupt ends a running call."""
+        return self.name in ("loop", "process")

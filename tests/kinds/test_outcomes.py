@@ -1,0 +1,102 @@
+"""What comes of a call is the same wherever it runs: a value, nothing, many, a failure.
+
+The rule: one list of data says it all, and each kind answers with the same results, in
+the same order, counted in the same way.
+"""
+
+from __future__ import annotations
+
+import pytest
+from anyio import fail_after
+
+from async_task_pipeline import PipelineStoppedError, StageProtocolError
+from tests.cancelling import assert_law
+from tests.kinds.functions import MineError
+from tests.kinds.gates import PATIENCE
+
+pytestmark = pytest.mark.anyio
+
+
+async def results_of(pipeline, source):
+    """Do a whole job."""
+    with fail_after(PATIENCE):
+        async with pipeline.process(source) as results:
+            got = [each async for each in results]
+    assert_law(pipeline)
+    assert pipeline.statistics().inside == 0
+    return got
+
+
+def told(result):
+    """A result, or what an exception says of itself."""
+    return (type(result), result.args) if isinstance(result, BaseException) else result
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_values_nothing_and_failures_in_order(kind, workers):
+    pipeline = kind.pipeline(kind.function("outcome"), workers=workers, on_error="return", timing=workers == 1)
+    got = await results_of(pipeline, [1, None, "filtered", "fails", "no file", 0, "", "stops", 2])
+    *others, stopped, last = got
+    assert [told(each) for each in others] == [
+        (1, 1),
+        "got None",
+        (MineError, ("fails",)),
+        (FileNotFoundError, (2, "no such file")),
+        (0, 0),
+        ("", ""),
+    ]
+    assert last == (2, 2)
+    # Python itself turns a StopIteration out of a coroutine into a RuntimeError.
+    assert type(stopped) in {"loop": (RuntimeError,)}.get(kind.name, (StopIteration, StageProtocolError))
+    assert others[3].filename == "no file"
+    assert [each.__notes__[-1] for each in (others[2], others[3], stopped)] == [
+        "raised in stage 'stage' of the pipeline"
+    ] * 3
+    now = pipeline.statistics()
+    assert (now.accepted, now.delivered, now.filtered, now.failed, now.fanned_out) == (9, 5, 1, 3, 0)
+
+
+@pytest.mark.parametrize("failure", ["fails", "no file"])
+async def test_a_failure_ends_the_pipeline_with_the_functions_own_exception(kind, failure):
+    pipeline = kind.pipeline(kind.function("outcome"))
+    expected = {"fails": MineError, "no file": FileNotFoundError}[failure]
+    with fail_after(PATIENCE), pytest.raises(expected) as caught:
+        async with pipeline:
+            await pipeline.process_input_data(failure)
+            async for _ in pipeline.generate_output_stream():
+                pytest.fail("there was a result")
+    assert caught.value.__notes__[-1] == "raised in stage 'stage' of the pipeline"
+    assert_law(pipeline)
+    now = pipeline.statistics()
+    assert (now.accepted, now.failed) == (1, 1)
+    with pytest.raises(PipelineStoppedError):
+        await pipeline.process_input_data(1)
+
+
+async def test_a_stop_iteration_ends_the_pipeline_as_any_failure(kind):
+    expected = RuntimeError if kind.name == "loop" else StageProtocolError
+    with pytest.raises(expected, match="StopIteration"):
+        await results_of(kind.pipeline(kind.function("outcome")), ["stops"])
+
+
+async def test_dropped_failures_are_logged_and_counted(kind, caplog):
+    pipeline = kind.pipeline(kind.function("outcome"), on_error="drop")
+    assert await results_of(pipeline, ["fails", 1, "fails"]) == [(1, 1)]
+    assert pipeline.statistics().failed == 2
+    assert [each.message for each in caplog.records if each.levelname == "WARNING"] == [
+        "stage 'stage' dropped an item: its call failed"
+    ] * 2
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_a_fan_out_in_place_of_its_item(kind, workers):
+    pipeline = kind.pipeline(kind.function("each_in"), workers=workers, on_error="return", size=2)
+    source = [[1, None, 2], [], [3], [4, 5, "fails", 6], [None], list(range(10, 20))]
+    got = await results_of(pipeline, source)
+    expected = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (MineError, ("fails",)), *((n, n) for n in range(10, 20))]
+    if not kind.streams:  # what is gathered there is lost with the call that fails
+        expected[3:5] = []
+    assert [told(each) for each in got] == expected
+    now = pipeline.statistics()
+    assert (now.accepted, now.delivered, now.failed) == (6, len(expected) - 1, 1)
+    assert now.accepted + now.fanned_out == now.delivered + now.filtered + now.failed
