@@ -23,7 +23,7 @@ LAYERS = (
         "_type_variables",
     ),
     # What the user says, and what the user reads.
-    ("_links", "_report", "_stages", "_statistics"),
+    ("_chain_types", "_links", "_report", "_stages", "_statistics"),
     ("_interruption", "_items", "_render"),
     # What holds items, or sums up those that left.
     ("_turn_history",),
