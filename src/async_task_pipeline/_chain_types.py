@@ -30,11 +30,14 @@ class AnyList:
 class ListOf(Protocol[ItemT_co]):
     """A list to read from: a ``list[int]`` is no ``list[int | None]``, but this.
 
-    Only slices of lists are lists, so nothing else is one.
+    Nothing else can be both sorted in place and appended to; an array or a deque cannot.
     """
 
     def __iter__(self) -> Iterator[ItemT_co]: ...
-    def __getitem__(self, index: slice, /) -> list[Any]: ...
+    @property
+    def append(self) -> object: ...
+    @property
+    def sort(self) -> object: ...
 
 
 Unwrapped: TypeAlias = Coroutine[Any, Any, T] | AsyncIterator[T] | Iterator[T]
