@@ -7,7 +7,8 @@ checkers make of it is in ``tests/typing``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, get_type_hints
 
 import anyio
@@ -16,7 +17,8 @@ import attrs
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, Chain, PipelineStateError
-from async_task_pipeline._chain import PipelineOptions, StageOptions
+from async_task_pipeline._chain import PipelineOptions
+from async_task_pipeline._stage_options import BatchSize, StageOptions
 
 LINES = ["a b", "", "c", "d e f"]
 
@@ -62,6 +64,89 @@ async def test_its_pipeline_does_what_one_built_by_add_stage_does() -> None:
         outcomes.append((got, {name: attrs.evolve(flow, peak_queue_depth=0) for name, flow in flows.items()}))
     assert outcomes[0] == outcomes[1]
     assert outcomes[0][0] == ["a", "A", "b", "B", "c", "C", "d", "D", "E", "f", "F"]
+
+
+def lengths(parts: list[str]) -> list[int | None]:
+    return [len(part) or None for part in parts]
+
+
+async def doubles(numbers: list[int]) -> list[int]:
+    await anyio.lowlevel.checkpoint()
+    return [2 * number for number in numbers]
+
+
+@pytest.mark.anyio
+async def test_batch_stages_do_what_those_of_add_batch_stage_do() -> None:
+    sizes: list[int] = []
+
+    def counted(numbers: list[int]) -> list[int]:
+        sizes.append(len(numbers))
+        return numbers
+
+    it = (
+        Chain[str]()
+        .then_batch("lengths", lengths, max_size=2, max_wait=0)
+        .then_batch("doubles", doubles, max_size=2, max_wait=0)
+        .then_batch("counted", counted, max_size=3, max_wait=60)
+    )
+    built = AsyncTaskPipeline[str, None, int]()
+    built.add_batch_stage("lengths", lengths, max_size=2, max_wait=0)
+    built.add_batch_stage("doubles", doubles, max_size=2, max_wait=0)
+    built.add_batch_stage("counted", counted, max_size=3, max_wait=60)
+    for pipeline in (it.pipeline(), built):
+        sizes.clear()
+        async with pipeline.process(LINES) as results:
+            assert [result async for result in results] == [6, 2, 10]
+        assert sizes == [3]
+
+
+class Counter:
+    """A state that knows how many calls it was used for, and whether it was left."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.left = False
+
+    def count(self, item: str) -> tuple[int, str]:
+        self.calls += 1
+        return self.calls, item
+
+    async def count_async(self, item: tuple[int, str]) -> tuple[int, int, str]:
+        self.calls += 1
+        return self.calls, *item
+
+    def count_batch(self, items: list[tuple[int, int, str]]) -> list[tuple[int, int, str] | None]:
+        self.calls += 1
+        return [None if item[-1] == "c" else item for item in items]
+
+
+@pytest.mark.anyio
+async def test_a_stage_is_given_its_state() -> None:
+    made: list[Counter] = []
+
+    @contextmanager
+    def entered() -> Generator[Counter, None, None]:
+        counter = Counter()
+        made.append(counter)
+        yield counter
+        counter.left = True
+
+    @asynccontextmanager
+    async def entered_async() -> AsyncGenerator[Counter, None]:
+        with entered() as counter:
+            yield counter
+
+    it = (
+        Chain[str]()
+        .then("plain", Counter.count, setup=Counter)
+        .then("async", Counter.count_async, setup=entered_async)
+        .then_batch("batch", Counter.count_batch, max_size=2, max_wait=0, setup=entered)
+    )
+    for runs in (1, 2):
+        async with it.pipeline().process(["a", "b", "c"]) as results:
+            assert [result async for result in results] == [(1, 1, "a"), (2, 2, "b")]
+        assert len(made) == 2 * runs
+        assert all(counter.calls and counter.left for counter in made)
 
 
 @pytest.mark.anyio
@@ -121,6 +206,26 @@ def test_options_reach_the_stage() -> None:
     assert c.enable_timing
 
 
+def test_options_of_every_kind_of_stage_reach_it() -> None:
+    given: dict[str, Any] = {
+        "on_error": "drop",
+        "interruptible": False,
+        "workers": 3,
+        "ordered": False,
+        "executor": "process",
+        "setup": Counter,
+        "timeout": 4.0,
+        "max_failures": 0.5,
+        "failure_window": 7,
+    }
+    it = Chain[Any]().then("one", Counter.count, **given)
+    one, many = it.then_batch("many", Counter.count_batch, max_size=5, max_wait=0.5, **given).pipeline().stages
+    for stage in (one, many):
+        assert {name: getattr(stage, name) for name in given} == given
+    assert one.batch is None
+    assert many.batch == BatchSize(5, 0.5)
+
+
 def test_options_reach_the_pipeline() -> None:
     pipeline = chain().pipeline(max_queue_size=7, enable_timing=True, return_exceptions=True)
     assert (pipeline.max_queue_size, pipeline.enable_timing, pipeline.return_exceptions) == (7, True, True)
@@ -135,6 +240,17 @@ MISTAKES: dict[str, Callable[[Any], object]] = {
     "no function on interrupts": lambda add: add("new", len, on_interrupt=3),
     "an async reset in a thread": lambda add: add("new", len, on_interrupt=not_e),
     "a contradiction": lambda add: add("new", len, interruptible=False, reentrant=True),
+    "an async setup in a thread": lambda add: add("new", len, setup=not_e),
+    "no function that sets up": lambda add: add("new", len, setup=3),
+    "too few workers": lambda add: add("new", len, workers=0),
+}
+BATCH_MISTAKES: dict[str, Callable[[Any], object]] = {
+    "the name of another": lambda add: add("words", len, max_size=1, max_wait=0),
+    "no function": lambda add: add("new", 3, max_size=1, max_wait=0),
+    "an empty batch": lambda add: add("new", len, max_size=0, max_wait=0),
+    "a size that is no number": lambda add: add("new", len, max_size="1", max_wait=0),
+    "waiting for ever": lambda add: add("new", len, max_size=1, max_wait=float("inf")),
+    "an async setup in a thread": lambda add: add("new", len, max_size=1, max_wait=0, setup=not_e),
 }
 
 
@@ -149,9 +265,24 @@ def test_a_mistake_is_found_by_then_in_the_words_of_add_stage(mistake: Callable[
     assert names(it.then("new", len).pipeline())[-1] == "new"
 
 
+@pytest.mark.parametrize("mistake", BATCH_MISTAKES.values(), ids=BATCH_MISTAKES)
+def test_a_mistake_is_found_by_then_batch_in_the_words_of_add_batch_stage(mistake: Callable[[Any], object]) -> None:
+    it = chain()
+    with pytest.raises((TypeError, ValueError)) as by_chain:
+        mistake(it.then_batch)
+    with pytest.raises((TypeError, ValueError)) as by_pipeline:
+        mistake(it.pipeline().add_batch_stage)
+    assert (by_chain.type, str(by_chain.value)) == (by_pipeline.type, str(by_pipeline.value))
+    assert names(it.then_batch("new", len, max_size=1, max_wait=0).pipeline())[-1] == "new"
+
+
 def test_an_option_that_there_is_not() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'on_eror'"):
         chain().then("new", len, on_eror="drop")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'on_eror'"):
+        chain().then_batch("new", len, max_size=1, max_wait=0, on_eror="drop")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'max_size'"):
+        chain().then("new", len, max_size=1)
     with pytest.raises(TypeError, match="unexpected keyword argument 'max_queue_sise'"):
         chain().pipeline(max_queue_sise=1)
 
@@ -174,6 +305,11 @@ async def test_a_chain_without_stages_makes_a_pipeline_that_needs_some() -> None
     ("options", "function", "by_position"),
     [
         (StageOptions, AsyncTaskPipeline.add_stage, ["self", "name", "process_fn"]),
+        (
+            StageOptions,
+            AsyncTaskPipeline.add_batch_stage,
+            ["self", "name", "process_fn", "max_size", "max_wait"],
+        ),
         (PipelineOptions, AsyncTaskPipeline.__init__, ["self"]),
     ],
 )
