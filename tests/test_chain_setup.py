@@ -16,7 +16,6 @@ import pytest
 from async_task_pipeline import AsyncTaskPipeline, Chain
 from async_task_pipeline._stage_options import BatchSize
 
-
 LINES = ["a b", "", "c", "d e f"]
 
 
