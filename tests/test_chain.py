@@ -16,7 +16,8 @@ import attrs
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, Chain, PipelineStateError
-from async_task_pipeline._chain import PipelineOptions, StageOptions
+from async_task_pipeline._chain import PipelineOptions
+from async_task_pipeline._stage_options import StageOptions
 
 LINES = ["a b", "", "c", "d e f"]
 
@@ -135,6 +136,17 @@ MISTAKES: dict[str, Callable[[Any], object]] = {
     "no function on interrupts": lambda add: add("new", len, on_interrupt=3),
     "an async reset in a thread": lambda add: add("new", len, on_interrupt=not_e),
     "a contradiction": lambda add: add("new", len, interruptible=False, reentrant=True),
+    "an async setup in a thread": lambda add: add("new", len, setup=not_e),
+    "no function that sets up": lambda add: add("new", len, setup=3),
+    "too few workers": lambda add: add("new", len, workers=0),
+}
+BATCH_MISTAKES: dict[str, Callable[[Any], object]] = {
+    "the name of another": lambda add: add("words", len, max_size=1, max_wait=0),
+    "no function": lambda add: add("new", 3, max_size=1, max_wait=0),
+    "an empty batch": lambda add: add("new", len, max_size=0, max_wait=0),
+    "a size that is no number": lambda add: add("new", len, max_size="1", max_wait=0),
+    "waiting for ever": lambda add: add("new", len, max_size=1, max_wait=float("inf")),
+    "an async setup in a thread": lambda add: add("new", len, max_size=1, max_wait=0, setup=not_e),
 }
 
 
@@ -149,9 +161,24 @@ def test_a_mistake_is_found_by_then_in_the_words_of_add_stage(mistake: Callable[
     assert names(it.then("new", len).pipeline())[-1] == "new"
 
 
+@pytest.mark.parametrize("mistake", BATCH_MISTAKES.values(), ids=BATCH_MISTAKES)
+def test_a_mistake_is_found_by_then_batch_in_the_words_of_add_batch_stage(mistake: Callable[[Any], object]) -> None:
+    it = chain()
+    with pytest.raises((TypeError, ValueError)) as by_chain:
+        mistake(it.then_batch)
+    with pytest.raises((TypeError, ValueError)) as by_pipeline:
+        mistake(it.pipeline().add_batch_stage)
+    assert (by_chain.type, str(by_chain.value)) == (by_pipeline.type, str(by_pipeline.value))
+    assert names(it.then_batch("new", len, max_size=1, max_wait=0).pipeline())[-1] == "new"
+
+
 def test_an_option_that_there_is_not() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'on_eror'"):
         chain().then("new", len, on_eror="drop")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'on_eror'"):
+        chain().then_batch("new", len, max_size=1, max_wait=0, on_eror="drop")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'max_size'"):
+        chain().then("new", len, max_size=1)
     with pytest.raises(TypeError, match="unexpected keyword argument 'max_queue_sise'"):
         chain().pipeline(max_queue_sise=1)
 
@@ -174,6 +201,11 @@ async def test_a_chain_without_stages_makes_a_pipeline_that_needs_some() -> None
     ("options", "function", "by_position"),
     [
         (StageOptions, AsyncTaskPipeline.add_stage, ["self", "name", "process_fn"]),
+        (
+            StageOptions,
+            AsyncTaskPipeline.add_batch_stage,
+            ["self", "name", "process_fn", "max_size", "max_wait"],
+        ),
         (PipelineOptions, AsyncTaskPipeline.__init__, ["self"]),
     ],
 )

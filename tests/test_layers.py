@@ -23,7 +23,7 @@ LAYERS = (
         *("_stage_options", "_timing", "_type_variables"),
     ),
     # What the user says, and what the user reads.
-    ("_links", "_remote_peer", "_report", "_stages", "_statistics"),
+    ("_chain_types", "_links", "_remote_peer", "_report", "_stages", "_statistics"),
     ("_executor_worker", "_far_ends", "_interruption", "_items", "_render"),
     ("_interrupt_requests",),
     # What holds items, or sums up those that left.

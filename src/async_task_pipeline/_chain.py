@@ -8,16 +8,17 @@ has stages of its own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Generic, TypedDict, Unpack, final, overload
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypedDict, Unpack, overload
 
 import attrs
 
+from ._chain_types import AnyList, AnyResult, Lists, Setup, Unwrapped
 from ._pipeline import AsyncTaskPipeline
-from ._stage_options import Overflow, StageOptions
+from ._stage_options import CallOptions, Overflow, StageOptions
 from ._stages import StageFunction
 from ._timing import Clock
-from ._type_variables import InT, NewT, OutT, SentinelT, SomeT
+from ._type_variables import InT, NewT, OutT, SentinelT, SomeT, StateT
 
 
 class PipelineOptions(TypedDict, total=False):
@@ -31,15 +32,6 @@ class PipelineOptions(TypedDict, total=False):
     clock: Clock
 
 
-@final
-class AnyResult:
-    """What no function returns.
-
-    It stands in the first overload of ``then`` because mypy shows the first one when none
-    fits: a stage in the wrong place is then told what it would have to take.
-    """
-
-
 @attrs.frozen(eq=False, repr=False)
 class Chain(Generic[InT, OutT]):
     """Stages in sequence, whose types are checked one against the next.
@@ -51,45 +43,112 @@ class Chain(Generic[InT, OutT]):
     ``InT`` is the type of what goes in, ``OutT`` that of what comes out.
     """
 
-    _stages: tuple[tuple[str, StageFunction, StageOptions], ...] = attrs.field(
+    _stages: tuple[tuple[Callable[..., object], str, StageFunction, Mapping[str, Any]], ...] = attrs.field(
         default=(), kw_only=True, alias="_stages"
     )
 
     def __repr__(self) -> str:
         """Show the names of the stages."""
-        return f"<Chain [{' > '.join(name for name, *_ in self._stages) or 'no stages'}]>"
+        return f"<Chain [{' > '.join(name for _, name, *_ in self._stages) or 'no stages'}]>"
 
     @overload
     def then(
-        self, name: str, process_fn: Callable[[OutT], AnyResult], **options: Unpack[StageOptions]
+        self,
+        name: str,
+        process_fn: Callable[[OutT], AnyResult],
+        *,
+        setup: None = None,
+        **options: Unpack[CallOptions],
     ) -> Chain[InT, Any]: ...
 
     @overload
     def then(
         self,
         name: str,
-        process_fn: Callable[[OutT], Coroutine[Any, Any, SomeT] | AsyncIterator[SomeT] | Iterator[SomeT]],
-        **options: Unpack[StageOptions],
+        process_fn: Callable[[OutT], Unwrapped[SomeT]],
+        *,
+        setup: None = None,
+        **options: Unpack[CallOptions],
     ) -> Chain[InT, SomeT]: ...
 
     @overload
     def then(
         self,
         name: str,
-        process_fn: Callable[
-            [OutT], Coroutine[Any, Any, NewT | None] | AsyncIterator[NewT | None] | Iterator[NewT | None]
-        ],
-        **options: Unpack[StageOptions],
+        process_fn: Callable[[OutT], Unwrapped[NewT | None]],
+        *,
+        setup: None = None,
+        **options: Unpack[CallOptions],
     ) -> Chain[InT, NewT]: ...
 
     @overload
     def then(
-        self, name: str, process_fn: Callable[[OutT], SomeT], **options: Unpack[StageOptions]
+        self,
+        name: str,
+        process_fn: Callable[[OutT], SomeT],
+        *,
+        setup: None = None,
+        **options: Unpack[CallOptions],
     ) -> Chain[InT, SomeT]: ...
 
     @overload
     def then(
-        self, name: str, process_fn: Callable[[OutT], NewT | None], **options: Unpack[StageOptions]
+        self,
+        name: str,
+        process_fn: Callable[[OutT], NewT | None],
+        *,
+        setup: None = None,
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, NewT]: ...
+
+    @overload
+    def then(
+        self,
+        name: str,
+        process_fn: Callable[[StateT, OutT], AnyResult],
+        *,
+        setup: Setup[StateT],
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, Any]: ...
+
+    @overload
+    def then(
+        self,
+        name: str,
+        process_fn: Callable[[StateT, OutT], Unwrapped[SomeT]],
+        *,
+        setup: Setup[StateT],
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, SomeT]: ...
+
+    @overload
+    def then(
+        self,
+        name: str,
+        process_fn: Callable[[StateT, OutT], Unwrapped[NewT | None]],
+        *,
+        setup: Setup[StateT],
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, NewT]: ...
+
+    @overload
+    def then(
+        self,
+        name: str,
+        process_fn: Callable[[StateT, OutT], SomeT],
+        *,
+        setup: Setup[StateT],
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, SomeT]: ...
+
+    @overload
+    def then(
+        self,
+        name: str,
+        process_fn: Callable[[StateT, OutT], NewT | None],
+        *,
+        setup: Setup[StateT],
+        **options: Unpack[CallOptions],
     ) -> Chain[InT, NewT]: ...
 
     def then(self, name: str, process_fn: StageFunction, **options: Unpack[StageOptions]) -> Chain[InT, Any]:
@@ -98,7 +157,8 @@ class Chain(Generic[InT, OutT]):
         The stage must take what the chain gives so far. What it gives itself is what its
         function returns without ``None``, which filters; what a coroutine function returns
         when awaited; and what a generator yields. A function that is annotated to return
-        an ``Iterator`` or ``AsyncIterator`` counts as a generator.
+        an ``Iterator`` or ``AsyncIterator`` counts as a generator. With a ``setup``, it takes
+        first what that makes or, from a context manager, yields.
 
         Args:
             name: A name no other stage of the chain has.
@@ -109,7 +169,112 @@ class Chain(Generic[InT, OutT]):
             TypeError: As ``AsyncTaskPipeline.add_stage``.
             ValueError: As ``AsyncTaskPipeline.add_stage``.
         """
-        longer: Chain[InT, Any] = Chain(_stages=(*self._stages, (name, process_fn, options)))
+        return self._longer(AsyncTaskPipeline.add_stage, name, process_fn, options)
+
+    @overload
+    def then_batch(
+        self,
+        name: str,
+        process_fn: Callable[[list[OutT]], AnyList],
+        *,
+        max_size: int,
+        max_wait: float,
+        setup: None = None,
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, Any]: ...
+
+    @overload
+    def then_batch(
+        self,
+        name: str,
+        process_fn: Callable[[list[OutT]], Lists[SomeT]],
+        *,
+        max_size: int,
+        max_wait: float,
+        setup: None = None,
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, SomeT]: ...
+
+    @overload
+    def then_batch(
+        self,
+        name: str,
+        process_fn: Callable[[list[OutT]], Lists[NewT | None]],
+        *,
+        max_size: int,
+        max_wait: float,
+        setup: None = None,
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, NewT]: ...
+
+    @overload
+    def then_batch(
+        self,
+        name: str,
+        process_fn: Callable[[StateT, list[OutT]], AnyList],
+        *,
+        max_size: int,
+        max_wait: float,
+        setup: Setup[StateT],
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, Any]: ...
+
+    @overload
+    def then_batch(
+        self,
+        name: str,
+        process_fn: Callable[[StateT, list[OutT]], Lists[SomeT]],
+        *,
+        max_size: int,
+        max_wait: float,
+        setup: Setup[StateT],
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, SomeT]: ...
+
+    @overload
+    def then_batch(
+        self,
+        name: str,
+        process_fn: Callable[[StateT, list[OutT]], Lists[NewT | None]],
+        *,
+        max_size: int,
+        max_wait: float,
+        setup: Setup[StateT],
+        **options: Unpack[CallOptions],
+    ) -> Chain[InT, NewT]: ...
+
+    def then_batch(
+        self,
+        name: str,
+        process_fn: StageFunction,
+        *,
+        max_size: int,
+        max_wait: float,
+        **options: Unpack[StageOptions],
+    ) -> Chain[InT, Any]:
+        """This chain and one more stage, whose function takes many items in one call.
+
+        The function takes a list of what the chain gives so far. What the stage gives is what
+        is in the list that is returned, or returned when awaited, without ``None``.
+
+        Args:
+            name: A name no other stage of the chain has.
+            process_fn: As in ``AsyncTaskPipeline.add_batch_stage``.
+            max_size: As there.
+            max_wait: As there.
+            **options: Those of ``AsyncTaskPipeline.add_batch_stage``.
+
+        Raises:
+            TypeError: As ``AsyncTaskPipeline.add_batch_stage``.
+            ValueError: As ``AsyncTaskPipeline.add_batch_stage``.
+        """
+        size = {"max_size": max_size, "max_wait": max_wait}
+        return self._longer(AsyncTaskPipeline.add_batch_stage, name, process_fn, {**size, **options})
+
+    def _longer(
+        self, add: Callable[..., object], name: str, process_fn: StageFunction, options: Mapping[str, Any]
+    ) -> Chain[InT, Any]:
+        longer: Chain[InT, Any] = Chain(_stages=(*self._stages, (add, name, process_fn, options)))
         longer.pipeline()
         return longer
 
@@ -128,6 +293,6 @@ class Chain(Generic[InT, OutT]):
             ValueError: As ``AsyncTaskPipeline``.
         """
         pipeline: AsyncTaskPipeline[InT, SentinelT, OutT] = AsyncTaskPipeline(**options)
-        for name, process_fn, stage_options in self._stages:
-            pipeline.add_stage(name, process_fn, **stage_options)
+        for add, name, process_fn, stage_options in self._stages:
+            add(pipeline, name, process_fn, **stage_options)
         return pipeline

@@ -116,7 +116,8 @@ class RemoteSession(RemoteCalls):
         return self._remote.far
 
     def abandon(self) -> None:
-        """End the running call at once, if the far end can be ended."""
+        """Be stale, and end the running call at once if the far end can be ended."""
+        super().abandon()
         far = self._remote.far
         if self._remote.busy and far is not None:
             far.kill()

@@ -68,9 +68,7 @@ class Seat:
     def renew(self, *, in_call: bool) -> Session:
         """Make the session stale and give the worker a new one; return the old."""
         old = self.session
-        old.stale = True
         old.abandon()
-        old.unpark()
         self.session = self._seated(self.worker.session())
         self.session.resets = self._stage.on_interrupt is not None
         if old.scope is not None:  # if it is None, the host will begin with the new one
@@ -83,9 +81,7 @@ class Seat:
     def close(self) -> None:
         """Let the worker go for good; whatever is left was drained before."""
         self.closed = self.worker.closing = True
-        self.session.stale = True
         self.session.abandon()
-        self.session.unpark()
 
     async def live(self) -> None:
         """Bring the worker to life and host it until the end of input."""

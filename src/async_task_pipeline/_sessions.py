@@ -13,6 +13,7 @@ when there is room for what comes of it.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import CoroutineType
@@ -26,7 +27,7 @@ from ._items import ENDED, EXTRA, FILTERED, Batch, Control, Kind, Timed
 from ._links import Link
 from ._parking import Need
 from ._posting import Waker
-from ._stages import PipelineStage, Spending
+from ._stages import PipelineStage
 from ._timing import Clock
 
 Take: TypeAlias = Callable[[], Any]
@@ -48,73 +49,6 @@ class Tools:
     clock: Clock | None
     waker: Waker
     notify: Callable[[], object]
-
-
-class Session(Protocol):
-    """One worker's work for one turn."""
-
-    spending: Spending
-    outbox: deque[Any]
-    called: Timed | Batch | None
-    began: float | None
-    on_begin: Callable[[], object]
-    size: int
-    calling: bool
-    stale: bool
-    over: bool
-    generating: bool
-    yielded_any: bool
-    had_outcome: bool
-    left_behind: bool
-    overtaken: bool
-    late: bool
-    resets: bool
-    scope: CancelScope | None
-    take: Take
-    available: Callable[[], object]
-    sorted: bool
-
-    def unpark(self, need: Need | None = None) -> bool:
-        """Have a worker that waits for this look again; ``None`` means for anything.
-
-        Is called on the loop and must not block. Tells whether it did wait.
-        """
-        ...
-
-    def abandon(self) -> None:
-        """End the running call if there is a way to; ``stale`` is set before."""
-
-    async def work(self) -> None:
-        """Serve the inbox until the end of input, staleness or failure.
-
-        Must put a failure into the outbox if the stage's ``on_error`` keeps the pipeline
-        going, and raise everything else, after setting ``had_outcome``. Must not return
-        while a call is running.
-        """
-
-
-class Worker(Protocol):
-    """What one worker keeps over all its turns: a state, a process, nothing.
-
-    Attributes:
-        ready: Set when calls can be made, or never will be.
-        closing: Whether no session follows the present one.
-    """
-
-    ready: Event
-    closing: bool
-
-    def session(self) -> Session:
-        """A new session of this worker. Must not block."""
-        ...
-
-    async def __aenter__(self) -> object:
-        """Come to life, in the task that will host the sessions."""
-        ...
-
-    async def __aexit__(self, *exc_info: object) -> bool | None:
-        """Leave nothing behind, in the same task."""
-        ...
 
 
 def returned_awaitable(stage: PipelineStage, result: Any) -> StageProtocolError:
@@ -140,8 +74,8 @@ def not_a_list(stage: PipelineStage, batch: Batch, returned: str) -> StageProtoc
     )
 
 
-class Outcomes:
-    """The part of a session that all kinds of worker share: putting outcomes."""
+class Session(ABC):
+    """One worker's work for one turn; each kind of worker has its own."""
 
     def __init__(self, stage: PipelineStage, link: Link, tools: Tools, worker: object) -> None:
         self.stage = stage
@@ -185,8 +119,26 @@ class Outcomes:
         # Set by whoever hosts the session, once it is entered.
         self.scope: CancelScope | None = None
 
+    @abstractmethod
+    def unpark(self, need: Need | None = None) -> bool:
+        """Have a worker that waits for this look again; ``None`` means for anything.
+
+        Is called on the loop and must not block. Tells whether it did wait.
+        """
+
+    @abstractmethod
+    async def work(self) -> None:
+        """Serve the inbox until the end of input, staleness or failure.
+
+        Must put a failure into the outbox if the stage's ``on_error`` keeps the pipeline
+        going, and raise everything else, after setting ``had_outcome``. Must not return
+        while a call is running.
+        """
+
     def abandon(self) -> None:
-        """Do nothing more than cancel: the call ends when it ends."""
+        """Be stale; end the running call if there is a way to, other than cancelling it."""
+        self.stale = True
+        self.unpark()
 
     def begin(self) -> None:
         """Note that the stage's function is entered, for its timeout."""
@@ -287,6 +239,30 @@ class Outcomes:
             self.outbox.append(ENDED)
         # After the end is there to be seen: until then the call may be written off.
         self.yielded_any = False
+
+
+class Worker(Protocol):
+    """What one worker keeps over all its turns: a state, a process, nothing.
+
+    Attributes:
+        ready: Set when calls can be made, or never will be.
+        closing: Whether no session follows the present one.
+    """
+
+    ready: Event
+    closing: bool
+
+    def session(self) -> Session:
+        """A new session of this worker. Must not block."""
+        ...
+
+    async def __aenter__(self) -> object:
+        """Come to life, in the task that will host the sessions."""
+        ...
+
+    async def __aexit__(self, *exc_info: object) -> bool | None:
+        """Leave nothing behind, in the same task."""
+        ...
 
 
 def no_clock() -> float:

@@ -31,8 +31,11 @@ class Preparation:
         """Make the state; raises what ``setup`` raises."""
         if self.entered or self._setup is None:
             return
-        made = self._setup()
-        state = made
+        made = state = self._setup()
+        if hasattr(type(made), "__aenter__") and not hasattr(type(made), "__enter__"):
+            raise TypeError(
+                f"setup returned an async context manager, which only a stage on the loop can enter: {made!r}"
+            )
         if hasattr(type(made), "__enter__") and hasattr(type(made), "__exit__"):
             state = made.__enter__()
             self._leave = made.__exit__

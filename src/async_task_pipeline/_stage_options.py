@@ -29,8 +29,8 @@ Overflow = Literal["wait", "drop_oldest", "drop_newest"]
 the one just put."""
 
 
-class StageOptions(TypedDict, total=False):
-    """What :py:meth:`AsyncTaskPipeline.add_stage` takes beside name and function."""
+class CallOptions(TypedDict, total=False):
+    """Those of the options that leave alone what the function is called with."""
 
     on_error: OnError | None
     interruptible: bool
@@ -39,10 +39,15 @@ class StageOptions(TypedDict, total=False):
     workers: int
     ordered: bool
     executor: ExecutorKind | Executor | None
-    setup: Callable[[], Any] | None
     timeout: float | None
     max_failures: float | None
     failure_window: int
+
+
+class StageOptions(CallOptions, total=False):
+    """What :py:meth:`AsyncTaskPipeline.add_stage` takes beside name and function."""
+
+    setup: Callable[[], Any] | None
 
 
 @attrs.frozen

@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 from ._items import Batch, Control, Kind
 from ._links import Link
 from ._parking import Need
-from ._sessions import Outcomes, Tools, no_clock
+from ._sessions import Session, Tools, no_clock
 from ._stages import PipelineStage
 
 CALLS_PER_CHECKPOINT = 64
@@ -65,7 +65,7 @@ class TaskWorker:
         await self._stack.aclose()
 
 
-class TaskSession(Outcomes):
+class TaskSession(Session):
     """Calls an async function, or iterates an async generator, in a task of the loop."""
 
     def __init__(self, worker: TaskWorker) -> None:

@@ -18,7 +18,7 @@ from ._exceptions import raisable
 from ._items import Batch, Control, Kind
 from ._links import Link
 from ._parking import Need, Parking
-from ._sessions import Outcomes, Tools, no_clock, returned_awaitable
+from ._sessions import Session, Tools, no_clock, returned_awaitable
 from ._setup import Preparation
 from ._stages import PipelineStage
 
@@ -75,7 +75,7 @@ class ThreadWorker:
                 await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
 
 
-class ThreadSession(Outcomes):
+class ThreadSession(Session):
     """Calls a plain function on a resident thread, which is entered once per turn."""
 
     def __init__(self, worker: ThreadWorker) -> None:

@@ -51,3 +51,9 @@ if MYPY:
     SomeT = TypeVar("SomeT", bound=_Some)
 else:
     SomeT = TypeVar("SomeT", bound=Never)
+
+StateT = TypeVar("StateT")
+"""What a stage's ``setup`` makes for each of its workers."""
+
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+"""What is in the list that a batch stage returns."""

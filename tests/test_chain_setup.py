@@ -1,0 +1,122 @@
+"""Chains with batch stages, and with stages that have a state, at run time.
+
+The rule: as in ``test_chain.py``, a chain remembers what kind of stage it was told, and
+every option of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+
+from async_task_pipeline import AsyncTaskPipeline, Chain
+from async_task_pipeline._stage_options import BatchSize
+
+LINES = ["a b", "", "c", "d e f"]
+
+
+def lengths(parts: list[str]) -> list[int | None]:
+    return [len(part) or None for part in parts]
+
+
+async def doubles(numbers: list[int]) -> list[int]:
+    await anyio.lowlevel.checkpoint()
+    return [2 * number for number in numbers]
+
+
+@pytest.mark.anyio
+async def test_batch_stages_do_what_those_of_add_batch_stage_do() -> None:
+    sizes: list[int] = []
+
+    def counted(numbers: list[int]) -> list[int]:
+        sizes.append(len(numbers))
+        return numbers
+
+    it = (
+        Chain[str]()
+        .then_batch("lengths", lengths, max_size=2, max_wait=0)
+        .then_batch("doubles", doubles, max_size=2, max_wait=0)
+        .then_batch("counted", counted, max_size=3, max_wait=60)
+    )
+    built = AsyncTaskPipeline[str, None, int]()
+    built.add_batch_stage("lengths", lengths, max_size=2, max_wait=0)
+    built.add_batch_stage("doubles", doubles, max_size=2, max_wait=0)
+    built.add_batch_stage("counted", counted, max_size=3, max_wait=60)
+    for pipeline in (it.pipeline(), built):
+        sizes.clear()
+        async with pipeline.process(LINES) as results:
+            assert [result async for result in results] == [6, 2, 10]
+        assert sizes == [3]
+
+
+class Counter:
+    """A state that knows how many calls it was used for, and whether it was left."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.left = False
+
+    def count(self, item: str) -> tuple[int, str]:
+        self.calls += 1
+        return self.calls, item
+
+    async def count_async(self, item: tuple[int, str]) -> tuple[int, int, str]:
+        self.calls += 1
+        return self.calls, *item
+
+    def count_batch(self, items: list[tuple[int, int, str]]) -> list[tuple[int, int, str] | None]:
+        self.calls += 1
+        return [None if item[-1] == "c" else item for item in items]
+
+
+@pytest.mark.anyio
+async def test_a_stage_is_given_its_state() -> None:
+    made: list[Counter] = []
+
+    @contextmanager
+    def entered() -> Generator[Counter, None, None]:
+        counter = Counter()
+        made.append(counter)
+        yield counter
+        counter.left = True
+
+    @asynccontextmanager
+    async def entered_async() -> AsyncGenerator[Counter, None]:
+        with entered() as counter:
+            yield counter
+
+    it = (
+        Chain[str]()
+        .then("plain", Counter.count, setup=Counter)
+        .then("async", Counter.count_async, setup=entered_async)
+        .then_batch("batch", Counter.count_batch, max_size=2, max_wait=0, setup=entered)
+    )
+    for runs in (1, 2):
+        async with it.pipeline().process(["a", "b", "c"]) as results:
+            assert [result async for result in results] == [(1, 1, "a"), (2, 2, "b")]
+        assert len(made) == 2 * runs
+        assert all(counter.calls and counter.left for counter in made)
+
+
+def test_options_of_every_kind_of_stage_reach_it() -> None:
+    given: dict[str, Any] = {
+        "on_error": "drop",
+        "interruptible": False,
+        "workers": 3,
+        "ordered": False,
+        "executor": "process",
+        "setup": Counter,
+        "timeout": 4.0,
+        "max_failures": 0.5,
+        "failure_window": 7,
+    }
+    it = Chain[Any]().then("one", Counter.count, **given)
+    one, many = it.then_batch("many", Counter.count_batch, max_size=5, max_wait=0.5, **given).pipeline().stages
+    for stage in (one, many):
+        assert {name: getattr(stage, name) for name in given} == given
+    assert one.batch is None
+    assert many.batch == BatchSize(5, 0.5)
