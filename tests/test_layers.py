@@ -19,20 +19,25 @@ SRC = Path(__file__).parents[1] / "src" / PACKAGE
 LAYERS = (
     # What knows nothing of the rest.
     (
-        *("_exceptions", "_log", "_native", "_parking", "_posting", "_setup", "_sketch", "_stage_options", "_timing"),
-        "_type_variables",
+        *("_alarm", "_exceptions", "_log", "_native", "_parking", "_posting", "_setup", "_sketch"),
+        *("_stage_options", "_timing", "_type_variables"),
     ),
     # What the user says, and what the user reads.
-    ("_links", "_report", "_stages", "_statistics"),
-    ("_interruption", "_items", "_render"),
+    ("_links", "_remote_peer", "_report", "_stages", "_statistics"),
+    ("_executor_worker", "_far_ends", "_interruption", "_items", "_render"),
+    ("_interrupt_requests",),
     # What holds items, or sums up those that left.
     ("_turn_history",),
     ("_aggregate", "_failure_budget", "_output", "_places", "_sessions", "_turns"),
-    # A stage's workers, and the stage itself running.
-    ("_producers", "_seat", "_stale_calls", "_task_worker", "_thread_worker"),
-    ("_staff",),
-    ("_crew", "_solo"),
-    ("_runner", "_staffing"),
+    # A stage's workers, of each kind.
+    ("_producers", "_seat", "_stale_calls", "_task_worker", "_thread_worker", "_watchdog"),
+    ("_line", "_remote_calls", "_staff"),
+    # How several of them share what there is to do.
+    ("_crew", "_remote_worker", "_solo"),
+    ("_batches", "_remote_staff"),
+    # The stage itself running.
+    ("_stage_calls", "_staffing"),
+    ("_runner",),
     ("_input",),
     # All of them running, and what feeds and keeps them.
     ("_run", "_source", "_supervisor"),
@@ -42,7 +47,6 @@ LAYERS = (
     ("_intake",),
     ("_lifetime",),
     ("_pipeline",),
-    # Stages in sequence, with types, from which pipelines are made.
     ("_chain",),
     ("__init__",),
     # The command line: first what ends it, then what goes in and out, then the job.

@@ -179,3 +179,9 @@ def test_turns_cut_short_and_quiet_are_said() -> None:
         "first output after mean 1 s, max 1.5 s",
         "quiet again after  p50 10 ms, p90 20 ms, p99 30 ms, max 30 ms",
     ]
+
+
+def test_turns_without_any_output_say_nothing_of_the_first() -> None:
+    turns = [TurnStatistics(1, 0.0, None, True, 0, 2, 0.25)]
+    lines = report_lines(attrs.evolve(analysis("a"), turns=turns))
+    assert lines[-1] == "turns              1, cut short 1 (250 ms of computation wasted)"

@@ -65,7 +65,7 @@ async def test_every_counter_of_a_whole_job() -> None:
     assert flows["pair"] == (3, 6, 3, 0, 0, 0, 0, 0, 0)
     assert flows["positive"] == (6, 3, 0, 3, 0, 0, 0, 0, 0)
     assert flows["picky"] == (3, 2, 0, 0, 1, 0, 0, 0, 0)
-    assert attrs.astuple(now)[:-1] == (3, 2, 3, 3, 1, 0, 0, 0)
+    assert attrs.astuple(now)[:-1] == (3, 2, 3, 3, 1, 0, 0, 0, 0)
     assert pipeline.counter == 3
     assert_law(pipeline)
 

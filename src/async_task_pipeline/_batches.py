@@ -14,12 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ._alarm import Alarm
-from ._crew import NOTHING, Crew
+from ._crew import Crew
 from ._items import Batch, Control
 from ._links import Link, drain
 from ._parking import Need
 from ._sessions import Session, Worker
-from ._staff import NewSeat
+from ._staff import NOTHING, NewSeat
 from ._stage_options import BatchSize
 from ._stages import PipelineStage
 
@@ -107,6 +107,10 @@ class BatchCrew(Crew):
         more = super().collect()
         self.arrived()
         return more
+
+    def taken_from(self, index: int) -> None:
+        """Forget when it was accepted."""
+        del self._accepted[len(self._aside) + index]
 
     def take_waiting(self) -> list[Any]:
         """Take out what is set aside, and what waits in the link."""

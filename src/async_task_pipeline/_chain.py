@@ -14,7 +14,7 @@ from typing import Any, Generic, TypedDict, Unpack, final, overload
 import attrs
 
 from ._pipeline import AsyncTaskPipeline
-from ._stage_options import StageOptions
+from ._stage_options import Overflow, StageOptions
 from ._stages import StageFunction
 from ._timing import Clock
 from ._type_variables import InT, NewT, OutT, SentinelT, SomeT
@@ -27,6 +27,7 @@ class PipelineOptions(TypedDict, total=False):
     enable_timing: bool
     return_exceptions: bool
     timing_history: int
+    overflow: Overflow
     clock: Clock
 
 

@@ -19,11 +19,8 @@ from ._links import Link, drain
 from ._parking import Need
 from ._places import AsReady, InOrder, Places
 from ._sessions import Session, Worker
-from ._staff import NewSeat, Service
+from ._staff import NOTHING, NewSeat, Service
 from ._stages import PipelineStage
-
-NOTHING = object()
-"""What is taken when there is nothing to be had."""
 
 
 class Crew:
@@ -147,6 +144,19 @@ class Crew:
         """Take out what waits in the link."""
         with self.lock:
             return drain(self.link.buffer)
+
+    def drop_oldest(self) -> Any:
+        """Take out the item that has waited longest in the link, past the controls."""
+        with self.lock:
+            for index, entry in enumerate(self.link.buffer):
+                if type(entry) is not Control:
+                    del self.link.buffer[index]
+                    self.taken_from(index)
+                    return entry
+        return NOTHING
+
+    def taken_from(self, index: int) -> None:
+        """Know that an entry of the link was taken out of turn; the lock is held."""
 
     def drain(self) -> tuple[list[Any], list[Any]]:
         """Take out everything: what waits for a worker, and what has come out of calls."""

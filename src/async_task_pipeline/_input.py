@@ -1,30 +1,31 @@
 """Where items enter: the one place that accepts, or makes a producer wait.
 
-The rule: a put that returns was accepted, a put that raises was not, and both are
-known in the same step. A waiting producer holds its own entry until there is room and
-all before it have gone; then it puts the entry itself, in the tick in which it runs, and wakes
-the next. A cancelled producer leaves the line and wakes the next in its stead. So
-acceptance is in the order of the calls, and native asyncio cancellation loses nothing.
+The rule: a put that returns was accepted, a put that raises was not, and both are known in
+the same step. A waiting producer holds its own entry until there is room and all before it
+have gone; then it puts the entry itself, in the tick in which it runs, and wakes the next.
+A cancelled producer wakes the next in its stead. So acceptance is in the order of the
+calls, and native asyncio cancellation loses nothing.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
 from typing import Any
 
 from anyio import Event, WouldBlock
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
 from ._exceptions import PipelineStateError, stopped
 from ._items import Control, Kind, Timed
+from ._line import Line
 from ._links import ENTRIES_PER_STEP, NEVER
 from ._posting import Waker
 from ._producers import Feed, Producer
 from ._runner import StageRunner
+from ._stage_options import Overflow
 from ._timing import Clock
 from ._turn_history import TurnHistory
 from ._turns import Turn
@@ -38,9 +39,12 @@ class Entrance:
         first: StageRunner,
         clock: Clock | None,
         waker: Waker,
+        *,
         numbers: Iterator[int],
         turns: TurnHistory | None,
+        overflow: Overflow,
     ) -> None:
+        self._overflow = overflow
         self._first = first
         self._link = first.link
         self._clock = clock
@@ -50,10 +54,7 @@ class Entrance:
         self._turns: dict[Turn[Any, Any], None] = {}
         self._history = turns
         self._number = 0
-        self._line: deque[Producer] = deque()
-        # Threads that have asked, from before their request reaches the loop: whoever
-        # closes the entrance finds them even if the loop never runs the request.
-        self._threads: dict[Producer, None] = {}
+        self._line = Line()
         self._closed: Callable[[], PipelineStateError] | None = None
         self.feeds: list[Feed] = []
 
@@ -78,13 +79,16 @@ class Entrance:
     def put_nowait(self, entry: Any) -> None:
         """Accept one entry, or raise :py:exc:`anyio.WouldBlock` if there is no room."""
         self.check_open()
-        if not self.room:
+        if self._settle(entry) is None:
             raise WouldBlock
-        self._accept(entry)
 
     def put_some(self, items: Iterator[Any]) -> None:
         """Accept as many of the next items as there is room for, in one step."""
         self.check_open()
+        if self._overflow != "wait":
+            for data in islice(items, ENTRIES_PER_STEP):
+                self._settle(self.item(data))
+            return
         entries = [self.item(data) for data in islice(items, min(self.room, ENTRIES_PER_STEP))]
         if entries:
             self._stamp(entries)
@@ -96,17 +100,19 @@ class Entrance:
         if turn is not None:
             turn.check()
         self.check_open()
-        if self.room:
-            self._accept(entry)
+        dropped = self._settle(entry)
+        if dropped is not None:
+            if dropped:
+                # Who never waits has to let others run; its item is accounted for by now.
+                await cancel_shielded_checkpoint()
             return
-        producer = Producer(entry, let_in := Event(), turn=turn)
-        self._line.append(producer)
+        producer = Producer(entry, let_in := Event(), turn)
+        self._line.waiting.append(producer)
         self.pump()
         try:
             await let_in.wait()
         except BaseException:
-            if producer in self._line:
-                self._line.remove(producer)
+            self._line.leave(producer)
             self.pump()  # the turn may have come in the same tick; pass it on
             raise
         if producer.dropped_in is not None:
@@ -117,7 +123,7 @@ class Entrance:
         if turn is not None:
             turn.check()
         self.check_open()
-        self._line.popleft()
+        self._line.waiting.popleft()
         self._accept(entry)
         self.pump()
 
@@ -128,10 +134,10 @@ class Entrance:
         if turn is not None:
             turn.check()
         accepted: Future[None] = Future()
-        producer = Producer(entry, accepted=accepted, turn=turn)
-        self._threads[producer] = None
+        producer = Producer(entry, accepted, turn)
+        self._line.threads[producer] = None
         if self._closed is not None or not self._waker.post(lambda: self._join_line(producer)):
-            self._threads.pop(producer, None)
+            self._line.threads.pop(producer, None)
             self.check_open()
             raise stopped(None)
         try:
@@ -142,10 +148,35 @@ class Entrance:
 
     def _join_line(self, producer: Producer) -> None:
         if producer.turn is not None and producer.turn.over:
-            self._release(producer, producer.turn.error())
-        elif producer in self._threads:  # otherwise the entrance closed meanwhile
-            self._line.append(producer)
+            self._line.release(producer, producer.turn.error())
+        elif producer not in self._line.threads:
+            return  # the entrance closed meanwhile
+        elif self._overflow != "wait" and type(producer.entry) is not Control:
+            if self._line.release(producer):
+                self._settle(producer.entry)
+        else:
+            self._line.waiting.append(producer)
             self.pump()
+
+    def _settle(self, entry: Any) -> int | None:
+        """Accept an entry, or drop what has no room; how many were dropped, ``None`` if it waits."""
+        if self.room:
+            self._accept(entry)
+            return 0
+        dropped: list[Any] = []
+        if self._overflow == "drop_oldest" and not self._line:
+            dropped = self._first.drop_oldest()
+        if dropped:
+            self._accept(entry)
+        elif self._overflow == "wait" or type(entry) is Control:
+            return None
+        else:
+            self._stamp((entry,))
+            self._first.refuse()
+            dropped.append(entry)
+        if self._history is not None:
+            self._history.drop(dropped, cut_short=False)
+        return len(dropped)
 
     def _accept(self, entry: Any) -> None:
         control = type(entry) is Control
@@ -182,38 +213,20 @@ class Entrance:
             else:
                 break
             # Looked at after asking to be told, so that room made in between is seen.
-            if len(link.buffer) > link.notify_at or self._head_called():
+            if len(link.buffer) > link.notify_at or self._line.head_called:
                 return
         link.notify_at = NEVER
 
-    def _head_called(self) -> bool:
-        let_in = self._line[0].let_in if self._line else None
-        return let_in is not None and let_in.is_set()
-
     def _let_in(self) -> None:
         while self._line and self._link.room > 0:
-            head = self._line[0]
-            if head.let_in is not None:
+            head = self._line.waiting[0]
+            if isinstance(head.answer, Event):
                 # Only the first: on trio, tasks woken together run in any order.
-                head.let_in.set()
+                head.answer.set()
                 return
-            self._line.popleft()
-            if self._release(head):
+            self._line.waiting.popleft()
+            if self._line.release(head):
                 self._accept(head.entry)
-
-    def _release(self, producer: Producer, error: BaseException | None = None) -> bool:
-        """Let a waiting put return, or raise; false if its thread has given up."""
-        self._threads.pop(producer, None)
-        if producer.let_in is not None:
-            producer.let_in.set()
-        elif producer.accepted is not None:
-            if not producer.accepted.set_running_or_notify_cancel():
-                return False
-            if error is None:
-                producer.accepted.set_result(None)
-            else:
-                producer.accepted.set_exception(error)
-        return True
 
     # -- turns, interrupt and end --------------------------------------------------------
 
@@ -232,16 +245,8 @@ class Entrance:
     def leave(self, turn: Turn[Any, Any]) -> None:
         """Know the turn no longer, and refuse those who still wait with something of it."""
         self._turns.pop(turn, None)
-        self._refuse_outlived()
+        self._line.refuse_outlived()
         self.pump()
-
-    def _refuse_outlived(self) -> None:
-        line, self._line = self._line, deque()
-        for producer in line:
-            if producer.turn is not None and producer.turn.over:
-                self._release(producer, producer.turn.error())
-            else:
-                self._line.append(producer)
 
     def flush(self) -> int:
         """End the turns; accept and drop the items of waiting producers and of sources.
@@ -255,16 +260,14 @@ class Entrance:
             turn.interrupt()
             if self._history is not None:
                 self._history.cut_short(turn.number)
-        self._refuse_outlived()
-        waiting = list(self._line)
-        items = [each for each in waiting if type(each.entry) is not Control]
-        self._line = deque(each for each in waiting if type(each.entry) is Control)
+        self._line.refuse_outlived()
+        items = self._line.take_items()
         read = sum(feed.flush() for feed in self.feeds)
         number, self._number = self._number, 0
         self._drop(read, number)
         for producer in items:
             producer.dropped_in = number
-            if self._release(producer) and producer.let_in is None:
+            if self._line.release(producer) and isinstance(producer.answer, Future):
                 self._drop(1, number)
         return len(items) + read
 
@@ -284,9 +287,7 @@ class Entrance:
         """Accept nothing more; wake whoever waits with an error from ``reason``."""
         if self._closed is None:
             self._closed = reason
-        line, self._line = self._line, deque()
-        for producer in {*line, *self._threads}:
-            self._release(producer, reason())
+        self._line.close(reason)
         for feed in self.feeds:
             feed.stop()
 

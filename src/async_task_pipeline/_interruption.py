@@ -46,11 +46,8 @@ class Interruption:
 
     def ended(self, call: object) -> None:
         """Note that a call has ended."""
-        stage = self._pending.pop(call, None)
-        if stage is None:
-            return
         seconds = self._clock() - self._began
-        self._idle_after[stage] = seconds
+        self._idle_after[self._pending.pop(call)] = seconds
         if self._pending:
             return
         if self._own and self._on_idle is not None:

@@ -44,6 +44,7 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
             clock=self._clock if self.enable_timing else None,
             history=self._history if self.enable_timing else None,
             numbers=self._turn_numbers,
+            overflow=self.overflow,
         )
         return self._current
 
@@ -102,8 +103,6 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
         except BaseExceptionGroup as group:
             # Block and run may raise the same failure: the block met it in the output.
             errors = {id(each): each for each in group.exceptions}
-            if run.failure is None and len(errors) > 1:
-                raise
         except get_cancelled_exc_class():
             if run.failure is None:
                 raise
@@ -125,8 +124,10 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
             if isinstance(exc, PipelineStateError) and run.entrance.is_closed:
                 return  # closed or stopped by the block: no fault of the source
             # It is in the output, behind the results of what was read before. If the
-            # block is left without meeting it there, it must not vanish.
-            await run.done.wait()
+            # block is left without meeting it there, it must not vanish; so whatever
+            # cancels this task, an error of the block too, has to wait for the verdict.
+            with CancelScope(shield=True):
+                await run.done.wait()
             if not run.exit.ended_with(exc):
                 raise
         except BaseException as exc:

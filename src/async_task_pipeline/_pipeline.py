@@ -51,6 +51,10 @@ class AsyncTaskPipeline(Lifetime[T, U, ResultT]):
         return_exceptions: Whether an exception raised by a stage takes the item's place
             in the output, instead of ending the pipeline.
         timing_history: How many of the last delivered items the report keeps whole.
+        overflow: What a full input means to who puts an item: ``"wait"``; ``"drop_oldest"``, which
+            drops the item that has waited longest in the first link; or ``"drop_newest"``, which
+            drops the one put. For live sources, whose next item comes anyway. What is dropped is
+            counted; sentinels never are, and wait if there is no other way.
         clock: A monotonic clock in seconds.
 
     Raises:

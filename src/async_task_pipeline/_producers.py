@@ -18,14 +18,13 @@ from ._turns import Turn
 
 @attrs.define(eq=False)
 class Producer:
-    """One waiting put, of a task (``let_in``) or of a thread (``accepted``).
+    """One waiting put, of a task (which waits for an event) or of a thread (for a future).
 
     ``dropped_in`` is the number of the turn with which an interrupt dropped it.
     """
 
     entry: Any
-    let_in: Event | None = None
-    accepted: Future[None] | None = None
+    answer: Event | Future[None]
     turn: Turn[Any, Any] | None = None
     dropped_in: int | None = None
 

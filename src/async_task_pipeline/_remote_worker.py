@@ -24,10 +24,10 @@ from ._far_ends import FarEnd, Spares
 from ._items import Batch, Control, Kind
 from ._links import Link
 from ._parking import Need
-from ._remote_peer import Said, Word, unpacked_exception
-from ._sessions import Tools, no_clock, not_awaited
+from ._remote_calls import RemoteCalls
+from ._sessions import Tools
 from ._stages import PipelineStage
-from ._thread_worker import ThreadSession, ThreadWorker
+from ._thread_worker import ThreadWorker
 
 BURST_SECONDS = 0.001
 """What a burst may take: ten times what it costs to send one."""
@@ -74,13 +74,6 @@ class RemoteWorker(ThreadWorker):
         else:
             far.leave()
 
-    @property
-    def end(self) -> FarEnd:
-        """The far end; none is an end that has closed."""
-        if self.far is None:
-            raise EOFError
-        return self.far
-
     async def __aexit__(self, *exc_info: object) -> None:
         """Leave no far end behind."""
         with CancelScope(shield=True):
@@ -104,25 +97,23 @@ class RemoteWorker(ThreadWorker):
             self.burst = max(1, self.burst // 2)
 
 
-class RemoteSession(ThreadSession):
+class RemoteSession(RemoteCalls):
     """Has a function called at a far end."""
 
     def __init__(self, worker: RemoteWorker) -> None:
         super().__init__(worker)
         self._remote = worker
-        self._said: deque[Said] = deque()
-        self._sent_at = self._offset = 0.0
         # How many entries are to be sent alone, after a death among them; and how often
         # sending has failed since something was received.
         self._suspects = 0
         self._refused = 0
-        self._generated = False
-        self._now = self.clock or no_clock
-        # Of the call that is being heard of: whether it has had no outcome yet, and whether
-        # what it still yields is ignored.
-        self._first, self._discard = True, False
-        # What an interrupted call raised, until nothing more is to be heard of it.
-        self._late_failure: BaseException | None = None
+
+    @property
+    def end(self) -> FarEnd:
+        """The far end; none is as one that has ended."""
+        if self._remote.far is None:
+            raise EOFError
+        return self._remote.far
 
     def abandon(self) -> None:
         """End the running call at once, if the far end can be ended."""
@@ -235,97 +226,3 @@ class RemoteSession(ThreadSession):
         else:
             self._suspects = waiting_for
         self._remote.enter()
-
-    def _receive(self, entry: Any) -> None:
-        """Turn what is said of one call into outcomes."""
-        self.called = entry if self.clock is not None else None
-        self._first, self._discard = True, False
-        over = False
-        try:
-            while not over:
-                self.begin()
-                said = self._next()
-                self.began = None
-                if said[0] is Word.NO_CREDIT:
-                    self._ask_for_more()
-                elif self.stale or self._discard:
-                    over = self._ignore(said)
-                else:
-                    over = self._book(entry, said)
-        except BaseException:
-            self.had_outcome = not self._first
-            raise
-        self.generating = False
-        self.ended()
-        self._waker.wake()
-
-    def _book(self, entry: Any, said: Said) -> bool:
-        """Put what is said into the outbox; whether it was the last word on the call."""
-        word, packed, start, end = said
-        if word is Word.EXHAUSTED:
-            if self._first:
-                self.returned(None, entry, start, end)
-            elif self.clock is not None:
-                self.spent(start, end, useful=True)
-            return True
-        try:
-            value = self._value(word, packed)
-        except BaseException as exc:
-            self.failed(exc, start, end, first=self._first)
-            # A value that cannot be unpickled here is the failure of its call; over there
-            # the generator goes on, and what it yields is ignored.
-            self._discard = word is Word.YIELDED
-            return not self._discard
-        if word is Word.YIELDED:
-            self._generated = self.generating = True
-            self.yielded(value, entry, start, end, first=self._first)
-            self._first = False
-            self._waker.wake()
-            return False
-        if type(entry) is Batch:
-            self.returned_batch(value, entry, start, end)
-        else:
-            self.returned(value, entry, start, end)
-        return True
-
-    def _ignore(self, said: Said) -> bool:
-        """Hear out a call that is stale; whether it was the last word on it."""
-        word, packed, _, _ = said
-        if word is Word.RAISED and packed is not None and not self._discard:
-            self._late_failure = unpacked_exception(packed)
-        return word is not Word.YIELDED
-
-    def _next(self) -> Said:
-        """The next word, with instants of our clock."""
-        while not self._said:
-            elapsed, said = self._remote.end.receive()
-            now = self._now()
-            if self.clock is time.perf_counter:
-                # Half of what the round trip took besides is the way there: queue wait.
-                offset = self._sent_at + (now - self._sent_at - elapsed) / 2
-                self._said.extend((word, packed, offset + start, offset + end) for word, packed, start, end in said)
-            else:  # what the far end has measured is of another clock
-                self._said.extend((word, packed, self._sent_at, now) for word, packed, _, _ in said)
-        return self._said.popleft()
-
-    def _ask_for_more(self) -> None:
-        """Have a generator go on when there is room, or end if nobody wants the rest."""
-        wanted = not self._discard and self._room()
-        self._sent_at = self._now()
-        self._remote.end.send(self.limit - len(self.outbox) if wanted else 0)
-
-    def _value(self, word: Word, packed: bytes | None) -> Any:
-        """What a call returned or yielded; raises what it raised."""
-        if word is Word.RAISED and packed is not None:
-            error = unpacked_exception(packed)
-            if error is not None:
-                raise error
-        if packed is None:
-            return None
-        try:
-            value = pickle.loads(packed)  # noqa: S301  we started what sent it
-        except Exception as exc:
-            raise RemoteCallError(f"a result cannot be unpickled here: {exc!r}") from exc
-        if word is Word.AWAITABLE:
-            raise not_awaited(self.stage, value)
-        return value

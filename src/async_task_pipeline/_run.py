@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from functools import partial
 from itertools import pairwise
 
@@ -22,6 +21,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from ._aggregate import TimingHistory
 from ._exceptions import stopped
 from ._input import Entrance
+from ._interrupt_requests import InterruptRequests
 from ._interruption import Interruption
 from ._items import Control, Kind, Timed
 from ._links import Link
@@ -32,6 +32,7 @@ from ._runner import Downstream, StageRunner
 from ._seat import Seat
 from ._sessions import Tools, Worker, no_clock
 from ._staffing import staffed
+from ._stage_options import Overflow
 from ._stages import PipelineStage
 from ._statistics import DroppedItems
 from ._timing import Clock
@@ -48,6 +49,7 @@ class Run:
         clock: Clock | None,
         history: TimingHistory | None,
         numbers: Iterator[int],
+        overflow: Overflow,
     ) -> None:
         self.maxsize = maxsize
         self.clock = clock
@@ -65,7 +67,7 @@ class Run:
                 link,
                 output,
                 downstream,
-                staff=partial(staffed, stage, link, tools),
+                staff=partial(staffed, stage, link, tools, dealt=overflow == "drop_oldest" and link is self.links[0]),
                 clock=clock,
                 fail=self.fail,
                 wake=self.waker.wake,
@@ -77,7 +79,9 @@ class Run:
             downstream = runner
         for before, runner in pairwise(self.runners):
             runner.meets_exceptions = before.meets_exceptions or before.stage.on_error == "return"
-        self.entrance = Entrance(self.runners[0], clock, self.waker, numbers, self.turns)
+        self.entrance = Entrance(
+            self.runners[0], clock, self.waker, numbers=numbers, turns=self.turns, overflow=overflow
+        )
         self.failure: BaseException | None = None
         self.closed = False
         self.streams = 0
@@ -86,9 +90,7 @@ class Run:
         self._beside: list[Seat] = []
         self._woken = Event()
         self.exit.on_end = self.stop
-        self._tasks: TaskGroup | None = None
-        # Interrupts asked for by threads, from before the request reaches the loop.
-        self._requests: set[Future[Interruption | None]] = set()
+        self._requests = InterruptRequests(self.waker)
 
     def pump(self) -> None:
         """Move everything that can move. Never raises."""
@@ -112,15 +114,15 @@ class Run:
     async def serve(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run until stopped, failed, drained or cancelled; raise the failure, if any."""
         try:
-            async with create_task_group() as self._tasks:
+            async with create_task_group() as tasks:
                 try:
-                    await self._man(self._tasks)
+                    await self._man(tasks)
                     logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
                     task_status.started()
-                    await self._until_over(self._tasks)
+                    await self._until_over(tasks)
                 finally:
                     self._close()
-                self._tasks.cancel_scope.cancel()
+                tasks.cancel_scope.cancel()
         finally:
             self.done.set()
         if self.failure is not None:
@@ -162,12 +164,9 @@ class Run:
         self.stop()
 
     def _close(self) -> None:
-        if self.closed:
-            return
         self.closed = True
         self.entrance.close(partial(stopped, self.failure))
-        for request in tuple(self._requests):
-            self._answer(request, None)
+        self._requests.close()
         interruption = Interruption(no_clock)
         self._drop(interruption, gently=False)
         receipt = interruption.receipt()
@@ -210,25 +209,7 @@ class Run:
         on_idle: Callable[[], object],
     ) -> Interruption | None:
         """Have the loop interrupt, and wait for that step; ``None`` if the run has ended."""
-        request: Future[Interruption | None] = Future()
-        self._requests.add(request)
-
-        def interrupt() -> None:
-            if request in self._requests:
-                interruption = new()
-                self.interrupt(interruption, first, markers=markers)
-                interruption.when_idle(on_idle)
-                self._answer(request, interruption)
-
-        # Looked at after the request is there to be found: see Entrance.put_from_thread.
-        if self.closed or not self.waker.post(interrupt):
-            self._requests.discard(request)
-            return None
-        return request.result()
-
-    def _answer(self, request: Future[Interruption | None], interruption: Interruption | None) -> None:
-        self._requests.discard(request)
-        request.set_result(interruption)
+        return self._requests.ask(lambda it: self.interrupt(it, first, markers=markers), new, on_idle)
 
     def forget(self, interruption: Interruption) -> None:
         """Wait no longer for the calls of an interrupt."""

@@ -14,23 +14,18 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from anyio import get_cancelled_exc_class
-
-from ._exceptions import raisable
 from ._failure_budget import FailureBudget
 from ._interruption import Interruption
 from ._items import EXTRA, FILTERED, TRAVELLING, Control, Kind, divided
 from ._links import ENTRIES_PER_STEP, NEVER, Link
 from ._log import logger
 from ._seat import Seat
-from ._sessions import Session, Worker
-from ._staff import NewSeat, Staff
+from ._staff import NOTHING, NewSeat, Staff
+from ._stage_calls import StageCalls
 from ._stages import PipelineStage
-from ._stale_calls import StaleCalls
 from ._statistics import DroppedItems, StageFlow
 from ._timing import Clock
 from ._turn_history import TurnHistory
-from ._watchdog import Watchdog
 
 
 class Downstream(Protocol):
@@ -40,7 +35,7 @@ class Downstream(Protocol):
         """Take responsibility for entries just put into the link between."""
 
 
-class StageRunner:
+class StageRunner(StageCalls):
     """Moves one stage's results on, and drops them when they are stale."""
 
     def __init__(
@@ -58,7 +53,7 @@ class StageRunner:
         spawn: Callable[[Seat], None],
         turns: TurnHistory | None,
     ) -> None:
-        self.stage = stage
+        super().__init__(stage, staff=staff, fail=fail, wake=wake, post=post, spawn=spawn, turns=turns)
         self.link = link
         self.output = output
         # Sentinels and the end of input, from acceptance to hand-over: the worker may
@@ -67,29 +62,9 @@ class StageRunner:
         # Whether a stage before it returns exceptions. Those are not counted while inside, so
         # an interrupt has to reckon with one in the worker's hand.
         self.meets_exceptions = False
-        self.stale_calls = StaleCalls(stage.name, turns)
         self._budget = FailureBudget(stage)
         self._downstream = downstream
         self._clock = clock
-        self._fail = fail
-        self._wake = wake
-        self._spawn = spawn
-        self._watchdog: Watchdog | None = None
-        if stage.timeout is not None:
-            self._watchdog = Watchdog(stage.timeout, self._sessions, self._overdue, post)
-        self.staff = staff(self._new_seat)
-        self.services = [*self.staff.services, *([self._watchdog.serve] if self._watchdog is not None else [])]
-
-    def _new_seat(self, worker: Worker, seated: Callable[[Session], Session]) -> Seat:
-        def watched(session: Session) -> Session:
-            if self._watchdog is not None:
-                session.on_begin = self._watchdog.begun
-            return seated(session)
-
-        return Seat(self.stage, worker, watched, chief=self, spawn=self._spawn)
-
-    def _sessions(self) -> list[Session]:
-        return [seat.session for seat in self.staff.seats]
 
     # -- entries coming in and going out ------------------------------------------------
 
@@ -221,6 +196,22 @@ class StageRunner:
         self.stale_calls.watched_by(interruption, own=staff.renew(in_call, in_hand=in_hand))
         return DroppedItems(queued, in_call, finished), controls
 
+    def drop_oldest(self) -> list[Any]:
+        """Drop the item that has waited longest in the link; return it, or nothing."""
+        entry = self.staff.drop_oldest()
+        if entry is NOTHING:
+            return []
+        self.stage.counts.dropped += 1
+        self.stage.counts.overflowed += 1
+        self.stage.counts.inside -= 1
+        return [entry]
+
+    def refuse(self) -> None:
+        """Count an item that found no room: accepted, and dropped at once."""
+        self.stage.counts.accepted += 1
+        self.stage.counts.dropped += 1
+        self.stage.counts.overflowed += 1
+
     def clear_link(self) -> list[Any]:
         """Drop what waits in the link, sentinels included; return the items dropped."""
         items: list[Any] = []
@@ -235,64 +226,6 @@ class StageRunner:
         self.stage.counts.inside -= len(items)
         self.link.appended()
         return items
-
-    def close(self) -> None:
-        """Let the workers go for good; whatever is left was flushed before."""
-        for seat in self.staff.seats:
-            seat.close()
-
-    # -- what leaves a session ------------------------------------------------------------
-
-    def broke(self, seat: Seat, session: Session, exc: BaseException) -> None:
-        """Act on an exception that left a session: it ends the pipeline."""
-        counts = self.stage.counts
-        if seat.session is session:
-            if session.had_outcome:
-                counts.fanned_out += 1  # one more outcome of a call that had some
-                counts.failed += 1
-                self.staff.broke(session)
-            else:
-                items = self.staff.broke(session)
-                counts.inside -= items
-                counts.failed += items
-        elif isinstance(exc, Exception):
-            logger.warning("stage %r: an interrupted call failed", self.stage.name, exc_info=exc)
-            return
-        self.note(exc)
-        self._fail(raisable(exc, get_cancelled_exc_class()))
-
-    def _overdue(self, session: Session) -> None:
-        """Let a call have failed that takes longer than it may; its worker stays busy."""
-        exc = TimeoutError(f"a call of stage {self.stage.name!r} took longer than {self.stage.timeout} seconds")
-        if not self.staff.write_off(session, exc):
-            return
-        self.stale_calls.add(session)
-        for seat in self.staff.seats:
-            if seat.session is session:
-                seat.renew(in_call=False)
-        if self.stage.on_error == "raise":
-            self.note(exc)
-            self._fail(exc)
-        self._wake()
-
-    def unprepared(self, exc: BaseException) -> None:
-        """Act on an exception from making a worker's state, or letting it go."""
-        self.note(exc)
-        self._fail(raisable(exc, get_cancelled_exc_class()))
-
-    def ended(self, session: Session) -> None:
-        """Note that a session has ended."""
-        self.stale_calls.ended(session)
-
-    def holds(self, session: Session) -> bool:
-        """Whether the session is in a call."""
-        return self.staff.holds(session)
-
-    def note(self, exc: BaseException) -> None:
-        """Name the stage on an exception, once."""
-        note = f"raised in stage {self.stage.name!r} of the pipeline"
-        if note not in getattr(exc, "__notes__", ()):  # one object may be raised many times
-            exc.add_note(note)
 
     # -- what can be read at any moment --------------------------------------------------
 

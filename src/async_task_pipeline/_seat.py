@@ -29,8 +29,9 @@ class Chief(Protocol):
     def unprepared(self, exc: BaseException) -> None:
         """Act on an exception from making a worker's state, or letting it go."""
 
-    def ended(self, session: Session) -> None:
-        """Note that a session has ended."""
+    def ended(self, session: Session) -> bool:
+        """Note that a session has ended; whether its call had become stale before."""
+        ...
 
     def holds(self, session: Session) -> bool:
         """Whether the session is in a call."""
@@ -113,17 +114,22 @@ class Seat:
                 self._chief.broke(self, session, exc)
                 self.worker.ready.set()
             finally:
-                self._chief.ended(session)
+                self._ended(session)
             if session is self.session or session.overtaken:
                 return
 
-    def _cancelled(self, session: Session, exc: BaseException) -> None:
-        if session.left_behind and self._chief.holds(session):
+    def _ended(self, session: Session) -> None:
+        was_stale = self._chief.ended(session)
+        # Natively cancelled tasks end in any order, so the pipeline may have closed, and made
+        # the session stale, before this one.
+        if session.left_behind and (was_stale or (session is self.session and self._chief.holds(session))):
             logger.warning(
                 "stage %r: its thread was left inside %r, which has not returned",
                 self._stage.name,
                 repr(self._stage.process_fn),  # a log record must not keep its owner alive
             )
+
+    def _cancelled(self, session: Session, exc: BaseException) -> None:
         if current_effective_deadline() != -math.inf and not cancelled_natively() and not session.left_behind:
             # asyncio's CancelledError, raised by the function though nothing cancelled
             # it: let through alone, it would end this task, and so the stage, quietly.

@@ -14,7 +14,7 @@ from ._items import weight
 from ._links import Link, drain
 from ._parking import Need
 from ._sessions import Session, Worker
-from ._staff import NewSeat, Service
+from ._staff import NOTHING, NewSeat, Service
 from ._stages import PipelineStage
 
 
@@ -49,6 +49,10 @@ class Solo:
     def take_waiting(self) -> list[Any]:
         """Take out what waits in the link."""
         return drain(self._link.buffer)
+
+    def drop_oldest(self) -> Any:
+        """Nothing: where items may be taken out of turn, there is a crew."""
+        return NOTHING
 
     def drain(self) -> tuple[list[Any], list[Any]]:
         """Take out everything: what waits in the link, and what has come out of calls."""

@@ -20,6 +20,10 @@ Service: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """What has to run while the workers work."""
 
 
+NOTHING = object()
+"""What is taken when there is nothing to be had."""
+
+
 class Staff(Protocol):
     """All workers of one stage.
 
@@ -45,6 +49,10 @@ class Staff(Protocol):
 
     def take_waiting(self) -> list[Any]:
         """Take out what waits for a worker."""
+        ...
+
+    def drop_oldest(self) -> Any:
+        """Take out the item that has waited longest; :py:data:`NOTHING` if none waits."""
         ...
 
     def drain(self) -> tuple[list[Any], list[Any]]:

@@ -16,28 +16,31 @@ from ._links import Link
 from ._remote_staff import remote_workers
 from ._sessions import Tools, Worker
 from ._solo import Solo
-from ._staff import NewSeat, Staff
+from ._staff import NewSeat, Service, Staff
 from ._stages import PipelineStage
 from ._task_worker import TaskWorker
 from ._thread_worker import ThreadWorker
 
 
-def staffed(stage: PipelineStage, link: Link, tools: Tools, new_seat: NewSeat) -> Staff:
-    """The workers of a stage."""
-    if stage.kind not in ("process", "interpreter"):
-        return _staff(stage, link, tools, [_worker(stage, link, tools) for _ in range(stage.workers)], new_seat)
-    workers, service = remote_workers(stage, link, tools)
-    staff = _staff(stage, link, tools, [*workers], new_seat)
-    staff.services.append(service)
-    return staff
-
-
-def _staff(stage: PipelineStage, link: Link, tools: Tools, workers: list[Worker], new_seat: NewSeat) -> Staff:
+def staffed(stage: PipelineStage, link: Link, tools: Tools, new_seat: NewSeat, *, dealt: bool) -> Staff:
+    """The workers of a stage; ``dealt`` if others than they take out what waits for them."""
+    services: list[Service] = []
+    workers: list[Worker]
+    if stage.kind in ("process", "interpreter"):
+        remote, service = remote_workers(stage, link, tools)
+        workers = [*remote]
+        services.append(service)
+    else:
+        workers = [_worker(stage, link, tools) for _ in range(stage.workers)]
+    staff: Staff
     if stage.batch is not None:
-        return BatchCrew(stage, link, workers, new_seat, size=stage.batch, limit=tools.limit, wake=tools.waker.wake)
-    if stage.workers == 1 and stage.timeout is None:
-        return Solo(stage, link, workers[0], new_seat)
-    return Crew(stage, link, workers, new_seat, limit=tools.limit, wake=tools.waker.wake)
+        staff = BatchCrew(stage, link, workers, new_seat, size=stage.batch, limit=tools.limit, wake=tools.waker.wake)
+    elif stage.workers == 1 and stage.timeout is None and not dealt:
+        staff = Solo(stage, link, workers[0], new_seat)
+    else:
+        staff = Crew(stage, link, workers, new_seat, limit=tools.limit, wake=tools.waker.wake)
+    staff.services += services
+    return staff
 
 
 def _worker(stage: PipelineStage, link: Link, tools: Tools) -> Worker:

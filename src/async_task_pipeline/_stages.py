@@ -42,6 +42,7 @@ class StageCounts:
         "fanned_out",
         "filtered",
         "inside",
+        "overflowed",
         "spendings",
     )
 
@@ -53,6 +54,7 @@ class StageCounts:
         self.failed: int = 0
         self.dropped: int = 0
         self.inside: int = 0
+        self.overflowed: int = 0
         self.spendings: dict[object, Spending] = {}
 
     def spending_of(self, worker: object) -> Spending:

@@ -43,11 +43,11 @@ class StaleCalls:
             if interruption in watchers:
                 watchers.remove(interruption)
 
-    def ended(self, session: Session) -> None:
-        """Note that a session has ended."""
+    def ended(self, session: Session) -> bool:
+        """Note that a session has ended; whether its call was here."""
         watchers = self._watchers.pop(session, None)
         if watchers is None:
-            return  # no interrupt has found it in a call
+            return False  # no interrupt has found it in a call
         called, session.called = session.called, None
         if self._turns is not None and called is not None and not session.late:
             results = [each for each in drain(session.outbox) if type(each) is not Control]
@@ -57,3 +57,4 @@ class StaleCalls:
                 self._turns.drop_call(called, results)
         for interruption in watchers:
             interruption.ended(session)
+        return True

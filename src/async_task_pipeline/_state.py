@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from ._aggregate import TimingHistory
 from ._items import PipelineItem
 from ._links import Link
 from ._report import PipelineAnalysis
 from ._run import Run
-from ._stage_options import whole_number
+from ._stage_options import Overflow, whole_number
 from ._stages import PipelineStage
 from ._statistics import PipelineStatistics, StageFlow
 from ._timing import Clock
@@ -34,11 +34,15 @@ class PipelineState(Generic[T, U]):
         return_exceptions: bool = False,
         *,
         timing_history: int = 1000,
+        overflow: Overflow = "wait",
         clock: Clock = time.perf_counter,
     ) -> None:
         self.max_queue_size: int = whole_number("max_queue_size", max_queue_size, at_least=1)
         self.enable_timing: bool = bool(enable_timing)
         self.return_exceptions: bool = bool(return_exceptions)
+        if overflow not in get_args(Overflow):
+            raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {overflow!r}")
+        self.overflow: Overflow = overflow
         self.stages: list[PipelineStage] = []
         self._clock = clock
         self._history = TimingHistory(whole_number("timing_history", timing_history, at_least=0))
@@ -109,6 +113,7 @@ class PipelineState(Generic[T, U]):
             inside=sum(each.inside for each in parts) + finished,
             output_depth=len(leaving.link.buffer) if leaving is not None else 0,
             stages=flows,
+            overflowed=self.stages[0].counts.overflowed if self.stages else 0,
         )
 
     def get_report(self, include_item_details: bool = True) -> PipelineAnalysis | None:

@@ -52,7 +52,9 @@ class PipelineStatistics:
         fanned_out: Outcomes beyond the first of their call, all stages.
         filtered: Outcomes that were ``None``, all stages.
         failed: Calls that raised, all stages.
-        dropped: Items removed by an interrupt, a clear or a stop, wherever they were.
+        dropped: Items removed by an interrupt, a clear or a stop, wherever they were, or by a
+            full input.
+        overflowed: Those of them that a full input had no room for.
         inside: Items between acceptance and delivery.
         output_depth: Entries finished and waiting for the consumer, sentinels included.
         stages: The counters of each stage, in stage order.
@@ -64,6 +66,7 @@ class PipelineStatistics:
     filtered: int
     failed: int
     dropped: int
+    overflowed: int
     inside: int
     output_depth: int
     stages: dict[str, StageFlow]

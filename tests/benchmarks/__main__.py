@@ -56,15 +56,14 @@ def measure(name: str, plan: Plan, rounds: int) -> tuple[list[Figure], dict[str,
     contestants = measurement.contestants(plan)
     samples = play(contestants, rounds, timeout=60 if plan.quick else 600)
     figures = measurement.figures(plan, samples)
-    columns = plan.backends
-    if any(figure.backend not in columns for figure in figures):
-        columns = (*columns, "0.1.10")
+    columns = tuple(dict.fromkeys([*plan.backends, *(figure.backend for figure in figures)]))
     print(figures_table(figures, columns))
     if measurement.shown:
         print("\n" + samples_table(samples, measurement))
     for failed, reason in samples.failures.items():
-        # The whole of it is in the JSON file.
-        print(f"  FAILED {failed}: {reason.splitlines()[-1]}")
+        # The whole of it is in the JSON file. A group of exceptions ends with a line of dashes.
+        telling = [line for line in reason.splitlines() if any(map(str.isalpha, line))]
+        print(f"  FAILED {failed}: {telling[-1] if telling else reason}")
     ran = not any(contestant.name in samples.failures for contestant in contestants if contestant.ours)
     return figures, _as_json(contestants, figures, samples), ran
 
@@ -116,7 +115,9 @@ def main() -> int:
         # The scripts inherit it. On one core thread hand-overs cost the same every time; on more,
         # whether two threads share a core changes with the machine's load, and the ratios with it.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
-    environments = prepare(given.envs.resolve())
+    names = given.only or list(MEASUREMENTS)
+    wanted = {peer for name in names for peer in MEASUREMENTS[name].peers}
+    environments = prepare(given.envs.resolve(), wanted)
     for peer, reason in environments.missing.items():
         print(f"skipped {peer}: {reason}")
     plan = Plan(given.quick, Path(sys.executable), environments.interpreters, backends())
@@ -129,7 +130,7 @@ def main() -> int:
     }
     every: list[Figure] = []
     all_ran = True
-    for name in given.only or MEASUREMENTS:
+    for name in names:
         figures, written["measurements"][name], ran = measure(name, plan, given.rounds)
         every += figures
         all_ran = all_ran and ran

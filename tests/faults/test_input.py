@@ -259,3 +259,40 @@ async def test_e12_break_leaves_nothing_behind(form):
                 await until(pipeline.input_queue.full)
                 await pipeline.stop()
     assert sorted(ended) == ["generator", "source"]
+
+
+@pytest.mark.parametrize("wrong", [5, None, print])
+async def test_e08_what_cannot_be_iterated_is_refused_at_once(wrong):
+    """0.1.10: an AttributeError out of the middle of the feeding."""
+    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    with fail_after(PATIENCE):
+        with pytest.raises(TypeError, match=r"source must be an iterable or an async iterable, not "):
+            async with pipeline.process(wrong):
+                pass
+        assert not pipeline.running
+        async with pipeline:
+            with pytest.raises(TypeError, match="input_stream must be an iterable"):
+                await pipeline.process_input_stream(wrong)
+            await pipeline.process_input_stream("ab")
+            assert [x async for x in pipeline.generate_output_stream()] == ["a", "b"]
+
+
+async def test_e15_a_source_that_never_waits_lets_other_tasks_run():
+    """0.1.10: did, for it used a thread for each item; here a put with room is no checkpoint."""
+    ran_before_the_end = []
+
+    async def source():
+        for i in range(200):
+            yield i
+        ran_before_the_end.extend(ran)
+
+    ran, pipeline = [], AsyncTaskPipeline(max_queue_size=1000).add_stage("same", lambda x: x)
+
+    async def other() -> None:
+        ran.append("other")
+
+    with fail_after(PATIENCE):
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(other)
+            await pipeline.process_input_stream(source())
+    assert ran_before_the_end == ["other"]

@@ -7,6 +7,7 @@ source was asked for while nobody reads the output.
 from __future__ import annotations
 
 import gc
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 
@@ -17,6 +18,8 @@ from anyio.lowlevel import checkpoint
 from async_task_pipeline import AsyncTaskPipeline
 
 pytestmark = pytest.mark.anyio
+
+PATIENCE = 60
 
 
 async def settled(pipeline: AsyncTaskPipeline[int, str]) -> int:
@@ -71,6 +74,37 @@ async def test_g03_a_source_read_by_a_thread_is_one_queue_ahead(anyio_backend: o
     async with pipeline.process(source()):
         assert await settled(pipeline) == 9
         assert asked <= 9 + 3 + 1
+
+
+async def test_g03_what_a_thread_has_read_meanwhile_is_accepted_as_far_as_there_is_room(anyio_backend: object) -> None:
+    """All of it, though the loop stood still and it is more than one step moves."""
+    entered, gate, stand_still, read = (threading.Event() for _ in range(4))
+
+    def source() -> Iterator[int]:
+        yield 0
+        assert stand_still.wait(PATIENCE)
+        yield from range(1, 3_000)
+        read.set()
+        assert gate.wait(PATIENCE)
+
+    def hold(value: int) -> int:
+        entered.set()
+        assert gate.wait(PATIENCE)
+        return value
+
+    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(5_000).add_stage("hold", hold)
+    try:
+        with anyio.fail_after(PATIENCE):
+            async with pipeline.process(source()):
+                while not entered.is_set():
+                    await checkpoint()
+                stand_still.set()
+                assert read.wait(PATIENCE)  # in the loop's thread
+                while pipeline.statistics().accepted < 3_000:
+                    await checkpoint()
+                gate.set()
+    finally:
+        gate.set()
 
 
 async def test_g03_a_generator_stage_is_held_back_between_yields(anyio_backend: object) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, StageProtocolError
@@ -158,6 +159,25 @@ async def test_g10_control_flow_of_python_does_not_end_a_stage_quietly(
     assert caught.value is exc or (isinstance(caught.value, StageProtocolError) and caught.value.__cause__ is exc)
 
 
+async def test_g10_a_cancellation_of_the_backends_own_that_nobody_asked_for_is_loud(anyio_backend: object) -> None:
+    """Kept from another scope and raised again, it must not end the stage quietly."""
+    kept: list[BaseException] = []
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await anyio.lowlevel.checkpoint()
+        except anyio.get_cancelled_exc_class() as exc:
+            kept.append(exc)
+            raise
+    for kind in (plain, on_loop):
+        pipeline: AsyncTaskPipeline[Any, Any] = AsyncTaskPipeline().add_stage("fails", kind(kept[0]))
+        with anyio.fail_after(30), pytest.raises(StageProtocolError) as caught:
+            async with pipeline:
+                await pipeline.process_input_data(1)
+                await anyio.sleep_forever()
+        assert caught.value.__cause__ is kept[0]
+
+
 @KINDS
 async def test_g09_returned_in_the_place_of_the_item(anyio_backend: object, kind: Any) -> None:
     """In order, past the stages behind it, counted as failed and not as delivered."""
@@ -197,13 +217,20 @@ async def test_g09_dropped_only_by_asking_logged_and_counted(
     assert all(record.exc_info for record in caplog.records)
 
 
-async def test_g09_a_plain_function_that_returns_a_coroutine_is_told_so(anyio_backend: object) -> None:
+@pytest.mark.parametrize("kind", ["coroutine", "async_generator"])
+async def test_g09_a_plain_function_that_returns_what_only_the_loop_can_run_is_told_so(
+    anyio_backend: object, kind: str
+) -> None:
     """It can be known at the first call only, and ends the pipeline with advice."""
 
     async def work(value: int) -> int:
         return value
 
-    pipeline: AsyncTaskPipeline[int, Any] = AsyncTaskPipeline().add_stage("sync", lambda value: work(value))  # noqa: PLW0108
-    with pytest.raises(StageProtocolError, match=r"'sync'.*declare it 'async def'"):
+    async def generate(value: int) -> Any:
+        yield value
+
+    function = work if kind == "coroutine" else generate
+    pipeline: AsyncTaskPipeline[int, Any] = AsyncTaskPipeline().add_stage("sync", lambda value: function(value))  # noqa: PLW0108
+    with pytest.raises(StageProtocolError, match=rf"'sync'.*returned a {kind}; declare it 'async def'"):
         async with pipeline.process([1]) as results:
             assert [each async for each in results] == []

@@ -128,6 +128,33 @@ async def test_g07_a_thread_in_a_function_that_has_not_returned_is_named(caplog:
     assert gate.is_set()
 
 
+@pytest.mark.parametrize("uvloop", [False, True])
+def test_g07_a_thread_that_outlives_the_loop_is_named(uvloop: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Where ``asyncio.run`` ends without a stop; trio waits for the thread instead."""
+    gate, entered = threading.Event(), threading.Event()
+    if uvloop:
+        pytest.importorskip("uvloop")
+
+    def stuck(value: int) -> None:
+        entered.set()
+        assert gate.wait(PATIENCE)
+
+    async def main() -> None:
+        pipeline = Pipeline().add_stage("the culprit", stuck).add_stage("idle", lambda value: value)
+        await pipeline.start()
+        await pipeline.process_input_data(0)
+        await to_thread.run_sync(entered.wait)
+
+    try:
+        anyio.run(main, backend_options={"use_uvloop": uvloop})
+        said = [record.getMessage() for record in caplog.records if "left inside" in record.getMessage()]
+    finally:
+        gate.set()
+    assert len(said) == 1
+    assert "the culprit" in said[0]
+    assert "stuck" in said[0]
+
+
 async def test_g08_start_and_stop_in_any_order_from_any_task() -> None:
     pipeline = Pipeline().add_stage("same", lambda value: value)
     with anyio.fail_after(PATIENCE):

@@ -7,9 +7,10 @@ was entered, and the most calls that were ever inside at once.
 from __future__ import annotations
 
 import threading
+from contextlib import asynccontextmanager
 
 import anyio
-from anyio import CancelScope, get_cancelled_exc_class, to_thread
+from anyio import CancelScope, create_task_group, fail_after, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint
 
 from tests.cancelling import assert_law
@@ -94,6 +95,40 @@ class AsyncGate:
     async def entered(self) -> None:
         """Wait until a call stands at the gate."""
         await self.entered_event.wait()
+
+
+class Listener:
+    """A consumer in a task of its own: what it heard, and what of it since the interrupt."""
+
+    def __init__(self) -> None:
+        self.heard = []
+        self.before = 0
+
+    async def listen(self, pipeline) -> None:
+        """Read to the end of the output."""
+        async for each in pipeline.generate_output_stream():
+            self.heard.append(each)
+
+    def from_now(self) -> None:
+        """Call it in the step of the interrupt: what is heard later must not be stale."""
+        self.before = len(self.heard)
+
+    @property
+    def since(self) -> list:
+        """What was heard since."""
+        return self.heard[self.before :]
+
+
+@asynccontextmanager
+async def listening(pipeline):
+    """Run a pipeline with a listener; at the end close the input and let all of it be heard."""
+    listener = Listener()
+    with fail_after(PATIENCE):
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(listener.listen, pipeline)
+            yield listener
+            pipeline.close_input()
+    assert_law(pipeline)
 
 
 async def until(condition) -> None:

@@ -152,6 +152,25 @@ async def test_an_async_stage_may_be_reset_by_an_async_function():
             assert seen == [["stale"], "reset"]
 
 
+async def test_an_async_stage_may_be_reset_by_a_plain_function_and_once_for_two_interrupts_in_one_step():
+    seen = []
+
+    async def decode(item):
+        seen.append(item)
+        return item
+
+    pipeline = AsyncTaskPipeline().add_stage("decode", decode, on_interrupt=lambda: seen.append("reset"))
+    with fail_after(PATIENCE):
+        async with pipeline:
+            await pipeline.process_input_data("old")
+            assert await read(pipeline, 1) == ["old"]
+            for _ in range(2):
+                await pipeline.interrupt()
+            await pipeline.process_input_data("new")
+            assert await read(pipeline, 1) == ["new"]
+    assert seen == ["old", "reset", "new"]
+
+
 async def test_a_stage_before_the_interrupt_is_not_reset():
     seen = []
     pipeline = AsyncTaskPipeline()

@@ -8,16 +8,18 @@ nothing is left. ``STORM_INTERRUPTS`` makes it as long as wanted; ``nox -s soak`
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import threading
+from collections import Counter
 
 import pytest
-from anyio import create_task_group, fail_after
+from anyio import create_task_group, fail_after, to_thread
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, TurnOverError
-from tests.cancelling import assert_law
+from tests.cancelling import assert_law, tasks, threads_at_work
 
 pytestmark = pytest.mark.anyio
 
@@ -121,31 +123,53 @@ class Storm:
             await self.pipeline.interrupt(sentinel=marker)
 
 
-async def test_nothing_stale_in_a_storm():
-    storm = Storm(seed=INTERRUPTS)
+def objects():
+    """The objects of the library that are alive, by type."""
+    gc.collect()
+    modules = ((str(type(each).__module__), type(each).__qualname__) for each in gc.get_objects())
+    return Counter(name for module, name in modules if module.startswith("async_task_pipeline"))
+
+
+async def rage(storm):
+    """Let it all happen; then everything is still there, and empty."""
     producer = threading.Thread(target=storm.produce_in_thread)
-    with fail_after(PATIENCE):
-        async with storm.pipeline, create_task_group() as tg:
-            tg.start_soon(storm.consume)
-            tg.start_soon(storm.produce)
-            while storm.turn is None:
-                await checkpoint()
-            producer.start()
-            await storm.interrupt()
-            goal = len(storm.sent) + 3  # the turn after the last interrupt flows, too
-            while len(storm.seen) < goal:
-                await checkpoint()
-            tg.cancel_scope.cancel()
+    async with create_task_group() as tg:
+        tg.start_soon(storm.consume)
+        tg.start_soon(storm.produce)
+        while storm.turn is None:
+            await checkpoint()
+        producer.start()
+        await storm.interrupt()
+        goal = len(storm.sent) + 3  # the turn after the last interrupt flows, too
+        while len(storm.seen) < goal:
+            await checkpoint()
+        tg.cancel_scope.cancel()
     storm.over = True
     storm.new_turn.set()
-    producer.join(PATIENCE)
+    await to_thread.run_sync(producer.join, PATIENCE)
+    assert not producer.is_alive()
+
+
+async def test_nothing_stale_in_a_storm():
+    storm, at_first = Storm(seed=INTERRUPTS), tasks()
+    with fail_after(PATIENCE):
+        async with storm.pipeline:
+            before = objects()
+            await rage(storm)
+            report = storm.pipeline.get_report()
+            interrupts, turns = report.interrupts.total, [turn.interrupted for turn in report.turns]
+            report = storm.turn = None
+            await storm.pipeline.interrupt(grace=PATIENCE)
+            storm.pipeline.clear()
+            kept = objects() - before
+    assert tasks() == at_first
+    assert threads_at_work() == []
     assert storm.stale == 0
     assert storm.delivered > 0
     assert storm.seen[: len(storm.sent)] == storm.sent[: len(storm.seen)]
     assert len(storm.seen) > INTERRUPTS
     assert [stage.most for stage in storm.stages] == [1, 1, 1, 1]
     assert_law(storm.pipeline)
-    report = storm.pipeline.get_report()
-    assert report.interrupts.total == INTERRUPTS
-    assert any(turn.interrupted for turn in report.turns)
-    assert not producer.is_alive()
+    assert interrupts == INTERRUPTS
+    assert any(turns)
+    assert sum(kept.values()) <= len(storm.stages), kept  # a worker may hold its last item

@@ -8,6 +8,7 @@ was asked for: one whose making was interrupted, or whose pins have changed, is 
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,6 +39,7 @@ PEERS: tuple[Peer, ...] = (
     Peer("python-pyper", ("python-pyper==0.4.4",)),
     Peer("aiostream", ("aiostream==0.8.1",)),
     Peer("streamable", ("streamable==2.0.0",)),
+    Peer("pipecat", ("pipecat-ai==1.14.0",)),
 )
 
 
@@ -49,14 +51,14 @@ class Environments:
     missing: dict[str, str] = field(factory=dict)
 
 
-def prepare(folder: Path) -> Environments:
-    """Make or reuse one environment per peer under ``folder``."""
+def prepare(folder: Path, wanted: Collection[str]) -> Environments:
+    """Make or reuse one environment under ``folder`` for each peer that is wanted."""
     folder.mkdir(parents=True, exist_ok=True)
     # The folder ignores itself, so that it never needs a line in the repository's own file.
     (folder / ".gitignore").write_text("*\n")
     interpreters: dict[str, Path] = {}
     missing: dict[str, str] = {}
-    for peer in PEERS:
+    for peer in [each for each in PEERS if each.name in wanted]:
         base = _interpreter(peer.series)
         if base is None:
             missing[peer.name] = f"installs on Python {peer.series} only, and none was found"

@@ -95,11 +95,13 @@ class Measurement:
         contestants: The scripts to run, for a plan.
         figures: The figures, for a plan and the samples of its contestants.
         shown: The keys of a script's line to print, with their units.
+        peers: The peers whose environments it needs.
     """
 
     contestants: Callable[[Plan], list[Contestant]]
     figures: Callable[[Plan, Samples], list[Figure]]
     shown: dict[str, str] = field(factory=dict)
+    peers: tuple[str, ...] = ()
 
 
 def figure(name: str, backend: str, unit: str, rounds: tuple[float, ...], target: Target | None = None) -> list[Figure]:

@@ -40,4 +40,4 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
     return found
 
 
-MEASUREMENT = Measurement(contestants, figures, SHOWN)
+MEASUREMENT = Measurement(contestants, figures, SHOWN, peers=(ORIGINAL,))

@@ -52,4 +52,4 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
     return found
 
 
-MEASUREMENT = Measurement(contestants, figures, {"p50_us": "p50 µs", "p99_us": "p99 µs"})
+MEASUREMENT = Measurement(contestants, figures, {"p50_us": "p50 µs", "p99_us": "p99 µs"}, peers=(ORIGINAL,))

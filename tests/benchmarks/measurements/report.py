@@ -75,4 +75,4 @@ def _growth(samples: Samples, name: str, middle: int, large: int) -> tuple[float
     return tuple(late - early for early, late in zip(before, after, strict=True))
 
 
-MEASUREMENT = Measurement(contestants, figures)
+MEASUREMENT = Measurement(contestants, figures, peers=("0.1.10",))

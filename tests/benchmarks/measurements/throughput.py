@@ -114,4 +114,6 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
     return found
 
 
-MEASUREMENT = Measurement(contestants, figures, {"us_per_item": "µs per item"})
+MEASUREMENT = Measurement(
+    contestants, figures, {"us_per_item": "µs per item"}, peers=tuple(sorted({peer for _, peer, *_ in PEERS if peer}))
+)
