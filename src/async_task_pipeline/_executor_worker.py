@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor, Future
+from itertools import count
 from types import GeneratorType
 from typing import Any
+from uuid import uuid4
 
 from anyio import CancelScope, CapacityLimiter, Event, get_cancelled_exc_class, to_thread
 
@@ -32,8 +34,12 @@ class Gathered(list[Any]):
     __slots__ = ()
 
 
-def call(function: Callable[[Any], Any], data: Any) -> Any:
-    """Make one call, over there. Public to pickle, for executors of processes."""
+def call(function: Callable[[Any], Any], data: Any, _name: object) -> Any:
+    """Make one call, over there. Public to pickle, for executors of processes.
+
+    The name, which no other call has, is for executors that take equal calls for one and the
+    same, as Dask's does: cancelling the one would cancel the other.
+    """
     result = function(data)
     if type(result) is not GeneratorType:
         return result
@@ -55,15 +61,19 @@ def on_executor(executor: Executor, stage: PipelineStage, waker: Waker) -> Calla
     """The function of a stage as an async one, or async generator, that runs it on an executor."""
     function = stage.process_fn
     cancelling = CapacityLimiter(1)
+    run, numbers = uuid4().hex, count()
+
+    def submit(data: Any) -> Future[Any]:
+        return executor.submit(call, function, data, (run, next(numbers)))
 
     async def batch(data: list[Any]) -> Any:
-        return await _result(executor.submit(function, data), waker, cancelling)
+        return await _result(submit(data), waker, cancelling)
 
     if stage.batch is not None:
         return batch
 
     async def calls(data: Any) -> AsyncGenerator[Any]:
-        result = await _result(executor.submit(call, function, data), waker, cancelling)
+        result = await _result(submit(data), waker, cancelling)
         if type(result) is Gathered:
             for value in result:
                 yield value
