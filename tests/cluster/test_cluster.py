@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import CancelledError
-from pathlib import Path
 
 import anyio
 import pytest
@@ -173,15 +172,3 @@ async def test_a_connection_that_is_closed_is_a_failure_and_no_end(cluster, clie
     assert caught.value.__notes__ == ["raised in stage 'held' of the pipeline"]
     assert pipeline.statistics().failed >= 1
     assert_nothing_is_lost(pipeline.statistics())
-
-
-def test_the_example_finds_the_odd_lines_of_the_readme(tmp_path):
-    """See the command at the top of the example."""
-    import subprocess
-    import sys
-
-    pytest.importorskip("distributed", reason="needs the extra 'dask': pip install '.[dask]'")
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-W", "error", "docs/examples/cluster.py", "README.md"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stderr
