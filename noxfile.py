@@ -106,6 +106,13 @@ def voice(session: nox.Session) -> None:
     session.run("pytest", "tests/voice_agent", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0])
+def cluster(session: nox.Session) -> None:
+    """Test stages on a cluster: Dask's own, of processes on this machine."""
+    session.install(".[dev,dask]")
+    session.run("pytest", "tests/cluster", *session.posargs)
+
+
 @nox.session
 def soak(session: nox.Session) -> None:
     """Run the storm of interrupts at its full length, on every backend."""

@@ -8,7 +8,16 @@ timing report is true, and memory is bounded from source to sink.
 from __future__ import annotations
 
 from ._chain import Chain
-from ._exceptions import PipelineError, PipelineStateError, PipelineStoppedError, StageProtocolError, TurnOverError
+from ._exceptions import (
+    FailureBudgetError,
+    PipelineError,
+    PipelineStateError,
+    PipelineStoppedError,
+    RemoteCallError,
+    StageProtocolError,
+    TurnOverError,
+    WorkerDiedError,
+)
 from ._items import PipelineItem
 from ._links import Link
 from ._log import logger
@@ -39,6 +48,7 @@ __all__ = [
     "DetailedTiming",
     "DroppedItems",
     "EfficiencyMetrics",
+    "FailureBudgetError",
     "InterruptReceipt",
     "InterruptStatistics",
     "ItemTimingBreakdown",
@@ -54,6 +64,7 @@ __all__ = [
     "PipelineStateError",
     "PipelineStatistics",
     "PipelineStoppedError",
+    "RemoteCallError",
     "StageFlow",
     "StageProtocolError",
     "StageStatistics",
@@ -62,6 +73,7 @@ __all__ = [
     "Turn",
     "TurnOverError",
     "TurnStatistics",
+    "WorkerDiedError",
     "log_pipeline_performance_analysis",
     "logger",
 ]

@@ -1,0 +1,77 @@
+"""Which lines of a file say something new? Asked of a cluster.
+
+The same question as in ``novelty.py``, with the same functions. The two cheap steps stay
+here; what costs milliseconds a line goes to the cluster, several lines a time::
+
+    python docs/examples/cluster.py README.md
+
+Without ``--scheduler`` it starts a cluster of two processes on this machine, and ends it
+afterwards. With it, the cluster that is there is used, and ``novelty.py`` is sent to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import anyio
+import novelty
+from distributed import Client, LocalCluster
+
+from async_task_pipeline import AsyncTaskPipeline
+
+LINES_PER_CALL = 16
+"""A hop costs about as much as two of these lines; so it is a small part of a call."""
+
+
+def measure(lines: list[novelty.Line]) -> list[novelty.Line]:
+    """Have both compressors judge some lines. This is what runs on the cluster."""
+    return [novelty.pack_both(novelty.pack_before(novelty.deflate(line))) for line in lines]
+
+
+def pipeline_on(client: Client) -> AsyncTaskPipeline[str, str]:
+    """Make the pipeline, with twice as many calls in flight as the cluster has threads."""
+    return (
+        AsyncTaskPipeline[str, str](max_queue_size=4 * LINES_PER_CALL)
+        .add_stage("window", novelty.windows())
+        .add_stage("digest", novelty.digest)
+        .add_batch_stage(
+            "measure",
+            measure,
+            max_size=LINES_PER_CALL,
+            max_wait=0.1,
+            executor=client.get_executor(),
+            workers=2 * sum(client.nthreads().values()),
+        )
+        .add_stage("describe", novelty.describe)
+    )
+
+
+async def describe(file: str, client: Client) -> int:
+    """Print what the pipeline says of each line; return how many there were."""
+    pipeline = pipeline_on(client)
+    with Path(file).open(encoding="utf-8") as lines:
+        async with pipeline.process(lines) as results:
+            async for result in results:
+                print(result)
+    return pipeline.statistics().delivered
+
+
+def main() -> None:
+    """Connect to a cluster, or start one; ask it; say how much it was."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file")
+    parser.add_argument("--scheduler", help="the address of a cluster, such as tcp://10.0.0.1:8786")
+    options = parser.parse_args()
+    cluster = options.scheduler or LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with Client(cluster) as client:
+        client.upload_file(novelty.__file__)
+        count = anyio.run(describe, options.file, client)
+        print(f"{count} lines, measured by {len(client.nthreads())} processes", file=sys.stderr)
+    if not options.scheduler:
+        cluster.close()
+
+
+if __name__ == "__main__":  # the processes of the cluster import this file too
+    main()
