@@ -2,7 +2,7 @@
 
 The rule: an item carries the number of its turn, and a turn is stale from the step in
 which an interrupt ended it. Whatever the moment: nothing stale is read, every accepted
-sentinel is read once and in order, a stage is in one call at a time, and at the end
+sentinel is read once and in order, no stage is in more calls than it has workers, and at the end
 nothing is left. ``STORM_INTERRUPTS`` makes it as long as wanted; ``nox -s soak`` does.
 """
 
@@ -27,26 +27,29 @@ INTERRUPTS = int(os.environ.get("STORM_INTERRUPTS", "60"))
 PATIENCE = 60 + INTERRUPTS / 10
 
 
-class OneAtATime:
-    """Notes when a stage is entered twice at once."""
+class Census:
+    """Notes how many calls of a stage run at once."""
 
     def __init__(self):
         self.inside = self.most = 0
+        self._lock = threading.Lock()
 
     def __enter__(self):
-        self.inside += 1
-        self.most = max(self.most, self.inside)
+        with self._lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
 
     def __exit__(self, *exc_info):
-        self.inside -= 1
+        with self._lock:
+            self.inside -= 1
 
 
 class Storm:
     """A pipeline, two producers that never stop, a consumer, and what they have seen."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, crews):
         self.lots = random.Random(seed)
-        self.stages = [OneAtATime() for _ in range(4)]
+        self.stages = [Census() for _ in range(4)]
         self.turn = None
         self.new_turn = threading.Event()
         self.over = False
@@ -76,8 +79,14 @@ class Storm:
                 yield item
 
         self.pipeline = AsyncTaskPipeline(max_queue_size=8, enable_timing=True)
-        self.pipeline.add_stage("thread", in_thread).add_stage("generator", generator_in_thread)
-        self.pipeline.add_stage("task", in_task).add_stage("async generator", generator_in_task)
+        several = {"workers": 3} if crews else {}
+        as_ready = {"workers": 2, "ordered": False} if crews else {}
+        self.pipeline.add_stage("thread", in_thread, **several)
+        self.pipeline.add_stage("generator", generator_in_thread, **as_ready)
+        if crews:
+            self.pipeline.add_batch_stage("batches", list, max_size=3, max_wait=0.001, timeout=PATIENCE)
+        self.pipeline.add_stage("task", in_task, **as_ready)
+        self.pipeline.add_stage("async generator", generator_in_task, **several)
 
     async def produce(self):
         while True:
@@ -150,8 +159,10 @@ async def rage(storm):
     assert not producer.is_alive()
 
 
-async def test_nothing_stale_in_a_storm():
-    storm, at_first = Storm(seed=INTERRUPTS), tasks()
+@pytest.mark.parametrize("crews", [False, True], ids=["alone", "crews"])
+async def test_nothing_stale_in_a_storm(crews):
+    storm, at_first = Storm(INTERRUPTS, crews), tasks()
+    workers = [stage.workers for stage in storm.pipeline.stages]
     with fail_after(PATIENCE):
         async with storm.pipeline:
             before = objects()
@@ -168,8 +179,9 @@ async def test_nothing_stale_in_a_storm():
     assert storm.delivered > 0
     assert storm.seen[: len(storm.sent)] == storm.sent[: len(storm.seen)]
     assert len(storm.seen) > INTERRUPTS
-    assert [stage.most for stage in storm.stages] == [1, 1, 1, 1]
+    for stage, most in zip(storm.stages, [3, 2, 2, 3] if crews else [1, 1, 1, 1], strict=True):
+        assert 1 <= stage.most <= most
     assert_law(storm.pipeline)
     assert interrupts == INTERRUPTS
     assert any(turns)
-    assert sum(kept.values()) <= len(storm.stages), kept  # a worker may hold its last item
+    assert sum(kept.values()) <= sum(workers), kept  # a worker may hold its last item
