@@ -94,12 +94,13 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
         try:
             async with create_task_group() as tg:
                 await tg.start(_serve_quietly, run, tg.cancel_scope)
-                if source is not None:
-                    tg.start_soon(self._feed_job, run, source)
-                try:
-                    yield
-                finally:
-                    run.stop()
+                if run.started:
+                    if source is not None:
+                        tg.start_soon(self._feed_job, run, source)
+                    try:
+                        yield
+                    finally:
+                        run.stop()
         except BaseExceptionGroup as group:
             # Block and run may raise the same failure: the block met it in the output.
             errors = {id(each): each for each in group.exceptions}
@@ -134,13 +135,14 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
             run.fail(exc)
 
     async def start(self) -> None:
-        """Start the pipeline in a task of its own, as in 0.1.10.
+        """Start the pipeline in a task of its own, as in 0.1.10; returns when its workers are ready.
 
         The task belongs to no scope: call ``stop`` in the end, or prefer
         ``async with pipeline:``. May be called from any task and under a timeout.
 
         Raises:
             PipelineStateError: If the pipeline is running or has no stages.
+            BaseException: What a stage's ``setup`` raised.
         """
         run = self._begin()
         self._supervisor = supervisor = Supervisor(run.serve)
@@ -150,6 +152,8 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
         except BaseException:
             run.stop()
             raise
+        if not run.started:
+            await self.stop()
 
     async def stop(self) -> None:
         """Stop the pipeline, dropping and counting what is inside.
@@ -201,3 +205,5 @@ async def _serve_quietly(run: Run, scope: CancelScope, *, task_status: TaskStatu
         if exc is not run.failure:
             raise
         scope.cancel()
+        if not run.started:
+            task_status.started()  # whoever waits for that finds that it has not

@@ -88,6 +88,8 @@ class Run:
         self.done = Event()
         self._over = False
         self._beside: list[Seat] = []
+        self._manned = False
+        self.started = False
         self._woken = Event()
         self.exit.on_end = self.stop
         self._requests = InterruptRequests(self.waker)
@@ -104,22 +106,22 @@ class Run:
             self.fail(exc)
 
     def _host_beside(self, seat: Seat) -> None:
-        # Not at once: an interrupt from a thread is a callback of the loop, in which no task
-        # can be started.
+        # Not at once: an interrupt from a thread is a callback, in which no task can be started.
         self._beside.append(seat)
         self._woken.set()
 
     # -- its life -----------------------------------------------------------------------
 
     async def serve(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Run until stopped, failed, drained or cancelled; raise the failure, if any."""
+        """Run until stopped, failed, drained or cancelled; raise the failure, if any.
+
+        Has started when every worker is ready. If making a worker's state fails, it never has.
+        """
         try:
             async with create_task_group() as tasks:
                 try:
-                    await self._man(tasks)
-                    logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
-                    task_status.started()
-                    await self._until_over(tasks)
+                    self._man(tasks)
+                    await self._until_over(tasks, task_status)
                 finally:
                     self._close()
                 tasks.cancel_scope.cancel()
@@ -128,8 +130,8 @@ class Run:
         if self.failure is not None:
             raise self.failure
 
-    async def _man(self, tasks: TaskGroup) -> None:
-        """Bring all workers to life; what making their states raises ends the run."""
+    def _man(self, tasks: TaskGroup) -> None:
+        """Bring all workers to life."""
         workers: list[Worker] = []
         for runner in self.runners:
             for service in runner.services:
@@ -137,16 +139,32 @@ class Run:
             for seat in runner.staff.seats:
                 tasks.start_soon(seat.live, name=f"stage {runner.stage.name}")
                 workers.append(seat.worker)
+        self._manned = all(worker.ready.is_set() for worker in workers)
+        if not self._manned:
+            tasks.start_soon(self._wait_ready, workers)
+
+    async def _wait_ready(self, workers: list[Worker]) -> None:
         for worker in workers:
             await worker.ready.wait()
+        self._manned = True
+        self._woken.set()
 
-    async def _until_over(self, tasks: TaskGroup) -> None:
+    async def _until_over(self, tasks: TaskGroup, task_status: TaskStatus[None]) -> None:
         while not self._over:
+            if self._manned and not self.started:
+                self._start(task_status)
             await self._woken.wait()
             self._woken = Event()
             seats, self._beside = self._beside, []
             for seat in seats:
                 tasks.start_soon(seat.host)
+        if not self.started and self.failure is None:
+            self._start(task_status)  # stopped before it had begun
+
+    def _start(self, task_status: TaskStatus[None]) -> None:
+        self.started = True
+        logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
+        task_status.started()
 
     def stop(self) -> None:
         """End the run soon; what is inside is dropped."""
