@@ -46,7 +46,8 @@ class AsyncTaskPipeline(Lifetime[T, U, ResultT]):
 
     Args:
         max_queue_size: The bound of each link, at least 1. At most
-            ``(2 * stages + 1) * max_queue_size`` items are inside at once.
+            ``(links + workers of all stages) * max_queue_size`` items are inside at once, and
+            for each batch stage ``(1 + workers) * max_size`` more.
         enable_timing: Whether to time every item in every stage, for ``get_report``.
         return_exceptions: Whether an exception raised by a stage takes the item's place
             in the output, instead of ending the pipeline.
