@@ -93,6 +93,8 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
         try:
             async with create_task_group() as tg:
                 await tg.start(_serve_quietly, run, tg.cancel_scope)
+                if run.failure is not None:
+                    raise run.failure
                 if source is not None:
                     tg.start_soon(self._feed_job, run, source)
                 try:
@@ -140,6 +142,7 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
 
         Raises:
             PipelineStateError: If the pipeline is running or has no stages.
+            BaseException: What making the state of a stage's worker raised.
         """
         run = self._begin()
         self._supervisor = supervisor = Supervisor(run.serve)
@@ -149,6 +152,8 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
         except BaseException:
             run.stop()
             raise
+        if not run.manned:
+            await self.stop()
 
     async def stop(self) -> None:
         """Stop the pipeline, dropping and counting what is inside.
@@ -200,3 +205,5 @@ async def _serve_quietly(run: Run, scope: CancelScope, *, task_status: TaskStatu
         if exc is not run.failure:
             raise
         scope.cancel()
+        if not run.manned:
+            task_status.started()  # or whoever waits for that would have a second thing to raise

@@ -79,7 +79,7 @@ class Run:
             runner.meets_exceptions = before.meets_exceptions or before.stage.on_error == "return"
         self.entrance = Entrance(self.runners[0], clock, self.waker, numbers, self.turns)
         self.failure: BaseException | None = None
-        self.closed = False
+        self.manned = self.closed = False
         self.streams = 0
         self.done = Event()
         self._over = False
@@ -115,8 +115,10 @@ class Run:
             async with create_task_group() as self._tasks:
                 try:
                     await self._man(self._tasks)
-                    logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
-                    task_status.started()
+                    if self.failure is None:
+                        self.manned = True
+                        logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
+                        task_status.started()
                     await self._until_over(self._tasks)
                 finally:
                     self._close()
@@ -150,6 +152,8 @@ class Run:
         """End the run soon; what is inside is dropped."""
         self._over = True
         self._woken.set()
+        for seat in (each for runner in self.runners for each in runner.staff.seats):
+            seat.worker.ready.set()  # nobody waits any longer for a state that is being made
 
     def fail(self, exc: BaseException) -> None:
         """End the run with a failure; the first one counts, later ones are logged."""
