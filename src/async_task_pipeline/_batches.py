@@ -65,7 +65,13 @@ class BatchCrew(Crew):
 
     def _set_aside(self) -> None:
         buffer = self.link.buffer
-        while buffer and len(self._aside) < self._size.max_size:
+        # The loop may append at any moment, and says so by ``arrived`` a moment later; until
+        # then what it has appended is not here.
+        here = len(buffer)
+        new = len(self._aside) + here - len(self._accepted)
+        self._accepted.extend([time.monotonic()] * new)
+        while here and len(self._aside) < self._size.max_size:
+            here -= 1
             if type(buffer[0]) is not Control:
                 self._aside.append(buffer.popleft())
             elif self._aside or len(self.places) >= self.window:
@@ -77,8 +83,9 @@ class BatchCrew(Crew):
     def _due(self) -> bool:
         if not self._aside:
             return False
-        if len(self._aside) >= self._size.max_size or self.link.buffer:
-            return True  # full, or a control is next
+        buffer = self.link.buffer
+        if len(self._aside) >= self._size.max_size or (buffer and type(buffer[0]) is Control):
+            return True
         return time.monotonic() >= self._accepted[0] + self._size.max_wait
 
     def available(self) -> bool:
@@ -89,8 +96,6 @@ class BatchCrew(Crew):
     def arrived(self) -> None:
         """Tell a waiting worker if a batch is due, and see to it that one is told in time."""
         with self.lock:
-            new = len(self._aside) + len(self.link.buffer) - len(self._accepted)
-            self._accepted.extend([time.monotonic()] * new)
             self._set_aside()
             passed, self.passed = self.passed, False
             due = self._due()

@@ -26,7 +26,7 @@ class FailureBudget:
 
     def succeeded(self, outcomes: int) -> None:
         """Note outcomes that were no failures."""
-        if self._recent is not None:
+        if self._recent is not None and outcomes:
             self._recent.extend([False] * min(outcomes, self._stage.failure_window))
 
     def overdrawn(self, exc: BaseException) -> FailureBudgetError | None:
@@ -42,7 +42,8 @@ class FailureBudget:
         else:
             self._recent.append(True)
             failed = sum(self._recent)
-            if len(self._recent) < self._stage.failure_window or failed <= allowed * self._stage.failure_window:
+            # Divided, not multiplied: 0.29 * 100 is less than 29.
+            if len(self._recent) < self._stage.failure_window or failed / self._stage.failure_window <= allowed:
                 return None
             budget = (
                 f"{failed} of the last {self._stage.failure_window} outcomes are failures, "

@@ -46,7 +46,11 @@ class FarEnd(Protocol):
         ...
 
     def kill(self) -> bool:
-        """End it at once, in the middle of a call; false if that cannot be done."""
+        """End it at once, in the middle of a call or of set-up; false if that cannot be done."""
+        ...
+
+    def is_ready(self) -> bool:
+        """Whether calls can be made, or would be but for an error; does not block."""
         ...
 
     def leave(self) -> None:
@@ -74,6 +78,13 @@ class _Connected:
         if error is not None:
             raise error
         self._ready = True
+
+    def is_ready(self) -> bool:
+        """Whether calls can be made, or would be but for an error; does not block."""
+        try:
+            return self._ready or self._connection.poll()
+        except OSError:
+            return False
 
     def send(self, request: Any) -> None:
         """Send a request."""
@@ -210,11 +221,19 @@ class Spares:
             if not closed:
                 self._spares.append(end)
         if closed:
-            end.leave()
+            _dismiss(end)
 
     def close(self) -> None:
         """Have all spares leave."""
         with self._lock:
             self._closed = True
         for end in drain(self._spares):
-            end.leave()
+            _dismiss(end)
+
+
+def _dismiss(end: FarEnd) -> None:
+    """Have a far end leave; one whose set-up has not ended, and may never, is killed."""
+    if not end.is_ready() and end.kill():
+        end.fate()
+    else:
+        end.leave()

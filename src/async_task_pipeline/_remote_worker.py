@@ -44,6 +44,7 @@ class RemoteWorker(ThreadWorker):
         self.ready = Event()
         self.far: FarEnd | None = None
         self.busy = False
+        self._killed: FarEnd | None = None
         self.burst = 1
         self._spares = spares
         self._may_burst = stage.timeout is None and stage.batch is None
@@ -54,14 +55,23 @@ class RemoteWorker(ThreadWorker):
 
     def enter(self) -> None:
         """Have a far end that is ready."""
+        if self.far is not None and self.far is self._killed:
+            # For a call that ended in that very moment, so that nobody has missed it yet.
+            self.far.fate()
+            self.far = None
         if self.far is None:
             self.busy = False
             self.far = self._spares.take()
+        if self.closing and not self.far.is_ready():
+            self.kill()  # whoever closes looked before it was there
         try:
             self.far.wait_ready()
         except FarEndClosedError as exc:
             far, self.far = self.far, None
-            raise WorkerDiedError(f"stage {self.stage.name!r}: the worker {far.fate()} before it was ready") from exc
+            fate = far.fate()
+            if self.closing:
+                return
+            raise WorkerDiedError(f"stage {self.stage.name!r}: the worker {fate} before it was ready") from exc
         self.tools.waker.post(self.ready.set)
 
     def leave(self) -> None:
@@ -73,6 +83,12 @@ class RemoteWorker(ThreadWorker):
             far.fate()
         else:
             far.leave()
+
+    def kill(self) -> None:
+        """End the far end, if that can be done. On the loop, or while closing."""
+        far = self.far
+        if far is not None and far.kill():
+            self._killed = far
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Leave no far end behind."""
@@ -118,9 +134,9 @@ class RemoteSession(RemoteCalls):
     def abandon(self) -> None:
         """Be stale, and end the running call at once if the far end can be ended."""
         super().abandon()
-        far = self._remote.far
-        if self._remote.busy and far is not None:
-            far.kill()
+        remote = self._remote
+        if remote.busy or (remote.closing and remote.far is not None and not remote.far.is_ready()):
+            remote.kill()
 
     def serve_turn(self) -> None:
         """Serve the link in bursts; the body of the worker thread."""

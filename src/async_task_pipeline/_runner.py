@@ -108,6 +108,8 @@ class StageRunner(StageCalls):
             taken = [outbox.popleft() for _ in range(max(1, min(len(outbox), room)))]
             if Control in map(type, taken):
                 taken = self._settled(taken, controls)
+            else:
+                self._budget.succeeded(len(taken))
             batch += taken
             room -= len(taken)
         if batch:
@@ -116,15 +118,21 @@ class StageRunner(StageCalls):
     def _settled(self, entries: list[Any], controls: list[Control]) -> list[Any]:
         """Book the words of a worker among the entries; return what travels on."""
         travelling: list[Any] = []
+        delivered = 0
         for entry in entries:
             if type(entry) is Control:
+                # A budget may look at the last few outcomes, so their order matters.
+                self._budget.succeeded(delivered)
+                delivered = 0
                 control = entry if entry.kind in TRAVELLING else self._settle(entry)
                 if control is None:
                     continue
                 controls.append(control)
                 travelling.append(control)
             else:
+                delivered += 1
                 travelling.append(entry)
+        self._budget.succeeded(delivered)
         return travelling
 
     def _hand_over(self, batch: list[Any], controls: list[Control]) -> None:
@@ -137,7 +145,6 @@ class StageRunner(StageCalls):
         counts = self.stage.counts
         counts.delivered += items
         counts.inside -= items
-        self._budget.succeeded(items)
         lasting = [each for each in controls if each.kind is not Kind.RETURNED] if controls else controls
         for _ in lasting:
             self.controls.popleft()

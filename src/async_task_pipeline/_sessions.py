@@ -169,15 +169,13 @@ class Session(ABC):
         """Put one outcome of a generator into the outbox; ``None`` means filtered."""
         if self.clock is not None:
             self.spent(start, end, useful=value is not None)
-        if not first:
-            self.outbox.append(EXTRA)
         if value is None:
-            self.outbox.append(FILTERED)
-        elif self.clock is None:
-            self.outbox.append(value)
-        else:
+            value = FILTERED
+        elif self.clock is not None:
             # A copy: siblings of one fan-out must not share what they measured.
-            self.outbox.append(Timed(value, entry.created_at, [*entry.marks, start, end], entry.turn))
+            value = Timed(value, entry.created_at, [*entry.marks, start, end], entry.turn)
+        # In one step: the call may be written off between any two.
+        self.outbox.extend((value,) if first else (EXTRA, value))
         self.yielded_any = True
 
     def data_of(self, batch: Batch) -> list[Any]:
@@ -204,13 +202,15 @@ class Session(ABC):
         self.spending.unproductive += (
             0.0 if self.stale else (end - start) * sum(each is None for each in results) / len(results)
         )
+        outcomes: list[Any] = []
         for value, entry in zip(results, batch, strict=True):
             entry.marks += (start, end)
             if value is None:
-                self.outbox.append(FILTERED)
+                outcomes.append(FILTERED)
             else:
                 entry.data = value
-                self.outbox.append(entry)
+                outcomes.append(entry)
+        self.outbox.extend(outcomes)
 
     def failed(self, exc: BaseException, start: float, end: float, *, first: bool = True) -> None:
         """Put the failure of a call into the outbox, or raise it if it ends the pipeline.
@@ -228,9 +228,8 @@ class Session(ABC):
             raise exc
         if self.stale or self.stage.on_error == "raise":
             raise raisable(exc)
-        if not first:
-            self.outbox.append(EXTRA)
-        self.outbox.extend(Control(Kind.FAILED, exc) for _ in range(self.size))
+        failures = [Control(Kind.FAILED, exc) for _ in range(self.size)]
+        self.outbox.extend(failures if first else [EXTRA, *failures])
 
     def ended(self) -> None:
         """Note that the running call has had its last outcome."""

@@ -33,6 +33,7 @@ class ThreadWorker:
 
     Attributes:
         closing: Whether no session follows the present one.
+        in_use: Whether a thread may be in a call.
     """
 
     def __init__(self, stage: PipelineStage, link: Link, tools: Tools) -> None:
@@ -41,6 +42,7 @@ class ThreadWorker:
         self.tools = tools
         self.ready = Event()
         self.closing = False
+        self.in_use = False
         self._preparation = Preparation(stage.process_fn, stage.setup)
         if self._preparation.entered:
             self.ready.set()
@@ -70,7 +72,9 @@ class ThreadWorker:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Let the state go."""
-        if self.stage.setup is not None:
+        self.closing = True
+        # A thread that asyncio would not wait for is still in use: it will see to it.
+        if self.stage.setup is not None and not self.in_use:
             with CancelScope(shield=True):
                 await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
 
@@ -112,7 +116,7 @@ class ThreadSession(Session):
             self.unpark()
 
     def _serve(self) -> None:
-        self._serving = True
+        self._serving = self._worker.in_use = True
         try:
             self._worker.enter()
             if self.resets and not self.stale and self.stage.on_interrupt is not None:
@@ -122,6 +126,7 @@ class ThreadSession(Session):
             # In the future that carries it to the loop, it would look like a closing.
             raise raisable(exc) from exc
         finally:
+            self._worker.in_use = False
             if self._worker.closing or not self.stale:  # no session of this worker follows
                 self._worker.leave()
             self._serving = False
