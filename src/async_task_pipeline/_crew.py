@@ -129,8 +129,11 @@ class Crew:
             before = len(self.places)
             self.places.collect(self.outbox, self._limit)
             freed = before - len(self.places)
-        if freed and self.link.buffer:
-            self.arrived()  # whoever found no place left looks again
+        if freed:
+            # The end of a call takes room in an outbox, too, and may be all that has left.
+            self.made_room()
+            if self.link.buffer:
+                self.arrived()  # whoever found no place left looks again
         if self._over and not self._announced:
             self._announced = True
             for seat in self.seats:
