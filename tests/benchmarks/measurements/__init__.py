@@ -2,7 +2,7 @@
 
 from harness.figures import Measurement
 
-from measurements import idle, interrupt, latency, parallel, report, throughput
+from measurements import cpu, dask, http, idle, interrupt, kinds, latency, order, parallel, report, throughput
 
 MEASUREMENTS: dict[str, Measurement] = {
     "throughput": throughput.MEASUREMENT,
@@ -11,4 +11,9 @@ MEASUREMENTS: dict[str, Measurement] = {
     "interrupt": interrupt.MEASUREMENT,
     "report": report.MEASUREMENT,
     "parallel": parallel.MEASUREMENT,
+    "cpu": cpu.MEASUREMENT,
+    "kinds": kinds.MEASUREMENT,
+    "order": order.MEASUREMENT,
+    "http": http.MEASUREMENT,
+    "dask": dask.MEASUREMENT,
 }
