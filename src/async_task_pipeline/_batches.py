@@ -105,7 +105,7 @@ class BatchCrew(Crew):
             self._wake()
         if due:
             # One is enough: when it has taken the batch, the loop looks again.
-            any(seat.session.unpark(Need.ITEM) for seat in self.seats)
+            self.unpark(Need.ITEM, 1)
 
     def collect(self) -> bool:
         """Bring into the outbox what may leave now; whether there may be more for it."""

@@ -64,6 +64,9 @@ class Crew:
         self._in_call: list[Session] = []
         # The session that ended by raising: its last call has a place and no end.
         self._broken: set[Session] = set()
+        # Who waits for what, in the order of parking, so that nobody has to be asked who does
+        # not. Some may have gone on by themselves: unparking those does nothing.
+        self._parked: dict[Need, dict[Session, None]] = {need: {} for need in Need}
         self.seats = [new_seat(worker, self._seated) for worker in workers]
         self.services: list[Service] = []
         link.wake_reader = self.arrived
@@ -72,10 +75,16 @@ class Crew:
         session.take = partial(self.take, session)
         session.available = self.available
         session.sorted = True
+        session.on_park = partial(self._park, session)
         session.over = self._announced
         return session
 
     # -- in the workers' threads ----------------------------------------------------------
+
+    def _park(self, session: Session, need: Need) -> None:
+        # After its flag is up: an unpark that finds it here and the flag down has come before
+        # the session's last look.
+        self._parked[need][session] = None
 
     def take(self, session: Session) -> Any:
         """The next entry, which now has a place; :py:class:`IndexError` if there is none."""
@@ -114,11 +123,18 @@ class Crew:
 
     def arrived(self) -> None:
         """Tell as many waiting workers as there are entries."""
-        wanted = len(self.link.buffer)
-        for seat in self.seats:
-            if wanted <= 0:
+        self.unpark(Need.ITEM, len(self.link.buffer))
+
+    def unpark(self, need: Need, most: int) -> None:
+        """Have as many of those who wait for this look again."""
+        parked = self._parked[need]
+        for session in [*parked] if most > 0 else ():
+            parked.pop(session, None)
+            waited = session.unpark(need)
+            if not session.stale:  # a stale one takes nothing
+                most -= waited
+            if most <= 0:
                 return
-            wanted -= seat.session.unpark(Need.ITEM)
 
     def collect(self) -> bool:
         """Bring into the outbox what may leave now; whether there may be more for it."""
@@ -126,8 +142,11 @@ class Crew:
             before = len(self.places)
             self.places.collect(self.outbox, self._limit)
             freed = before - len(self.places)
-        if freed and self.link.buffer:
-            self.arrived()  # whoever found no place left looks again
+        if freed:
+            # The end of a call takes room in an outbox, too, and may be all that has left.
+            self.made_room()
+            if self.link.buffer:
+                self.arrived()  # whoever found no place left looks again
         if self._over and not self._announced:
             self._announced = True
             for seat in self.seats:
@@ -137,8 +156,7 @@ class Crew:
 
     def made_room(self) -> None:
         """Tell workers that there is room for outcomes."""
-        for seat in self.seats:
-            seat.session.unpark(Need.ROOM)
+        self.unpark(Need.ROOM, len(self.seats))
 
     def take_waiting(self) -> list[Any]:
         """Take out what waits in the link."""
@@ -187,6 +205,9 @@ class Crew:
                 seat.renew(in_call=False)
             else:
                 seat.session.unpark(Need.ROOM)
+        for parked in self._parked.values():
+            for session in [each for each in [*parked] if each.stale]:
+                parked.pop(session, None)
         return stale
 
     def broke(self, session: Session) -> int:

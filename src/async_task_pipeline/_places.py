@@ -123,7 +123,8 @@ class AsReady:
                 into.append(head)
                 self._length -= 1
             else:
-                for key, calls in [*head.items()]:
+                # Asked first, and in one go: with many workers most boxes are empty.
+                for key, calls in [(key, calls) for key, calls in head.items() if calls[-1]]:
                     while calls and _through(calls[-1], into, limit):
                         calls.pop()
                         self._length -= 1

@@ -100,6 +100,9 @@ class Session(ABC):
         # When the running call or resumption began, if the stage has a timeout.
         self.began: float | None = None
         self.on_begin: Callable[[], object] = lambda: None
+        # Called with the need once it can be unparked for that, before the last look: whoever
+        # deals out entries then need not ask every worker whether it waits.
+        self.on_park: Callable[[Need], object] = lambda _: None
         self.stale = False
         # True from before a generator's first value until it is exhausted or closed:
         # such a call can be running although its item has long had an outcome.

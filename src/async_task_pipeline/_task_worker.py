@@ -85,6 +85,7 @@ class TaskSession(Session):
     async def _park(self, need: Need) -> None:
         self._need = need
         self._wanted = Event()
+        self.on_park(need)
         await self._wanted.wait()
         self._wanted = None
 

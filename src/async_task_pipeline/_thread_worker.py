@@ -94,9 +94,11 @@ class ThreadSession(Session):
         return self._parking.unpark(need)
 
     def _has_item(self) -> bool:
+        self.on_park(Need.ITEM)
         return self.stale or self.over or bool(self.available())
 
     def _has_room(self) -> bool:
+        self.on_park(Need.ROOM)
         return self.stale or len(self.outbox) < self.limit
 
     async def work(self) -> None:

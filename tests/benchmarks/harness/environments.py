@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Collection
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from attrs import field, frozen
@@ -23,12 +24,20 @@ class Peer:
         name: What figures call it.
         requirements: What pip installs, pinned.
         series: The only Python it installs on, or None for the one running the benchmarks.
+        beside_ours: Whether this library is installed there too, from this source tree.
     """
 
     name: str
     requirements: tuple[str, ...]
     series: str | None = None
+    beside_ours: bool = False
 
+
+PROJECT = Path(__file__).parents[3]
+SHARED = tuple(f"{name}=={version(name)}" for name in ("anyio", "trio", "uvloop") if find_spec(name))
+
+# Not a peer: this library on a Python that has interpreters to work in.
+INTERPRETERS = "Python 3.13"
 
 PEERS: tuple[Peer, ...] = (
     # anyio of our own version beside it: the scripts that run on both libraries use it.
@@ -37,8 +46,11 @@ PEERS: tuple[Peer, ...] = (
     # pypeln's stopit imports pkg_resources, which later ones have no more.
     Peer("pypeln", ("pypeln==0.4.9", "setuptools==80.9.0")),
     Peer("python-pyper", ("python-pyper==0.4.4",)),
-    Peer("aiostream", ("aiostream==0.8.1",)),
-    Peer("streamable", ("streamable==2.0.0",)),
+    # The client of `http` is written on anyio, and the same on both sides.
+    Peer("aiostream", ("aiostream==0.8.1", *SHARED)),
+    Peer("streamable", ("streamable==2.0.0", *SHARED)),
+    Peer("dask", ("distributed==2026.8.0",), beside_ours=True),
+    Peer(INTERPRETERS, (), "3.13", beside_ours=True),
     Peer("pipecat", ("pipecat-ai==1.14.0",)),
 )
 
@@ -85,15 +97,22 @@ def _interpreter(series: str | None) -> str | None:
 def _environment(folder: Path, peer: Peer, base: str) -> Path:
     """Return the interpreter of the peer's environment, making it when it is not complete."""
     series = peer.series or f"{sys.version_info.major}.{sys.version_info.minor}"
-    home = folder / f"{peer.requirements[0].replace('==', '-')}-py{series}"
+    requirements = (*peer.requirements, *(_ours() if peer.beside_ours else ()))
+    first = peer.requirements[0].replace("==", "-") if peer.requirements else "async-task-pipeline"
+    home = folder / f"{first}-py{series}"
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    marker, wanted = home / "complete", "\n".join(peer.requirements)
+    marker, wanted = home / "complete", "\n".join(requirements)
     if not marker.exists() or marker.read_text() != wanted:
-        print(f"making an environment for {', '.join(peer.requirements)}", flush=True)
+        print(f"making an environment for {', '.join(requirements)}", flush=True)
         _run(base, "-m", "venv", "--clear", str(home))
-        _run(str(python), "-m", "pip", "install", "--quiet", *peer.requirements)
+        _run(str(python), "-m", "pip", "install", "--quiet", *requirements)
         marker.write_text(wanted)
     return python
+
+
+def _ours() -> tuple[str, ...]:
+    """Return what pip takes to install this source tree, so that an edit needs no new environment."""
+    return ("--editable", str(PROJECT), *SHARED)
 
 
 def _run(*command: str) -> None:

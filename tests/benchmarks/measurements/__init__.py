@@ -2,7 +2,21 @@
 
 from harness.figures import Measurement
 
-from measurements import barge_in, barrier, idle, interrupt, latency, parallel, report, throughput
+from measurements import (
+    barge_in,
+    barrier,
+    cpu,
+    dask,
+    http,
+    idle,
+    interrupt,
+    kinds,
+    latency,
+    order,
+    parallel,
+    report,
+    throughput,
+)
 
 MEASUREMENTS: dict[str, Measurement] = {
     "throughput": throughput.MEASUREMENT,
@@ -13,4 +27,9 @@ MEASUREMENTS: dict[str, Measurement] = {
     "barge-in": barge_in.MEASUREMENT,
     "report": report.MEASUREMENT,
     "parallel": parallel.MEASUREMENT,
+    "cpu": cpu.MEASUREMENT,
+    "kinds": kinds.MEASUREMENT,
+    "order": order.MEASUREMENT,
+    "http": http.MEASUREMENT,
+    "dask": dask.MEASUREMENT,
 }

@@ -1,0 +1,57 @@
+"""One stage on a cluster by `client.get_executor()`, against `Client.map` and `gather`, for small and large items.
+
+The pipeline has 32 calls in flight, in order, behind a bound; `Client.map` has all at once.
+"""
+
+from harness.figures import Figure, Measurement, Plan, figure
+from harness.rounds import Contestant, Samples
+
+SIZES = {"1 KiB": (2**10, 1_000), "1 MiB": (2**20, 100)}
+
+
+def named(size: str, backend: str) -> str:
+    """Return the name of a contestant."""
+    return f"{size}, {backend}"
+
+
+def contestants(plan: Plan) -> list[Contestant]:
+    """Return one script per backend and size, which runs both sides, where Dask is."""
+    if "dask" not in plan.peers:
+        return []
+    return [
+        Contestant(
+            named(size, backend),
+            "ours.dask",
+            plan.peers["dask"],
+            {
+                "block": block,
+                "items": plan.size(items),
+                "repeats": 1 if plan.quick else 3,
+                "workers": 32,
+                "backend": backend,
+            },
+            ours=True,
+        )
+        for backend in plan.backends
+        for size, (block, items) in SIZES.items()
+    ]
+
+
+def figures(plan: Plan, samples: Samples) -> list[Figure]:
+    """Return the throughput of the pipeline over that of `Client.map`."""
+    found: list[Figure] = []
+    for backend in plan.backends:
+        for size in SIZES:
+            pairs = zip(
+                samples.values(named(size, backend), "map_us"),
+                samples.values(named(size, backend), "pipeline_us"),
+                strict=True,
+            )
+            rounds = tuple(theirs / own for theirs, own in pairs if theirs and own)
+            found += figure(f"x Client.map, {size}", backend, "x", rounds)
+    return found
+
+
+MEASUREMENT = Measurement(
+    contestants, figures, {"map_us": "Client.map µs per item", "pipeline_us": "pipeline"}, peers=("dask",)
+)
