@@ -161,12 +161,13 @@ async def test_g04_the_reports_memory_does_not_grow_with_the_items(anyio_backend
         await deliver(500)
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]
-        await deliver(5_000)
+        await deliver(20_000)
         gc.collect()
         grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
     report = pipeline.get_report()
     assert report is not None
-    assert (report.summary.total_items, len(report.item_breakdowns)) == (7_500, 50)
-    assert grown < 200_000  # 5,000 items of 0.1.10 take 10 MB
+    assert (report.summary.total_items, len(report.item_breakdowns)) == (22_500, 50)
+    # A busy machine fills more buckets; 25 bytes an item is less than any object takes.
+    assert grown < 500_000
