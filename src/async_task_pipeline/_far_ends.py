@@ -129,12 +129,17 @@ class ProcessEnd(_Connected):
             target=serve_process, args=(there,), name="async_task_pipeline", daemon=True
         )
         self._process.start()
+        self._exit_code: int | None = None
+        self._lock = threading.Lock()
+        self._over = False
         there.close()
         super().__init__(here, function, setup)
 
     def kill(self) -> bool:
         """End it at once."""
-        self._process.kill()
+        with self._lock:
+            if not self._over:
+                self._process.kill()
         return True
 
     def leave(self) -> None:
@@ -147,11 +152,17 @@ class ProcessEnd(_Connected):
     def fate(self) -> str:
         """Tell how it ended by itself."""
         self._gone()
-        return f"process ended with exit code {self._process.exitcode}"
+        return f"process ended with exit code {self._exit_code}"
 
     def _gone(self) -> None:
         self._connection.close()
         self._process.join()
+        with self._lock:
+            if not self._over:
+                self._over = True
+                self._exit_code = self._process.exitcode
+                with contextlib.suppress(ValueError):  # somebody else has waited for it, and not yet said so
+                    self._process.close()  # it holds a descriptor, until it is collected otherwise
 
 
 class InterpreterEnd(_Connected):

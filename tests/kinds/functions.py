@@ -273,6 +273,17 @@ async def second_on_loop(state, data):
 def batch(address, items):
     """Stand at the gate with the whole list, and answer for each."""
     visit(address, items)
+    return answers(items)
+
+
+async def batch_on_loop(address, items):
+    """The same, on the loop."""
+    await visit_on_loop(address, items)
+    return answers(items)
+
+
+def answers(items):
+    """One for each, or what the items say."""
     if "fails" in items:
         raise MineError(items)
     if "short" in items:
@@ -282,9 +293,3 @@ def batch(address, items):
     if "generator" in items:
         return (each for each in items)
     return [None if each == "filtered" else (each, len(items)) for each in items]
-
-
-async def batch_on_loop(address, items):
-    """The same, on the loop."""
-    await visit_on_loop(address, items)
-    return batch(address, items)

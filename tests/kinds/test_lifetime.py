@@ -1,0 +1,167 @@
+"""G7 for every kind, and G10: nothing is left behind, and nothing ends a worker quietly.
+
+The rule: what there was before is counted, and after many lives it is the same: threads,
+processes, file descriptors. A process that is killed from outside is the same as one that
+crashes.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import threading
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio import fail_after
+
+from async_task_pipeline._exceptions import WorkerDiedError
+from tests.cancelling import assert_law, tasks, threads_at_work
+from tests.interrupts.scenes import until
+from tests.kinds import functions
+from tests.kinds.gates import PATIENCE
+from tests.kinds.kinds import some
+
+pytestmark = pytest.mark.anyio
+
+LIVES = {"process": 4}
+OTHERWISE = 20
+
+
+def descriptors() -> int:
+    """How many files this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors where Linux shows them")
+async def test_nothing_is_left_of_many_lives(kind, gate):
+    async def live(how):
+        gate.hold("held")
+        pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), workers=2 if how else 1, size=2)
+        async with pipeline:
+            output = pipeline.generate_output_stream()
+            await pipeline.process_input_data("first")
+            assert await anext(output) == "first"
+            if how in ("interrupt", "stop"):
+                come = gate.arrivals.count("held")
+                await pipeline.process_input_data("held")
+                await until(lambda: gate.arrivals.count("held") > come)
+                await (pipeline.interrupt() if how == "interrupt" else anyio.lowlevel.checkpoint())
+                if not kind.ends_calls:
+                    gate.open()
+            elif how == "drained":
+                pipeline.close_input()
+                assert [each async for each in output] == []
+        assert_law(pipeline)
+
+    hows = ["", "interrupt", "stop", "drained"]
+    with fail_after(PATIENCE):
+        for how in hows:  # whatever is started once and kept, such as the tracker of processes, is there now
+            await live(how)
+        await until(lambda: not gate.inside)
+        gc.collect()  # whatever other tests have left to be collected
+        before = descriptors(), tasks(), len(multiprocessing.active_children())
+        threads = threading.active_count()
+        for number in range(LIVES.get(kind.name, OTHERWISE)):
+            await live(hows[number % 4])
+        await until(lambda: not gate.inside and not threads_at_work())
+        assert (descriptors(), tasks(), len(multiprocessing.active_children())) == before
+        assert threading.active_count() <= threads + 2  # idle ones of the backend, which come and go
+
+
+def test_g10_exits_reach_the_owner_of_the_scope(kind, anyio_backend):
+    backend, options = anyio_backend
+    pipeline = kind.pipeline(kind.function("outcome"), on_error="drop")
+
+    async def exits():
+        async with pipeline:
+            await pipeline.process_input_data("exits")
+            async for _ in pipeline.generate_output_stream():
+                pass
+        pytest.fail("it ended quietly")
+
+    with pytest.raises((SystemExit, BaseExceptionGroup)) as caught:
+        anyio.run(exits, backend=backend, backend_options=options)
+    error = caught.value if isinstance(caught.value, SystemExit) else caught.value.exceptions[0]
+    assert isinstance(error, SystemExit)
+    assert error.code == "exits"
+    assert error.__notes__[-1] == "raised in stage 'stage' of the pipeline"
+    assert_law(pipeline)
+    assert pipeline.statistics().failed == 1
+
+
+# -- the death of a process --------------------------------------------------------------------
+
+
+@some(["process"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_the_call_in_which_a_process_dies_has_failed_and_no_other(kind, gate, workers):
+    pipeline = kind.pipeline(partial(functions.mortal, gate.address), on_error="return", workers=workers)
+    source = [*range(20), "dies", *range(20, 40)]
+    with fail_after(PATIENCE):
+        async with pipeline.process(source) as results:
+            got = [each async for each in results]
+    died = got[20]
+    assert isinstance(died, WorkerDiedError)
+    assert str(died) == "stage 'stage': the worker process ended with exit code -9 in a call"
+    assert died.__notes__ == ["raised in stage 'stage' of the pipeline"]
+    assert got[:20] + got[21:] == [*range(40)]
+    assert_law(pipeline)
+
+
+@some(["process"])
+async def test_by_default_the_death_of_a_process_ends_the_pipeline(kind, gate):
+    pipeline = kind.pipeline(partial(functions.mortal, gate.address))
+    with fail_after(PATIENCE), pytest.raises(WorkerDiedError):
+        async with pipeline.process(["dies"]) as results:
+            assert [each async for each in results] == []
+    assert_law(pipeline)
+
+
+@some(["process"])
+async def test_a_process_that_dies_while_idle_is_replaced(kind, gate):
+    pipeline = kind.pipeline(partial(functions.mortal, gate.address))
+    with fail_after(PATIENCE):
+        async with pipeline:
+            output = pipeline.generate_output_stream()
+            for number in range(2):
+                await pipeline.process_input_data(number)
+                assert await anext(output) == number
+                _, pid = eval(gate.arrivals[-1])
+                os.kill(pid, signal.SIGKILL)
+                # Until it has gone: it may be reaped by others, or here.
+                await until(lambda pid=pid: not alive(pid))
+            await pipeline.process_input_data("last")
+            assert await anext(output) == "last"
+    assert_law(pipeline)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process has not ended with all its threads; it may be a zombie by then."""
+    try:
+        states = [each.read_text().rpartition(")")[2].split()[0] for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # look again: a thread has just ended
+    return states not in ([], ["Z"])
+
+
+@some(["process"])
+async def test_a_process_killed_as_its_call_ended_is_not_missed_by_the_next(kind):
+    pipeline = kind.pipeline(functions.outcome)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            output = pipeline.generate_output_stream()
+            await pipeline.process_input_data(1)
+            assert await anext(output) == (1, 1)
+            # The window is a few instructions wide, so it is made by hand: an interrupt finds
+            # the worker busy that has just had its reply.
+            seat = pipeline._current.runners[0].staff.seats[0]
+            await until(lambda: not seat.worker.busy)
+            seat.worker.busy = True
+            seat.renew(in_call=False)
+            await pipeline.process_input_data(2)
+            assert await anext(output) == (2, 2)
