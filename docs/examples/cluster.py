@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
@@ -48,13 +49,12 @@ def pipeline_on(client: Client) -> AsyncTaskPipeline[str, str]:
     )
 
 
-async def describe(file: str, client: Client) -> int:
+async def describe(lines: Iterable[str], client: Client) -> int:
     """Print what the pipeline says of each line; return how many there were."""
     pipeline = pipeline_on(client)
-    with Path(file).open(encoding="utf-8") as lines:
-        async with pipeline.process(lines) as results:
-            async for result in results:
-                print(result)
+    async with pipeline.process(lines) as results:
+        async for result in results:
+            print(result)
     return pipeline.statistics().delivered
 
 
@@ -65,9 +65,9 @@ def main() -> None:
     parser.add_argument("--scheduler", help="the address of a cluster, such as tcp://10.0.0.1:8786")
     options = parser.parse_args()
     cluster = options.scheduler or LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    with Client(cluster) as client:
+    with Client(cluster) as client, Path(options.file).open(encoding="utf-8") as lines:
         client.upload_file(novelty.__file__)
-        count = anyio.run(describe, options.file, client)
+        count = anyio.run(describe, lines, client)
         print(f"{count} lines, measured by {len(client.nthreads())} processes", file=sys.stderr)
     if not options.scheduler:
         cluster.close()
