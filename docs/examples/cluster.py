@@ -23,7 +23,7 @@ from distributed import Client
 from async_task_pipeline import AsyncTaskPipeline
 
 LINES_PER_CALL = 16
-"""A hop costs about as much as two of these lines; so it is a small part of a call."""
+"""To judge a line takes a millisecond, a hop takes several; so a hop is for many lines."""
 
 TWO_PROCESSES = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
 """The cluster that a client starts, and ends, if it is told of none."""
