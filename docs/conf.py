@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({_BUILTINS})"),
     (r"py:.*", r"(.+\.)?~?([A-Z]|[A-Z][a-z]+T)"),
     # Private types of arguments: the argument's description says what to pass.
-    (r"py:.*", r"Clock|async_task_pipeline\._.+"),
+    (r"py:.*", r"Clock|Overflow|async_task_pipeline\._.+"),
 ]
 
 

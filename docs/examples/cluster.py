@@ -13,16 +13,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
 import novelty
-from distributed import Client, LocalCluster
+from distributed import Client
 
 from async_task_pipeline import AsyncTaskPipeline
 
 LINES_PER_CALL = 16
-"""A hop costs about as much as two of these lines; so it is a small part of a call."""
+"""To judge a line takes a millisecond, a hop takes several; so a hop is for many lines."""
+
+TWO_PROCESSES = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+"""The cluster that a client starts, and ends, if it is told of none."""
 
 
 def measure(lines: list[novelty.Line]) -> list[novelty.Line]:
@@ -48,13 +52,12 @@ def pipeline_on(client: Client) -> AsyncTaskPipeline[str, str]:
     )
 
 
-async def describe(file: str, client: Client) -> int:
+async def describe(lines: Iterable[str], client: Client) -> int:
     """Print what the pipeline says of each line; return how many there were."""
     pipeline = pipeline_on(client)
-    with Path(file).open(encoding="utf-8") as lines:
-        async with pipeline.process(lines) as results:
-            async for result in results:
-                print(result)
+    async with pipeline.process(lines) as results:
+        async for result in results:
+            print(result)
     return pipeline.statistics().delivered
 
 
@@ -64,13 +67,11 @@ def main() -> None:
     parser.add_argument("file")
     parser.add_argument("--scheduler", help="the address of a cluster, such as tcp://10.0.0.1:8786")
     options = parser.parse_args()
-    cluster = options.scheduler or LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    with Client(cluster) as client:
+    cluster = {"address": options.scheduler} if options.scheduler else TWO_PROCESSES
+    with Client(**cluster) as client, Path(options.file).open(encoding="utf-8") as lines:
         client.upload_file(novelty.__file__)
-        count = anyio.run(describe, options.file, client)
+        count = anyio.run(describe, lines, client)
         print(f"{count} lines, measured by {len(client.nthreads())} processes", file=sys.stderr)
-    if not options.scheduler:
-        cluster.close()
 
 
 if __name__ == "__main__":  # the processes of the cluster import this file too

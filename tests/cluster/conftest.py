@@ -27,7 +27,7 @@ def cluster():
             n_workers=PROCESSES,
             threads_per_worker=4,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):

@@ -16,7 +16,7 @@ import pytest
 from async_task_pipeline import AsyncTaskPipeline
 from tests.cluster.calls import Deadly, Held, negative, number_of, process, reciprocal, twice
 
-pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("default::ResourceWarning:distributed")]
+pytestmark = pytest.mark.anyio
 
 
 async def results_of(pipeline, source):
