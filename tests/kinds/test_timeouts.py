@@ -101,7 +101,9 @@ async def test_a_share_of_the_last_outcomes(kind):
         async with pipeline.process(one_in_four) as results:
             assert len([each async for each in results]) == 75
         pipeline = kind.pipeline(kind.function("outcome"), max_failures=0.24, **options)
-        with pytest.raises(FailureBudgetError, match="2 of the last 8 outcomes are failures, and max_failures is 0.24"):
+        with pytest.raises(
+            FailureBudgetError, match=r"2 of the last 8 outcomes are failures, and max_failures is 0\.24"
+        ):
             async with pipeline.process(one_in_four) as results:
                 async for _ in results:
                     pass
