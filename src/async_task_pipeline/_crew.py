@@ -152,7 +152,7 @@ class Crew:
             for seat in self.seats:
                 seat.session.over = True
                 seat.session.unpark(Need.ITEM)
-        return bool(self.outbox)
+        return len(self.outbox) >= self._limit  # otherwise all that may leave is in it
 
     def made_room(self) -> None:
         """Tell workers that there is room for outcomes."""

@@ -38,20 +38,21 @@ def contestants(plan: Plan) -> list[Contestant]:
 
 
 def figures(plan: Plan, samples: Samples) -> list[Figure]:
-    """Return the throughput of the pipeline over that of `Client.map`."""
+    """Return the throughput of the pipeline over that of `Client.map`, and of the executor alone."""
     found: list[Figure] = []
     for backend in plan.backends:
         for size in SIZES:
-            pairs = zip(
-                samples.values(named(size, backend), "map_us"),
-                samples.values(named(size, backend), "pipeline_us"),
-                strict=True,
-            )
-            rounds = tuple(theirs / own for theirs, own in pairs if theirs and own)
-            found += figure(f"x Client.map, {size}", backend, "x", rounds)
+            name = named(size, backend)
+            for label, key in ((f"x Client.map, {size}", "map_us"), (f"x executor.submit, {size}", "submit_us")):
+                pairs = zip(samples.values(name, key), samples.values(name, "pipeline_us"), strict=True)
+                rounds = tuple(theirs / own for theirs, own in pairs if theirs and own)
+                found += figure(label, backend, "x", rounds)
     return found
 
 
-MEASUREMENT = Measurement(
-    contestants, figures, {"map_us": "Client.map µs per item", "pipeline_us": "pipeline"}, peers=("dask",)
-)
+SHOWN = {
+    "map_us": "Client.map µs per item",
+    "submit_us": "executor.submit",
+    "pipeline_us": "pipeline",
+}
+MEASUREMENT = Measurement(contestants, figures, SHOWN, peers=("dask",))

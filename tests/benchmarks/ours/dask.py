@@ -1,6 +1,6 @@
 """Blocks through one stage on a Dask cluster of two processes, against `Client.map` on the same one.
 
-Both send each block there and bring it back.
+The futures of the executor that the pipeline uses, submitted by hand, run beside them. All send each block there and bring it back.
 """
 
 from importlib import import_module
@@ -46,11 +46,21 @@ def mapped(block: bytes, items: int, client: Any) -> float:
     return seconds
 
 
+def submitted(block: bytes, items: int, executor: Any) -> float:
+    """Return the seconds by the executor alone, to which everything is submitted at once."""
+    begun = perf_counter()
+    futures = [executor.submit(same, block) for _ in range(items)]
+    results = [future.result() for future in futures]
+    seconds = perf_counter() - begun
+    assert [len(each) for each in results] == [len(block)] * items
+    return seconds
+
+
 def main() -> None:
-    """Run both in turn on one cluster."""
+    """Run all in turn on one cluster."""
     given = options()
     block, items = bytes(given["block"]), given["items"]
-    runs: dict[str, list[float]] = {"pipeline": [], "map": []}
+    runs: dict[str, list[float]] = {"pipeline": [], "map": [], "submit": []}
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
@@ -60,6 +70,7 @@ def main() -> None:
             seconds = {
                 "pipeline": anyio.run(piped, block, items, given["workers"], client.get_executor(), **backend),
                 "map": mapped(block, items, client),
+                "submit": submitted(block, items, client.get_executor()),
             }
             for name in runs if number else ():  # the first ones warm it up
                 runs[name].append(seconds[name])
