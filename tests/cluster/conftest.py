@@ -16,7 +16,7 @@ from tests.cluster.calls import Gate
 PROCESSES = 2
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster():
     """The cluster; deaths in which a call has a part are allowed once, not three times."""
     distributed = pytest.importorskip("distributed", reason="needs the extra 'dask': pip install '.[dask]'")
