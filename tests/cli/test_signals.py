@@ -178,7 +178,8 @@ def test_a_line_that_has_been_begun_is_finished(tmp_path, loop):
 
 def test_ctrl_c_while_the_pipeline_is_imported_says_so(tmp_path):
     (tmp_path / "slow.py").write_text(
-        "import os, sys\nprint('importing', file=sys.stderr, flush=True)\nopen(os.environ['GATE']).read()\n"
+        # No single call that blocks: a signal just before it would be acted on after it.
+        "import sys, time\nprint('importing', file=sys.stderr, flush=True)\nwhile True: time.sleep(0.01)\n"
     )
     with Child(tmp_path, "slow:pipeline", stdin=subprocess.DEVNULL) as child:
         child.wait_until_it_says("importing")

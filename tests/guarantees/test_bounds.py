@@ -22,8 +22,11 @@ pytestmark = pytest.mark.anyio
 PATIENCE = 60
 
 
-async def settled(pipeline: AsyncTaskPipeline[int, str]) -> int:
-    """Wait until nothing moves any more; return how many items are inside."""
+async def settled(pipeline: AsyncTaskPipeline[int, str], expected: int) -> int:
+    """Wait until as many are inside, and then until nothing moves any more; return how many are."""
+    with anyio.fail_after(PATIENCE):
+        while pipeline.statistics().inside < expected:
+            await checkpoint()
     inside, still = -1, 0
     while still < 200:
         await anyio.sleep(0)
@@ -51,7 +54,7 @@ async def test_g03_an_idle_consumer_bounds_what_is_inside(anyio_backend: object,
     for index in range(stages):
         pipeline.add_stage(f"s{index}", lambda value: value)
     async with pipeline.process(source()):
-        inside = await settled(pipeline)
+        inside = await settled(pipeline, (2 * stages + 1) * size)
         assert inside == (2 * stages + 1) * size
         assert asked == inside + 1
         for link in pipeline.queues:
@@ -72,7 +75,7 @@ async def test_g03_a_source_read_by_a_thread_is_one_queue_ahead(anyio_backend: o
 
     pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(3).add_stage("s", lambda value: value)
     async with pipeline.process(source()):
-        assert await settled(pipeline) == 9
+        assert await settled(pipeline, 9) == 9
         assert asked <= 9 + 3 + 1
 
 
@@ -120,7 +123,7 @@ async def test_g03_a_generator_stage_is_held_back_between_yields(anyio_backend: 
     pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(2).add_stage("endless", endless)
     async with pipeline:
         await pipeline.process_input_data(0)
-        inside = await settled(pipeline)
+        inside = await settled(pipeline, 3)
         assert 2 < inside <= 4, inside
         assert made <= 4, made
 
