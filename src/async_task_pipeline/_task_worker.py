@@ -72,6 +72,7 @@ class TaskSession(Outcomes):
         super().__init__(worker.stage, worker.link, worker.tools, worker)
         self._worker = worker
         self._notify = worker.tools.notify
+        self._waker = worker.tools.waker
         self._wanted: Event | None = None
         self._need = Need.ITEM
 
@@ -118,7 +119,10 @@ class TaskSession(Outcomes):
                 if type(entry) is not Control:
                     await self._call(entry)
                     self.ended()
-                    self._notify()
+                    if self.inbox:
+                        self._waker.wake()  # with what else ends before the loop looks
+                    else:
+                        self._notify()
                     continue
                 self.outbox.append(entry)
                 self._notify()
