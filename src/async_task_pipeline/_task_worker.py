@@ -119,10 +119,8 @@ class TaskSession(Outcomes):
                 if type(entry) is not Control:
                     await self._call(entry)
                     self.ended()
-                    if self.inbox:
-                        self._waker.wake()  # with what else ends before the loop looks
-                    else:
-                        self._notify()
+                    # While more waits: together with what else ends before the loop looks.
+                    (self._waker.wake if self.inbox else self._notify)()
                     continue
                 self.outbox.append(entry)
                 self._notify()
