@@ -72,6 +72,7 @@ class TaskSession(Session):
         super().__init__(worker.stage, worker.link, worker.tools, worker)
         self._worker = worker
         self._notify = worker.tools.notify
+        self._waker = worker.tools.waker
         self._wanted: Event | None = None
         self._need = Need.ITEM
 
@@ -118,7 +119,8 @@ class TaskSession(Session):
                 if type(entry) is not Control:
                     await self._call(entry)
                     self.ended()
-                    self._notify()
+                    # While more waits: together with what else ends before the loop looks.
+                    (self._waker.wake if self.inbox else self._notify)()
                     continue
                 self.outbox.append(entry)
                 self._notify()

@@ -25,7 +25,7 @@ def contestants(plan: Plan) -> list[Contestant]:
             "ours.cpu",
             python,
             {
-                "items": plan.size(400),
+                "items": plan.size(200),
                 "repeats": 1 if plan.quick else 3,
                 "executor": executor,
                 "workers": workers,

@@ -13,7 +13,7 @@ from harness.line import BACKENDS, STAGES, emit, options
 
 from async_task_pipeline import AsyncTaskPipeline
 
-LOOPS = 20_000
+LOOPS = 50_000
 
 
 def count(value: int) -> int:
