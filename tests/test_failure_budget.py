@@ -13,9 +13,7 @@ from async_task_pipeline._failure_budget import FailureBudget
 
 
 def budget(max_failures: float | None, window: int = 100) -> FailureBudget:
-    return FailureBudget(
-        PipelineStage("s", print, on_error="drop", max_failures=max_failures, failure_window=window)
-    )
+    return FailureBudget(PipelineStage("s", print, on_error="drop", max_failures=max_failures, failure_window=window))
 
 
 def verdicts(outcomes: list[bool], max_failures: float | None, window: int = 100) -> list[bool]:

@@ -67,7 +67,11 @@ unsendable = lambda value: value  # noqa: E731  only a lambda is one
         ({"timeout": True}, TypeError, "timeout of stage 's' must be a number of seconds, not True"),
         ({"max_failures": 1}, ValueError, "max_failures of stage 's' is 1, but with on_error='raise'"),
         ({"max_failures": -1, "on_error": "drop"}, ValueError, "max_failures of stage 's' must be at least 0, not -1"),
-        ({"max_failures": 1.0, "on_error": "drop"}, ValueError, "max_failures of stage 's' .* between 0 and 1, not 1.0"),
+        (
+            {"max_failures": 1.0, "on_error": "drop"},
+            ValueError,
+            "max_failures of stage 's' .* between 0 and 1, not 1.0",
+        ),
         ({"max_failures": 0.0, "on_error": "drop"}, ValueError, "max_failures of stage 's' .* not 0.0"),
         ({"max_failures": float("nan"), "on_error": "drop"}, ValueError, "max_failures of stage 's' .* not nan"),
         ({"max_failures": "2", "on_error": "drop"}, TypeError, "max_failures of stage 's' must be an int, not '2'"),
@@ -109,7 +113,9 @@ def test_a_function_that_cannot_be_sent() -> None:
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="there are interpreters")
 def test_an_interpreter_on_an_old_python() -> None:
-    with pytest.raises(ValueError, match=r"executor of stage 's' is 'interpreter', which needs Python 3\.13 .* not 3\.1"):
+    with pytest.raises(
+        ValueError, match=r"executor of stage 's' is 'interpreter', which needs Python 3\.13 .* not 3\.1"
+    ):
         Pipeline().add_stage("s", plain, executor="interpreter")
 
 

@@ -236,9 +236,7 @@ operations = st.lists(
 
 
 @MODEL
-@given(
-    stages=st.lists(specs, min_size=1, max_size=3), size=st.integers(1, 4), script=operations, timing=st.booleans()
-)
+@given(stages=st.lists(specs, min_size=1, max_size=3), size=st.integers(1, 4), script=operations, timing=st.booleans())
 async def test_g11_g12_g13_nothing_stale_is_ever_read(
     anyio_backend: object, stages: list[Spec], size: int, script: list[tuple[str, int]], timing: bool
 ) -> None:
