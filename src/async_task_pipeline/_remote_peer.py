@@ -125,14 +125,14 @@ class Peer:
                 if credit <= 0:
                     self._say(Word.NO_CREDIT, None, start)
                     self._flush()
-                    more: int | None = self._received()
+                    granted: int | None = self._received()
                     self._began = self._flushed = time.perf_counter()
-                    if more is None:  # told to leave in the middle of a call
+                    if granted is None:  # told to leave in the middle of a call
                         self._leaving = True
                         return 0
-                    credit = more
-                    if credit <= 0:
+                    if granted <= 0:
                         break  # nobody wants the rest
+                    credit = granted
                     start = time.perf_counter()
                 try:
                     value = next(generator)

@@ -78,34 +78,29 @@ async def test_a_batch_may_be_larger_than_a_link(kind, gate):
     assert_law(pipeline)
 
 
-@pytest.mark.parametrize(
-    ("items", "returned"),
-    [
-        (["fails", 1, 2], None),
-        (["short", 1, 2], "a list of 2"),
-        (["tuple", 1, 2], "('tuple', 1, 2)"),
-        (["generator", 1, 2], "generator"),
-    ],
-)
-async def test_a_call_that_fails_has_failed_for_each_of_its_items(kind, gate, items, returned):
-    if returned == "generator" and kind.name == "pool of processes":
-        pytest.skip("the pool says that it cannot pickle it")
-    pipeline = batches(kind, gate, max_size=3, on_error="return", timing=returned is None)
+@pytest.mark.parametrize("timing", [False, True])
+async def test_a_call_that_fails_has_failed_for_each_of_its_items(kind, gate, timing):
+    wrong = {"fails": None, "short": "a list of 2", "tuple": "('tuple', 1, 2)", "generator": "generator"}
+    if kind.name == "pool of processes":
+        del wrong["generator"]  # the pool says that it cannot pickle it
+    pipeline = batches(kind, gate, max_size=3, on_error="return", timing=timing)
     with fail_after(PATIENCE):
-        async with pipeline.process([*items, 3, 4]) as results:
+        async with pipeline.process([each for word in wrong for each in (word, 1, 2)] + [3, 4]) as results:
             *failures, a, b = [each async for each in results]
     assert (a, b) == ((3, 2), (4, 2))
-    assert len(failures) == 3
-    assert len({id(each) for each in failures}) == 1
-    assert failures[0].__notes__[-1] == "raised in stage 'stage' of the pipeline"
-    if returned is None:
-        assert isinstance(failures[0], MineError)
-    else:
-        assert isinstance(failures[0], StageProtocolError)
-        message = str(failures[0])
-        assert "was called with a list of 3 items, must return a list of as many results, and returned" in message
-        assert returned in message.rpartition("and returned")[2]
-    assert pipeline.statistics().failed == 3
+    assert len(failures) == 3 * len(wrong)
+    for number, returned in enumerate(wrong.values()):
+        first, *others = failures[number * 3 : number * 3 + 3]
+        assert [id(each) for each in others] == [id(first)] * 2
+        assert first.__notes__[-1] == "raised in stage 'stage' of the pipeline"
+        if returned is None:
+            assert isinstance(first, MineError)
+            continue
+        assert isinstance(first, StageProtocolError)
+        message, _, amount = str(first).rpartition(" and returned ")
+        assert message.endswith("was called with a list of 3 items, must return a list of as many results,")
+        assert returned in amount
+    assert pipeline.statistics().failed == len(failures)
     assert_law(pipeline)
 
 
@@ -132,7 +127,7 @@ async def test_batches_side_by_side(kind, gate, ordered):
             gate.open()
             rest = [(6, 2), (7, 2), (8, 1)] if ordered else [(6, 2), (7, 2)]
             assert [each async for each in output] == rest
-    assert gate.most == 2
+    assert gate.most == 2 or (ordered and gate.most < 2)  # in order, one may be over before the other comes
     assert_law(pipeline)
 
 
@@ -213,3 +208,16 @@ async def test_no_batch_is_lost_between_two_threads():
             tg.start_soon(pipeline.process_input_stream, iter(range(1000)))
             assert [each async for each in pipeline.generate_output_stream()] == [*range(1000)]
     assert_law(pipeline)
+
+
+async def test_a_worker_may_look_before_the_loop_has_said_that_an_item_is_there():
+    pipeline = AsyncTaskPipeline().add_batch_stage("stage", lambda items: items, max_size=1, max_wait=NEVER)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            # The two halves of accepting an item, with the worker's look in between.
+            runner = pipeline._current.runners[0]
+            crew = runner.staff
+            runner.link.buffer.append("item")
+            assert crew.take(crew.seats[0].session) == ["item"]
+            runner.accept(1)
+            assert_law(pipeline)

@@ -19,25 +19,21 @@ from tests.kinds.gates import PATIENCE
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("policy", ["return", "drop"])
-async def test_an_overdue_call_has_failed_and_its_worker_stays_busy(kind, gate, policy, caplog):
+async def test_an_overdue_call_has_failed_and_its_worker_stays_busy(kind, gate):
     gate.hold("slow")
-    pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), timeout=0.1, on_error=policy)
+    pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), timeout=0.1, on_error="return")
     with fail_after(PATIENCE):
         async with pipeline:
             output = pipeline.generate_output_stream()
             await pipeline.process_input_data("slow")
             await pipeline.process_input_data("next")
-            if policy == "return":
-                late = await anext(output)
-                assert isinstance(late, TimeoutError)
-                assert str(late) == "a call of stage 'stage' took longer than 0.1 seconds"
-                assert late.__notes__ == ["raised in stage 'stage' of the pipeline"]
+            late = await anext(output)
+            assert isinstance(late, TimeoutError)
+            assert str(late) == "a call of stage 'stage' took longer than 0.1 seconds"
+            assert late.__notes__ == ["raised in stage 'stage' of the pipeline"]
             if kind.ends_calls:
                 await gate.left("slow")
             else:
-                while not pipeline.statistics().failed:
-                    await gate.entered("slow")
                 assert gate.inside == ["slow"]
                 assert gate.arrivals == ["slow"]  # G14: nothing beside it
                 receipt = await pipeline.interrupt()  # it is still there, and named
@@ -52,8 +48,6 @@ async def test_an_overdue_call_has_failed_and_its_worker_stays_busy(kind, gate, 
     now = pipeline.statistics()
     assert (now.failed, now.inside) == (1, 0)
     assert gate.most == 1
-    if policy == "drop":
-        assert "stage 'stage' dropped an item: its call failed" in caplog.text
 
 
 async def test_by_default_an_overdue_call_ends_the_pipeline_at_its_deadline(kind, gate):
@@ -80,9 +74,8 @@ async def test_calls_that_end_in_time_are_left_alone(kind):
     assert_law(pipeline)
 
 
-@pytest.mark.parametrize("policy", ["return", "drop"])
-async def test_one_failure_too_many(kind, policy):
-    pipeline = kind.pipeline(kind.function("outcome"), on_error=policy, max_failures=2)
+async def test_one_failure_too_many(kind):
+    pipeline = kind.pipeline(kind.function("outcome"), on_error="return", max_failures=2)
     with fail_after(PATIENCE), pytest.raises(FailureBudgetError) as caught:
         async with pipeline.process(["fails", 1, "fails", 2, "fails", 3]) as results:
             async for _ in results:
@@ -101,9 +94,7 @@ async def test_a_share_of_the_last_outcomes(kind):
         async with pipeline.process(one_in_four) as results:
             assert len([each async for each in results]) == 75
         pipeline = kind.pipeline(kind.function("outcome"), max_failures=0.24, **options)
-        with pytest.raises(
-            FailureBudgetError, match=r"2 of the last 8 outcomes are failures, and max_failures is 0\.24"
-        ):
+        with pytest.raises(FailureBudgetError, match=r"2 of the last 8 .* max_failures is 0\.24 of"):
             async with pipeline.process(one_in_four) as results:
                 async for _ in results:
                     pass
