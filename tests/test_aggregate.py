@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from async_task_pipeline import EfficiencyMetrics, Percentiles, PipelineStage, TimingBreakdown
@@ -108,6 +108,7 @@ def test_whatever_the_batches_the_last_items_are_kept_whole(count: int, keep: in
     assert [item.start_timestamp for item in kept.items] == last
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=4), st.sampled_from([0, 1, 300, 1000]))
 def test_a_report_in_between_changes_no_later_report(portions: list[int], keep: int) -> None:
     polled, single = history(keep=keep), history(keep=keep)
