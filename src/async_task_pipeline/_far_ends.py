@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -30,7 +31,15 @@ class FarEndClosedError(Exception):
 
 
 class FarEnd(Protocol):
-    """One process or interpreter that makes calls."""
+    """One process or interpreter that makes calls.
+
+    Attributes:
+        most_credit: How many values a generator may yield before it asks for leave to go on.
+            Where it cannot be ended from here that is one, so that it hears with its next
+            value that nobody wants the rest.
+    """
+
+    most_credit: int
 
     def wait_ready(self) -> None:
         """Block until calls can be made; raise what ``setup`` raised over there.
@@ -122,6 +131,8 @@ class _Connected:
 class ProcessEnd(_Connected):
     """A process, started afresh: it shares nothing with this one but what is sent."""
 
+    most_credit: int = sys.maxsize
+
     def __init__(self, function: Callable[..., Any], setup: Callable[[], Any] | None) -> None:
         here, there = Pipe()
         # Started by itself, not forked: this process has threads.
@@ -173,6 +184,8 @@ class InterpreterEnd(_Connected):
         setup: What makes the state, or ``None``.
         host: Runs the far end of a pipe, given as a descriptor, until that is closed.
     """
+
+    most_credit: int = 1
 
     def __init__(
         self, function: Callable[..., Any], setup: Callable[[], Any] | None, host: Callable[[int], object]

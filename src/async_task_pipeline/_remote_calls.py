@@ -123,7 +123,11 @@ class RemoteCalls(ThreadSession, ABC):
         """Have a generator go on when there is room, or end if nobody wants the rest."""
         wanted = not self._discard and self._room()
         self._sent_at = self._now()
-        self.end.send(self.limit - len(self.outbox) if wanted else 0)
+        self.end.send(self.credit(self.end) if wanted else 0)
+
+    def credit(self, far: FarEnd) -> int:
+        """How many values a generator may yield before it asks."""
+        return max(1, min(far.most_credit, self.limit - len(self.outbox)))
 
     def _value(self, word: Word, packed: bytes | None) -> Any:
         """What a call returned or yielded; raises what it raised."""

@@ -221,7 +221,7 @@ class RemoteSession(RemoteCalls):
             return 0  # an interrupt that looked before that has ended nothing
         self._said.clear()
         self._sent_at = self._now()
-        far.send((max(1, self.limit - len(self.outbox)), calls))
+        far.send((self.credit(far), calls))
         return len(calls)
 
     def _data_of(self, entry: Any) -> Any:
