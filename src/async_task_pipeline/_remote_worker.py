@@ -145,7 +145,9 @@ class RemoteSession(RemoteCalls):
             if room <= 0:
                 self._parking.park(Need.ROOM, self._has_room)
                 continue
-            burst, control = self._take(min(self._remote.burst, room))
+            # A share of what waits, or other workers stand idle while it waits behind a slow item.
+            share = max(1, len(self.inbox) // self.stage.workers)
+            burst, control = self._take(min(self._remote.burst, room, share))
             if burst:
                 self._see_through(burst)
             elif control is None:

@@ -89,4 +89,5 @@ async def test_what_a_timeout_cuts_short_has_yielded_what_it_had(kind, gate):
             assert_law(pipeline)
     now = pipeline.statistics()
     assert (now.accepted, now.fanned_out, now.delivered, now.failed) == (2, 2, 3, 1)
-    assert "3" not in gate.arrivals
+    if kind.name != "interpreter":  # which nobody can reach before it has used up its credit
+        assert "3" not in gate.arrivals

@@ -13,7 +13,7 @@ from anyio import create_task_group, fail_after
 
 from tests.cancelling import assert_law
 from tests.kinds.gates import PATIENCE
-from tests.kinds.kinds import STREAMING, some
+from tests.kinds.kinds import REMOTE, STREAMING, some
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +63,22 @@ async def test_whoever_is_ready_goes_but_past_no_sentinel(kind, gate):
             gate.open("c")
             assert [await anext(output) for _ in range(3)] == ["c", "marker 2", "e"]
             assert_law(pipeline)
+
+
+@some(REMOTE)
+async def test_no_item_waits_behind_a_slow_one_while_a_worker_is_idle(kind, gate):
+    pipeline = kind.pipeline(partial(kind.function("gated_if_held"), gate.address), workers=2, size=50)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            output = pipeline.generate_output_stream()
+            for number in range(20):  # fast ones, one by one: bursts may grow
+                await pipeline.process_input_data(number)
+                assert await anext(output) == number
+            gate.hold("held 1", "held 2")
+            await put(pipeline, ["held 1", "held 2"])
+            await gate.entered("held 1", "held 2")
+            gate.open()
+            assert [await anext(output), await anext(output)] == ["held 1", "held 2"]
 
 
 @pytest.mark.parametrize("ordered", [True, False])
