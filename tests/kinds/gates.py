@@ -48,8 +48,9 @@ class Gate:
         return self
 
     def __exit__(self, *exc_info):
-        self._closing = True
+        # In this order: seeing that it is to close, the thread closes what wakes it.
         self._wakeup.send(b"!")
+        self._closing = True
         self._thread.join()
 
     def _serve(self) -> None:
