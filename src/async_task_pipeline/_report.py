@@ -94,16 +94,16 @@ class StageStatistics:
         avg_latency: Mean time from acceptance to exit.
         min_latency: The shortest such time.
         max_latency: The longest.
-        processed_count: Session of the stage's calls: delivered, filtered or failed.
+        processed_count: Outcomes of the stage's calls: delivered, filtered or failed.
         avg_processing_time: Seconds inside the function per outcome, whatever became
             of it.
         timing_breakdown: Means of the three intervals.
         queue_wait: Percentiles of the queue wait.
         computation: Percentiles of the computation.
         transmission: Percentiles of the transmission.
-        throughput: Session per second, from the first item accepted by the pipeline
+        throughput: Outcomes per second, from the first item accepted by the pipeline
             to the last delivered; 0.0 when that is no time at all.
-        filtered_count: Session that were ``None``.
+        filtered_count: Outcomes that were ``None``.
         failed_count: Calls that raised.
         dropped_count: Items an interrupt, a clear or a stop dropped in this stage.
         unproductive_computation_time: Seconds spent in calls that were filtered,

@@ -37,7 +37,7 @@ class Staff(Protocol):
 
     @property
     def outbox(self) -> deque[Any]:
-        """Session in the order in which they may leave."""
+        """Outcomes in the order in which they may leave."""
         ...
 
     def collect(self) -> bool:

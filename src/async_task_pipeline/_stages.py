@@ -174,7 +174,7 @@ class PipelineStage:
 
     @property
     def processed_count(self) -> int:
-        """Session of its calls so far: delivered, filtered or failed."""
+        """Outcomes of its calls so far: delivered, filtered or failed."""
         counts = self.counts
         return counts.delivered + counts.filtered + counts.failed
 
