@@ -19,7 +19,9 @@ from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from async_task_pipeline import AsyncTaskPipeline, PipelineStatistics
+from async_task_pipeline import AsyncTaskPipeline
+from tests.cancelling import assert_law
+from tests.schedules import Player, schedules
 
 pytestmark = pytest.mark.anyio
 
@@ -28,15 +30,6 @@ MODEL = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-
-
-def assert_law(now: PipelineStatistics) -> None:
-    """In + fanned out = delivered + filtered + failed + dropped + still inside."""
-    for part in (now, *now.stages.values()):
-        left = part.accepted + part.fanned_out
-        right = part.delivered + part.filtered + part.failed + part.dropped + part.inside
-        assert left == right, part
-        assert part.inside >= 0, part
 
 
 class RefusedError(Exception):
@@ -132,53 +125,12 @@ async def test_g01_g02_what_comes_out_is_what_the_model_says(
             tg.start_soon(produce)
             async for result in pipeline.generate_output_stream():
                 got.append(result)
-                assert_law(pipeline.statistics())
+                assert_law(pipeline)
     assert expected == got
     after = pipeline.statistics()
-    assert_law(after)
+    assert_law(pipeline)
     assert (after.inside, after.dropped) == (0, 0)
     assert after.accepted == sum(not isinstance(entry, str) for entry in script)
-
-
-operations = st.lists(
-    st.one_of(
-        st.tuples(st.just("put"), st.integers(1, 6)),
-        st.tuples(st.just("sentinel"), st.just(1)),
-        st.tuples(st.just("interrupt"), st.just(1)),
-        st.tuples(st.just("let consume"), st.integers(1, 8)),
-        st.tuples(st.just("open gate"), st.just(1)),
-        st.tuples(st.just("close gate"), st.just(1)),
-        st.tuples(st.just("pause"), st.integers(1, 5)),
-    ),
-    max_size=30,
-)
-
-
-class Stopwatchless:
-    """A consumer that reads only when allowed, and checks what it reads at once."""
-
-    def __init__(self, pipeline: AsyncTaskPipeline[Any, Any]) -> None:
-        self.pipeline = pipeline
-        self.allowed = anyio.Semaphore(0)
-        self.turn = 0
-        self.delivered: list[Any] = []
-        self.sentinels: list[str] = []
-
-    async def consume(self) -> None:
-        stream = self.pipeline.generate_output_stream()
-        while True:
-            await self.allowed.acquire()
-            try:
-                result = await anext(stream)
-            except StopAsyncIteration:
-                return
-            if isinstance(result, str):
-                self.sentinels.append(result)
-            else:
-                turn, number = result
-                assert turn == self.turn, f"stale: {result} in turn {self.turn}"
-                self.delivered.append((turn, number))
-            assert_law(self.pipeline.statistics())
 
 
 def gated_stages(gate: threading.Event, stages: list[Spec]) -> list[Callable[[Any], Any]]:
@@ -214,7 +166,7 @@ def gated_stages(gate: threading.Event, stages: list[Spec]) -> list[Callable[[An
 
 
 @MODEL
-@given(stages=st.lists(specs, min_size=1, max_size=3), size=st.integers(1, 4), script=operations)
+@given(stages=st.lists(specs, min_size=1, max_size=3), size=st.integers(1, 4), script=schedules(puts=6, interrupts=1))
 async def test_g11_g12_g13_nothing_stale_is_ever_read(
     anyio_backend: object, stages: list[Spec], size: int, script: list[tuple[str, int]]
 ) -> None:
@@ -223,52 +175,4 @@ async def test_g11_g12_g13_nothing_stale_is_ever_read(
     pipeline: AsyncTaskPipeline[Any, str] = AsyncTaskPipeline(size)
     for index, function in enumerate(gated_stages(gate, stages)):
         pipeline.add_stage(f"s{index}", function)
-    consumer = Stopwatchless(pipeline)
-    accepted: list[str] = []
-    number = 0
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as tg:
-            try:
-                async with pipeline:
-                    tg.start_soon(consumer.consume)
-                    for operation, count in script:
-                        for _ in range(count):
-                            number += 1
-                            if operation == "put":
-                                _try_put(pipeline.put_input_data, (consumer.turn, number))
-                            elif operation == "sentinel":
-                                if _try_put(pipeline.put_input_sentinel, str(number)):
-                                    accepted.append(str(number))
-                            elif operation == "interrupt":
-                                await pipeline.interrupt()
-                                consumer.turn += 1
-                                assert pipeline.statistics().inside == 0
-                            elif operation == "let consume":
-                                consumer.allowed.release()
-                            elif operation == "pause":
-                                await checkpoint()
-                            else:
-                                (gate.set if operation == "open gate" else gate.clear)()
-                            assert_law(pipeline.statistics())
-                    gate.set()
-                    number += 1
-                    pipeline.close_input()
-                    for _ in range(2000):
-                        consumer.allowed.release()
-                    while pipeline.running:
-                        await checkpoint()
-            finally:
-                gate.set()
-    assert accepted == consumer.sentinels
-    after = pipeline.statistics()
-    assert_law(after)
-    assert after.inside == 0
-    assert after.delivered == len(consumer.delivered)
-
-
-def _try_put(put: Callable[[Any], None], value: Any) -> bool:
-    try:
-        put(value)
-    except anyio.WouldBlock:
-        return False
-    return True
+    await Player(pipeline, gate).play(script)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.cancelling import assert_law
+from tests.schedules import Player, schedules
 
 pytestmark = pytest.mark.anyio
 
@@ -195,92 +196,15 @@ async def test_g01_g02_what_comes_out_is_what_the_model_says(
     assert (now.inside, now.dropped) == (0, 0)
 
 
-class Reader:
-    """A consumer that reads only when allowed, and checks what it reads at once."""
-
-    def __init__(self, pipeline: AsyncTaskPipeline[Any, str]) -> None:
-        self.pipeline = pipeline
-        self.allowed = anyio.Semaphore(0)
-        self.turn = 0
-        self.sentinels: list[str] = []
-        self.delivered = 0
-
-    async def read(self) -> None:
-        stream = self.pipeline.generate_output_stream()
-        while True:
-            await self.allowed.acquire()
-            try:
-                result = await anext(stream)
-            except StopAsyncIteration:
-                return
-            if isinstance(result, str):
-                self.sentinels.append(result)
-            else:
-                assert result[0] == self.turn, f"stale: {result} in turn {self.turn}"
-                self.delivered += 1
-            assert_law(self.pipeline)
-
-
-operations = st.lists(
-    st.one_of(
-        st.tuples(st.just("put"), st.integers(1, 8)),
-        st.tuples(st.just("sentinel"), st.just(1)),
-        st.tuples(st.just("interrupt"), st.integers(1, 2)),
-        st.tuples(st.just("let read"), st.integers(1, 8)),
-        st.tuples(st.just("open gate"), st.just(1)),
-        st.tuples(st.just("close gate"), st.just(1)),
-        st.tuples(st.just("pause"), st.integers(1, 5)),
-    ),
-    max_size=30,
-)
-
-
 @MODEL
-@given(stages=st.lists(specs, min_size=1, max_size=3), size=st.integers(1, 4), script=operations, timing=st.booleans())
+@given(
+    stages=st.lists(specs, min_size=1, max_size=3),
+    size=st.integers(1, 4),
+    script=schedules(puts=8, interrupts=2),
+    timing=st.booleans(),
+)
 async def test_g11_g12_g13_nothing_stale_is_ever_read(
     anyio_backend: object, stages: list[Spec], size: int, script: list[tuple[str, int]], timing: bool
 ) -> None:
     gate = threading.Event()
-    pipeline = build(stages, size, gate, timing=timing)
-    reader = Reader(pipeline)
-    accepted: list[str] = []
-    number = 0
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as tg:
-            try:
-                async with pipeline:
-                    tg.start_soon(reader.read)
-                    for operation, count in script:
-                        for _ in range(count):
-                            number += 1
-                            try:
-                                if operation == "put":
-                                    pipeline.put_input_data((reader.turn, number))
-                                elif operation == "sentinel":
-                                    pipeline.put_input_sentinel(str(number))
-                                    accepted.append(str(number))
-                            except anyio.WouldBlock:
-                                pass
-                            if operation == "interrupt":
-                                await pipeline.interrupt()
-                                reader.turn += 1
-                                assert pipeline.statistics().inside == 0
-                            elif operation == "let read":
-                                reader.allowed.release()
-                            elif operation == "pause":
-                                await checkpoint()
-                            elif operation.endswith("gate"):
-                                (gate.set if operation == "open gate" else gate.clear)()
-                            assert_law(pipeline)
-                    gate.set()
-                    pipeline.close_input()
-                    for _ in range(4000):
-                        reader.allowed.release()
-                    while pipeline.running:
-                        await checkpoint()
-            finally:
-                gate.set()
-    assert accepted == reader.sentinels
-    now = pipeline.statistics()
-    assert_law(pipeline)
-    assert (now.inside, now.delivered) == (0, reader.delivered)
+    await Player(build(stages, size, gate, timing=timing), gate).play(script)
