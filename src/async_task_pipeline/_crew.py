@@ -191,18 +191,15 @@ class Crew:
         """How many calls were running, when drained, whose item had had an outcome before."""
         return max(0, sum(session.size for session in self._in_call) - in_call)
 
-    def renew(self, in_call: int, *, in_hand: bool) -> list[Session]:
+    def renew(self, items: int, *, in_hand: bool) -> list[Session]:
         """Give every worker that was in a call a new session; return the stale ones."""
         stale, self._in_call = self._in_call, []
         for seat in self.seats:
-            if seat.session in stale:
+            in_call = seat.session in stale
+            if in_call or self._resets:
                 with self.lock:  # so that it takes nothing more in between
                     seat.session.stale = True
-                seat.renew(in_call=True)
-            elif self._resets:
-                with self.lock:
-                    seat.session.stale = True
-                seat.renew(in_call=False)
+                seat.renew(in_call=in_call)
             else:
                 seat.session.unpark(Need.ROOM)
         for parked in self._parked.values():

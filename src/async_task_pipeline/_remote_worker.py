@@ -21,7 +21,7 @@ from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
 from ._exceptions import RemoteCallError, WorkerDiedError
 from ._far_ends import FarEnd, FarEndClosedError, Spares
-from ._items import Batch, Control, Kind
+from ._items import Control, Kind
 from ._links import Link
 from ._parking import Need
 from ._remote_calls import RemoteCalls
@@ -210,11 +210,11 @@ class RemoteSession(RemoteCalls):
         far = self._remote.far
         for entry in [*entries][: 1 if self._suspects else None]:
             try:
-                calls.append(pickle.dumps(self._data_of(entry), pickle.HIGHEST_PROTOCOL))
+                calls.append(pickle.dumps(self.data_of(entry), pickle.HIGHEST_PROTOCOL))
             except Exception as exc:
                 if calls:
                     break  # its turn comes with the next request
-                error = RemoteCallError(f"an item cannot be sent to the worker: {self._data_of(entry)!r} ({exc})")
+                error = RemoteCallError(f"an item cannot be sent to the worker: {self.data_of(entry)!r} ({exc})")
                 error.__cause__ = exc
                 self._refuse(entries.popleft(), error)
                 return 0
@@ -225,11 +225,6 @@ class RemoteSession(RemoteCalls):
         self._sent_at = self._now()
         far.send((self.credit(far), calls))
         return len(calls)
-
-    def _data_of(self, entry: Any) -> Any:
-        if type(entry) is Batch:
-            return self.data_of(entry)
-        return entry if self.clock is None else entry.data
 
     def _refuse(self, entry: Any, error: Exception) -> None:
         """Let the call for an entry have failed before it, or while nobody could see it."""

@@ -25,7 +25,7 @@ class Chief(Protocol):
     def broke(self, seat: Seat, session: Session, exc: BaseException) -> None:
         """Act on an exception that a session raised."""
 
-    def unprepared(self, exc: BaseException) -> None:
+    def end_with(self, exc: BaseException) -> None:
         """Act on an exception from making a worker's state, or letting it go."""
 
     def ended(self, session: Session) -> bool:
@@ -91,7 +91,7 @@ class Seat:
         except get_cancelled_exc_class():
             raise
         except BaseException as exc:
-            self._chief.unprepared(exc)
+            self._chief.end_with(exc)
         finally:
             self.worker.ready.set()  # as ready as it will ever be
 

@@ -181,13 +181,11 @@ class Session(ABC):
         self.outbox.extend((value,) if first else (EXTRA, value))
         self.yielded_any = True
 
-    def data_of(self, batch: Batch) -> list[Any]:
-        """What the function of a batch stage is called with."""
-        self.size = len(batch)
-        if self.clock is None:
-            return list(batch)
-        self.called = batch
-        return [entry.data for entry in batch]
+    def data_of(self, entry: Any) -> Any:
+        """What the stage's function is called with for an item, or for a batch."""
+        if type(entry) is Batch:
+            return list(entry) if self.clock is None else [each.data for each in entry]
+        return entry if self.clock is None else entry.data
 
     def returned_batch(self, results: Any, batch: Batch, start: float, end: float) -> None:
         """Put one result for each item of a batch into the outbox."""

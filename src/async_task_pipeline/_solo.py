@@ -62,14 +62,14 @@ class Solo:
         """Whether a generator is running whose item has had an outcome already."""
         return int(self._seat.session.generating and not in_call)
 
-    def renew(self, in_call: int, *, in_hand: bool) -> list[Session]:
+    def renew(self, items: int, *, in_hand: bool) -> list[Session]:
         """Give the worker a new session, and a link that the old one does not know."""
         if not in_hand and not self._resets:
             self._seat.session.unpark()  # it may have been waiting for room in the outbox
             return []
         self._link.buffer = deque()
-        old = self._seat.renew(in_call=bool(in_call))
-        return [old] if in_call else []
+        old = self._seat.renew(in_call=bool(items))
+        return [old] if items else []
 
     def broke(self, session: Session) -> int:
         """Whether it was in a call: if not, what was raised is no item's fault."""

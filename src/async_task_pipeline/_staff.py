@@ -63,10 +63,11 @@ class Staff(Protocol):
         """How many calls were running, when drained, whose item had had an outcome before."""
         ...
 
-    def renew(self, in_call: int, *, in_hand: bool) -> list[Session]:
+    def renew(self, items: int, *, in_hand: bool) -> list[Session]:
         """Give every worker that was in a call a new session; return the stale ones.
 
-        ``in_hand`` tells whether there is anything of this turn that was not drained.
+        ``items`` were in calls when everything was drained; ``in_hand`` tells whether there is
+        anything of this turn that was not drained.
         """
         ...
 

@@ -80,8 +80,7 @@ class StageCalls:
         elif isinstance(exc, Exception):
             logger.warning("stage %r: an interrupted call failed", self.stage.name, exc_info=exc)
             return
-        self.note(exc)
-        self._fail(raisable(exc, get_cancelled_exc_class()))
+        self.end_with(exc)
 
     def _overdue(self, session: Session) -> None:
         """Let a call have failed that takes longer than it may; its worker stays busy."""
@@ -97,8 +96,8 @@ class StageCalls:
             self._fail(exc)
         self._wake()
 
-    def unprepared(self, exc: BaseException) -> None:
-        """Act on an exception from making a worker's state, or letting it go."""
+    def end_with(self, exc: BaseException) -> None:
+        """End the pipeline with an exception of this stage's, though no item's fault."""
         self.note(exc)
         self._fail(raisable(exc, get_cancelled_exc_class()))
 

@@ -132,8 +132,7 @@ class TaskSession(Session):
     async def _call(self, entry: Any) -> None:
         """See one item, or batch, through."""
         clock = self.clock or no_clock
-        batch = type(entry) is Batch
-        data = self.data_of(entry) if batch else entry if self.clock is None else entry.data
+        data = self.data_of(entry)
         self.called = entry if self.clock is not None else None
         start = clock()
         self.begin()
@@ -150,7 +149,7 @@ class TaskSession(Session):
             return
         finally:
             self.began = None
-        if batch:
+        if type(entry) is Batch:
             self.returned_batch(value if generator is None else generator, entry, start, clock())
         elif generator is None:
             self.returned(value, entry, start, clock())

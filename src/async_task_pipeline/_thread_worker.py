@@ -201,8 +201,7 @@ class ThreadSession(Session):
     def _call(self, function: Callable[..., Any], entry: Any) -> None:
         """See one item, or batch, through."""
         timed, clock = self.clock is not None, self.clock or no_clock
-        batch = type(entry) is Batch
-        data = self.data_of(entry) if batch else entry.data if timed else entry
+        data = self.data_of(entry)
         self.called = entry if timed else None
         start = clock()
         self.begin()
@@ -213,7 +212,7 @@ class ThreadSession(Session):
             self.failed(exc, start, clock())
         else:
             self.began = None
-            if batch:
+            if type(entry) is Batch:
                 self.returned_batch(result, entry, start, clock())
             else:
                 self._settle(result, entry, start, clock())
