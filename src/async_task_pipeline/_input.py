@@ -201,21 +201,20 @@ class Entrance:
     def pump(self) -> None:
         """Let in whoever waits, in order, while there is room."""
         link = self._link
-        while self._line or self.feeds:
-            for feed in tuple(self.feeds):
-                feed.pump()
-            self._let_in()
-            if self._line:
-                # A producer that waits with one entry wants to hear of the first room.
-                link.notify_at = link.maxsize - 1
-            elif any(feed.read for feed in self.feeds):
-                link.notify_at = link.maxsize // 2
-            else:
-                break
-            # Looked at after asking to be told, so that room made in between is seen.
-            if len(link.buffer) > link.notify_at or self._line.head_called:
-                return
-        link.notify_at = NEVER
+        for feed in tuple(self.feeds):
+            feed.pump()
+        self._let_in()
+        if self._line:
+            # A producer that waits with one entry wants to hear of the first room.
+            link.notify_at = link.maxsize - 1
+        elif self._closed is None and any(feed.read for feed in self.feeds):
+            link.notify_at = link.maxsize // 2
+        else:
+            link.notify_at = NEVER
+            return
+        # Looked at after asking to be told, so that room made in between is seen.
+        if len(link.buffer) <= link.notify_at and not self._line.head_called:
+            self._waker.wake()  # the rest in another step
 
     def _let_in(self) -> None:
         while self._line and self._link.room > 0:
@@ -262,7 +261,8 @@ class Entrance:
                 self._history.cut_short(turn.number)
         self._line.refuse_outlived()
         items = self._line.take_items()
-        read = sum(feed.flush() for feed in self.feeds)
+        # What was read ahead of a closed input is not accepted any more, and its feed says so.
+        read = 0 if self.is_closed else sum(feed.flush() for feed in self.feeds)
         number, self._number = self._number, 0
         self._drop(read, number)
         for producer in items:
