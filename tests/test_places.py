@@ -141,3 +141,11 @@ def test_calls_are_those_that_have_not_wholly_left(kind: type[Places]) -> None:
     places.collect(into, 10)
     assert places.calls(box) == 1  # its second call goes on
     assert (len(places), 3 in into) == ((2, False) if kind is InOrder else (1, True))
+
+
+def test_of_a_control_that_has_left_nothing_is_kept() -> None:
+    places, into = InOrder(), deque[Any]()
+    for _ in range(3):
+        places.add(Control(Kind.SENTINEL))
+        places.collect(into, 10)
+    assert (len(into), len(places), len(places._calls)) == (3, 0, 0)

@@ -60,7 +60,8 @@ class InOrder:
     def add(self, place: Box | Control) -> None:
         """Give a call, or a control, the last place."""
         self._places.append(place)
-        self._calls[id(place)] += 1
+        if type(place) is not Control:
+            self._calls[id(place)] += 1
 
     def collect(self, into: Box, limit: int) -> None:
         """Move what may leave now, while there are fewer than ``limit`` entries in ``into``."""
@@ -69,10 +70,11 @@ class InOrder:
             head = places[0]
             if type(head) is Control:
                 into.append(head)
-            elif not _through(head, into, limit):
+            elif _through(head, into, limit):
+                self._calls[id(head)] -= 1
+            else:
                 return
             places.popleft()
-            self._calls[id(head)] -= 1
 
     def calls(self, box: Box) -> int:
         """How many places the calls of one worker have."""
