@@ -13,6 +13,7 @@ else was in its burst is sent to a new process, one at a time, until it is clear
 from __future__ import annotations
 
 import pickle
+import threading
 import time
 from collections import deque
 from typing import Any
@@ -34,6 +35,11 @@ BURST_SECONDS = 0.001
 
 MOST_ITEMS = 64
 """In one burst: a round trip is then a small part of what an item costs anyway."""
+
+
+LAST_CALLS_SECONDS = 0.1
+"""What the rest of a burst gets after a call in it has ended the pipeline: far more than a
+burst should take, so that the state is let go, and little enough to wait."""
 
 
 class RemoteWorker(ThreadWorker):
@@ -75,14 +81,18 @@ class RemoteWorker(ThreadWorker):
         self.tools.waker.post(self.ready.set)
 
     def leave(self) -> None:
-        """Have the far end leave, or end it if it is in a call."""
+        """Have the far end leave; end it if it stays in a call."""
         far, self.far = self.far, None
         if far is None:
             return
-        if self.busy and far.kill():
-            far.fate()
-        else:
+        # It is in calls still if one of a burst has ended the pipeline and others come after it.
+        deadline = threading.Timer(LAST_CALLS_SECONDS, far.kill)
+        if self.busy:
+            deadline.start()
+        try:
             far.leave()
+        finally:
+            deadline.cancel()
 
     def kill(self) -> None:
         """End the far end, if that can be done. On the loop, or while closing."""
@@ -197,8 +207,7 @@ class RemoteSession(RemoteCalls):
                 if not self.stale:
                     self._died(entries, waiting_for, fate)
             except BaseException:
-                # Of a call that ends the pipeline. If nothing is running after it, the far end
-                # can be asked to leave.
+                # Of a call that ends the pipeline.
                 self._remote.busy = waiting_for > 1 or self._discard
                 raise
         if self._late_failure is not None:

@@ -1,0 +1,41 @@
+"""Stage functions and set-ups that are wrong, at the top level of a module: other processes import it.
+
+The rule: each does one thing that a user may do by mistake, wherever it runs.
+"""
+
+from __future__ import annotations
+
+from tests.kinds.functions import MineError, Resource, batch_on_loop, outcome_on_loop, visit
+
+
+def unawaited(data):
+    """Return what only the loop can run."""
+    return outcome_on_loop(data)
+
+
+def unawaited_batch(items):
+    """The same for a whole batch."""
+    return batch_on_loop("nowhere", items)
+
+
+def endless(data):
+    """Yield for ever."""
+    while True:
+        yield data
+
+
+class Unclean(Resource):
+    """A state that cannot be let go."""
+
+    def __exit__(self, *exc_info):
+        super().__exit__(*exc_info)
+        raise MineError("the clean-up")
+
+
+def fails_or_stands(resource, data):
+    """Fail, or stand at the gate of the state."""
+    if data == "fails":
+        raise MineError(data)
+    if data == "held":
+        visit(resource.address, data)
+    return data

@@ -1,0 +1,45 @@
+"""What is still in a process when a call in the same burst ends the pipeline.
+
+The rule: the rest of a burst is sent already, and is made. Its state is let go after it, as it
+should be; but a call that stays is ended, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from anyio import fail_after
+
+from tests.cancelling import assert_law
+from tests.kinds import mistakes
+from tests.kinds.functions import MineError, Resource
+from tests.kinds.gates import PATIENCE
+from tests.kinds.kinds import some
+
+pytestmark = [pytest.mark.anyio, some(["process"])]
+
+
+@pytest.mark.parametrize("after", ["fast", "held"])
+async def test_a_failure_that_ends_the_pipeline_waits_for_no_call_that_stays(kind, gate, after):
+    gate.hold("held")
+    setup = partial(Resource, gate.address)
+    pipeline = kind.pipeline(mistakes.fails_or_stands, setup=setup)
+    with fail_after(PATIENCE):
+        with pytest.raises(MineError):
+            async with pipeline:
+                # As after some fast calls: what comes now is sent together.
+                (seat,) = pipeline._current.runners[0].staff.seats
+                seat.worker.burst = 8
+                for data in ("fails", after):
+                    pipeline.put_input_data(data)
+                async for _ in pipeline.generate_output_stream():
+                    pytest.fail("there was a result")
+        if after == "held":
+            await gate.left("held")  # killed, as the gate did not open
+    assert_law(pipeline)
+    made = gate.arrivals.count("made")
+    assert gate.arrivals.count("let go") >= (1 if after == "fast" else 0)
+    assert gate.arrivals.count("let go") <= made <= 2  # one in reserve, perhaps
+    if after == "held":
+        assert gate.arrivals.count("let go") < made
