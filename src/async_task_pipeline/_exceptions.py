@@ -8,6 +8,8 @@ the pipeline is in, or that a function broke the protocol between it and the lib
 
 from __future__ import annotations
 
+from types import AsyncGeneratorType, CoroutineType
+
 
 class PipelineError(Exception):
     """The root of the library's own exceptions."""
@@ -76,6 +78,22 @@ def stopped(failure: BaseException | None) -> PipelineStoppedError:
     error = PipelineStoppedError("the pipeline has stopped and did not accept this")
     error.__cause__ = failure
     return error
+
+
+def unawaited(result: object) -> str | None:
+    """What kind of thing a result is that only the loop can run; it is let go. ``None`` for any other."""
+    if isinstance(result, CoroutineType):
+        result.close()  # or Python warns that it was never awaited
+    elif not isinstance(result, AsyncGeneratorType):
+        return None
+    return type(result).__name__
+
+
+def not_awaited(function: object, kind: str, where: str = "") -> StageProtocolError:
+    """The error for a plain function that returned something only the loop can run."""
+    return StageProtocolError(
+        f"{where}process_fn {function!r} returned a {kind}; declare it 'async def' so that it runs on the event loop"
+    )
 
 
 def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from anyio import CancelScope, CapacityLimiter, Event, get_cancelled_exc_class, to_thread
 
-from ._exceptions import StageProtocolError, raisable
+from ._exceptions import StageProtocolError, not_awaited, raisable, unawaited
 from ._posting import Waker
 from ._stages import PipelineStage
 
@@ -42,6 +42,9 @@ def call(function: Callable[[Any], Any], data: Any, _name: object) -> Any:
     """
     result = function(data)
     if type(result) is not GeneratorType:
+        kind = unawaited(result)
+        if kind is not None:
+            raise not_awaited(function, kind)
         return result
     values = Gathered()
     try:

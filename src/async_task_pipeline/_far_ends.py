@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from ._links import drain
-from ._remote_peer import is_reply, serve_process, unpacked_exception
+from ._remote_peer import error_of, is_reply, serve_process
 
 
 class FarEndClosedError(Exception):
@@ -83,7 +83,7 @@ class _Connected:
         """Block until calls can be made; raise what ``setup`` raised over there."""
         if self._ready:
             return
-        error = unpacked_exception(self._received())
+        error = error_of(self._received())
         if error is not None:
             raise error
         self._ready = True
@@ -123,7 +123,7 @@ class _Connected:
             self.send(None)
             while is_reply(packed := self._received()):
                 pass  # of calls that nobody waits for any more
-            return unpacked_exception(packed)
+            return error_of(packed)
         except FarEndClosedError:
             return None
 
@@ -166,14 +166,15 @@ class ProcessEnd(_Connected):
         return f"process ended with exit code {self._exit_code}"
 
     def _gone(self) -> None:
+        if self._over:
+            return
         self._connection.close()
         self._process.join()
         with self._lock:
-            if not self._over:
-                self._over = True
-                self._exit_code = self._process.exitcode
-                with contextlib.suppress(ValueError):  # somebody else has waited for it, and not yet said so
-                    self._process.close()  # it holds a descriptor, until it is collected otherwise
+            self._over = True
+            self._exit_code = self._process.exitcode
+            with contextlib.suppress(ValueError):  # somebody else has waited for it, and not yet said so
+                self._process.close()  # it holds a descriptor, until it is collected otherwise
 
 
 class InterpreterEnd(_Connected):

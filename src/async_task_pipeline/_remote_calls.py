@@ -18,7 +18,7 @@ from ._exceptions import RemoteCallError
 from ._far_ends import FarEnd
 from ._items import Batch
 from ._remote_peer import Said, Word, unpacked_exception
-from ._sessions import no_clock, not_a_list, not_awaited
+from ._sessions import no_clock, not_a_list
 from ._thread_worker import ThreadSession, ThreadWorker
 
 
@@ -131,16 +131,14 @@ class RemoteCalls(ThreadSession, ABC):
 
     def _value(self, word: Word, packed: bytes | None) -> Any:
         """What a call returned or yielded; raises what it raised."""
-        if word is Word.RAISED and packed is not None:
-            error = unpacked_exception(packed)
-            if error is not None:
-                raise error
         if packed is None:
             return None
+        if word is Word.RAISED:
+            raise unpacked_exception(packed)
         try:
             value = pickle.loads(packed)  # noqa: S301  we started what sent it
         except Exception as exc:
             raise RemoteCallError(f"a result cannot be unpickled here: {exc!r}") from exc
         if word is Word.AWAITABLE:
-            raise not_awaited(self.stage, value)
+            raise self.not_awaited(value)
         return value

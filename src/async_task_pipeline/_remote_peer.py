@@ -22,10 +22,10 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import GeneratorType
 from typing import Any, TypeAlias
 
-from ._exceptions import RemoteCallError
+from ._exceptions import RemoteCallError, unawaited
 from ._setup import Preparation
 
 FLUSH_AFTER = 0.001
@@ -49,6 +49,7 @@ Said: TypeAlias = tuple[Word, bytes | None, float, float]
 function ran, in seconds since the request arrived."""
 
 NONE = pickle.dumps(None)
+"""What is said of set-up and clean-up that raised nothing."""
 
 
 class Peer:
@@ -107,15 +108,13 @@ class Peer:
         except BaseException as exc:
             self._raised(exc, start)
             return credit - 1
-        kind = type(result)
-        if kind is GeneratorType:
+        if type(result) is GeneratorType:
             return self._expand(result, start, credit)
-        if kind is CoroutineType or kind is AsyncGeneratorType:
-            if kind is CoroutineType:
-                result.close()
-            self._say(Word.AWAITABLE, kind.__name__, start)
-        else:
+        kind = unawaited(result)
+        if kind is None:
             self._say(Word.RETURNED, result, start)
+        else:
+            self._say(Word.AWAITABLE, kind, start)
         return credit - 1
 
     def _expand(self, generator: Any, start: float, credit: int) -> int:
@@ -216,17 +215,21 @@ def is_reply(packed: bytes) -> bool:
     return isinstance(found, tuple) and isinstance(found[0], float)
 
 
-def unpacked_exception(packed: bytes) -> BaseException | None:
-    """The exception again; ``None`` for :py:data:`NONE`."""
+def unpacked_exception(packed: bytes) -> BaseException:
+    """What :py:func:`packed_exception` packed."""
     found = pickle.loads(packed)  # noqa: S301  it comes from a process that we started
-    if not isinstance(found, tuple):
-        nothing_or_error: BaseException | None = found
-        return nothing_or_error
+    if isinstance(found, BaseException):
+        return found
     exc: BaseException = pickle.loads(found[0])  # noqa: S301
     for note in found[1]:
         if note not in getattr(exc, "__notes__", ()):
             exc.add_note(note)
     return exc
+
+
+def error_of(packed: bytes) -> BaseException | None:
+    """What set-up or clean-up raised, if it did."""
+    return None if packed == NONE else unpacked_exception(packed)
 
 
 def serve_process(connection: Connection) -> None:

@@ -16,13 +16,12 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
-from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
 import attrs
 from anyio import CancelScope, Event
 
-from ._exceptions import StageProtocolError, raisable
+from ._exceptions import StageProtocolError, not_awaited, raisable, unawaited
 from ._items import ENDED, EXTRA, FILTERED, Batch, Control, Kind, Timed
 from ._links import Link
 from ._parking import Need
@@ -49,21 +48,6 @@ class Tools:
     clock: Clock | None
     waker: Waker
     notify: Callable[[], object]
-
-
-def returned_awaitable(stage: PipelineStage, result: Any) -> StageProtocolError:
-    """The error for a plain function that returned something only the loop can run."""
-    if isinstance(result, CoroutineType):
-        result.close()  # or Python warns that it was never awaited
-    return not_awaited(stage, type(result).__name__)
-
-
-def not_awaited(stage: PipelineStage, kind: str) -> StageProtocolError:
-    """The same, if it is elsewhere."""
-    return StageProtocolError(
-        f"stage {stage.name!r}: process_fn {stage.process_fn!r} returned a {kind}; "
-        "declare it 'async def' so that it runs on the event loop"
-    )
 
 
 def not_a_list(stage: PipelineStage, batch: Batch, returned: str) -> StageProtocolError:
@@ -191,8 +175,7 @@ class Session(ABC):
         """Put one result for each item of a batch into the outbox."""
         if type(results) is not list or len(results) != len(batch):
             amount = f"a list of {len(results)}" if type(results) is list else repr(results)
-            if isinstance(results, CoroutineType):
-                results.close()  # or Python warns that it was never awaited
+            unawaited(results)
             self.failed(not_a_list(self.stage, batch, amount), start, end)
             return
         if self.clock is None:
@@ -212,6 +195,10 @@ class Session(ABC):
                 entry.data = value
                 outcomes.append(entry)
         self.outbox.extend(outcomes)
+
+    def not_awaited(self, kind: str) -> StageProtocolError:
+        """The error for a call that returned something only the loop can run."""
+        return not_awaited(self.stage.process_fn, kind, f"stage {self.stage.name!r}: ")
 
     def failed(self, exc: BaseException, start: float, end: float, *, first: bool = True) -> None:
         """Put the failure of a call into the outbox, or raise it if it ends the pipeline.

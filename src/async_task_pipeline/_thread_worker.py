@@ -14,11 +14,11 @@ from typing import Any, Self
 
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
-from ._exceptions import raisable
+from ._exceptions import raisable, unawaited
 from ._items import Batch, Control, Kind
 from ._links import Link
 from ._parking import Need, Parking
-from ._sessions import Session, Tools, no_clock, returned_awaitable
+from ._sessions import Session, Tools, no_clock
 from ._setup import Preparation
 from ._stages import PipelineStage
 
@@ -221,12 +221,10 @@ class ThreadSession(Session):
 
     def _settle(self, result: Any, entry: Any, start: float, end: float) -> None:
         """Put what is not a plain untimed result."""
-        kind = type(result)
-        if kind in _UNUSUAL:
-            if kind is GeneratorType:
-                self._expand(result, entry, start)
-            else:
-                self.failed(returned_awaitable(self.stage, result), start, end)
+        if type(result) is GeneratorType:
+            self._expand(result, entry, start)
+        elif (kind := unawaited(result)) is not None:
+            self.failed(self.not_awaited(kind), start, end)
         else:
             self.returned(result, entry, start, end)
 

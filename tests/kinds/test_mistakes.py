@@ -1,0 +1,89 @@
+"""What a user gets wrong is said, wherever the stage runs, and ends or fails what it has to.
+
+The rule: the message names the stage and what was wrong with it; no warning of Python's stands
+in for it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import pytest
+from anyio import fail_after
+
+from async_task_pipeline import StageProtocolError
+from tests.cancelling import assert_law
+from tests.kinds import functions, mistakes
+from tests.kinds.functions import MineError
+from tests.kinds.gates import PATIENCE
+from tests.kinds.kinds import INTERPRETER, POOLS, STREAMING, some
+
+pytestmark = pytest.mark.anyio
+
+OFF_THE_LOOP = ("thread", "process", INTERPRETER, *POOLS)
+
+
+async def failures_of(pipeline, source):
+    with fail_after(PATIENCE):
+        async with pipeline.process(source) as results:
+            failures = [each async for each in results]
+    assert_law(pipeline)
+    assert pipeline.statistics().failed == len(failures)
+    return failures
+
+
+@some(OFF_THE_LOOP)
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_plain_function_that_returns_a_coroutine_is_told_to_be_async(kind, workers):
+    pipeline = kind.pipeline(mistakes.unawaited, on_error="return", workers=workers)
+    (failure,) = await failures_of(pipeline, [1])
+    assert isinstance(failure, StageProtocolError)
+    assert re.search("<function unawaited at .*> returned a coroutine; declare it 'async def'", str(failure))
+    assert failure.__notes__[-1] == "raised in stage 'stage' of the pipeline"
+
+
+@some(OFF_THE_LOOP)
+async def test_so_is_one_that_takes_batches(kind):
+    pipeline = kind.pipeline(mistakes.unawaited_batch, on_error="return", max_size=2, max_wait=0)
+    for failure in await failures_of(pipeline, [1, 2]):
+        assert isinstance(failure, StageProtocolError)
+        assert "returned" in str(failure)
+        assert "coroutine" in str(failure)
+
+
+@some(POOLS)
+async def test_a_generator_that_does_not_end_on_a_pool_is_stopped(kind):
+    (failure,) = await failures_of(kind.pipeline(mistakes.endless, on_error="return"), [1])
+    assert isinstance(failure, StageProtocolError)
+    assert "yielded more than 65536 values in one call on an executor" in str(failure)
+
+
+@some(["thread", "process", INTERPRETER])
+async def test_a_state_that_only_the_loop_can_enter_fails_the_start(kind, gate):
+    pipeline = kind.pipeline(functions.count, setup=partial(functions.resource_on_loop, gate.address))
+    with fail_after(PATIENCE), pytest.raises(TypeError, match="setup returned an async context manager") as caught:
+        async with pipeline:
+            pytest.fail("it was entered")
+    assert caught.value.__notes__[-1] == "raised in stage 'stage' of the pipeline"
+    assert gate.arrivals == []
+
+
+@some(STREAMING)
+async def test_what_a_clean_up_raises_is_heard_of(kind, gate, caplog):
+    function = functions.count_on_loop if kind.name == "loop" else functions.count
+    pipeline = kind.pipeline(function, setup=partial(mistakes.Unclean, gate.address))
+    heard = []
+    with fail_after(PATIENCE):
+        try:
+            async with pipeline.process([1]) as results:
+                assert [each async for each in results] == [(1, 1)]
+        except* MineError as group:
+            heard += group.exceptions
+    # It is raised, or, where the end of the output was read before, in the log.
+    heard += [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert heard
+    for each in heard:
+        assert isinstance(each, MineError)
+        assert each.data == "the clean-up"
+    assert "let go" in gate.arrivals
