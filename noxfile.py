@@ -91,7 +91,7 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-W", "-n", "-E", "--keep-going", "-b", "html", "docs", "docs/_build/html")
 
 
-@nox.session
+@nox.session(python=PYTHONS[-1])  # interpreters need 3.13
 def coverage(session: nox.Session) -> None:
     """Demand that the tests take every branch of the core."""
     session.install("-e", ".[dev]", *group("coverage"))

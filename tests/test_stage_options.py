@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from async_task_pipeline import AsyncTaskPipeline, PipelineStage
+from async_task_pipeline import AsyncTaskPipeline, PipelineStage, _stage_options
 
 Pipeline = AsyncTaskPipeline[Any, Any]
 
@@ -111,11 +111,15 @@ def test_a_function_that_cannot_be_sent() -> None:
         Pipeline().add_stage("s", unsendable, executor="process")
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="there are interpreters")
-def test_an_interpreter_on_an_old_python() -> None:
-    with pytest.raises(
-        ValueError, match=r"executor of stage 's' is 'interpreter', which needs Python 3\.13 .* not 3\.1"
-    ):
+@pytest.mark.parametrize("new", [True, False])
+def test_an_interpreter_needs_a_new_python(new: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (sys.version_info >= (3, 13)) is _stage_options.HAS_INTERPRETERS
+    monkeypatch.setattr(_stage_options, "HAS_INTERPRETERS", new)
+    if new:
+        assert Pipeline().add_stage("s", plain, executor="interpreter").stages[0].kind == "interpreter"
+        return
+    message = r"executor of stage 's' is 'interpreter', which needs Python 3\.13 .* not 3\.1"
+    with pytest.raises(ValueError, match=message):
         Pipeline().add_stage("s", plain, executor="interpreter")
 
 

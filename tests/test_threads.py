@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 from anyio import fail_after, to_thread
@@ -111,11 +112,10 @@ async def test_what_belongs_on_the_loop_says_so_in_another_thread():
             assert await rest_of(pipeline) == ["still open"]
 
 
-def test_ctrl_c_in_a_thread_that_waits_for_room_takes_its_item_back(anyio_backend):
-    """The main thread is the producer here, and the loop is in another."""
-    backend, options = anyio_backend
-    main, gate, heard = threading.get_ident(), Gate("busy"), []
-    pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
+@contextmanager
+def ctrl_c_while_it_waits():
+    """Press Ctrl-C when the main thread, which is the producer here, waits for an answer."""
+    main, heard = threading.get_ident(), []
 
     def press():
         limit = time.monotonic() + PATIENCE
@@ -131,24 +131,54 @@ def test_ctrl_c_in_a_thread_that_waits_for_room_takes_its_item_back(anyio_backen
             raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, hear)
+    thread = threading.Thread(target=press)
     try:
-        with start_blocking_portal(backend, options) as portal:
-            portal.call(pipeline.start)
-            pipeline.put_input_data("busy")
-            portal.call(gate.entered)
-            pipeline.put_input_data("queued")
-            thread = threading.Thread(target=press)
-            thread.start()
-            with pytest.raises(KeyboardInterrupt):
-                pipeline.put_input_data("taken back")
-            thread.join()
-            gate.opened.set()
-            pipeline.put_input_data("next")
-            assert portal.call(rest_of, pipeline) == ["busy", "queued", "next"]
-            portal.call(pipeline.stop)
+        thread.start()
+        yield
+        thread.join()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_in_a_thread_that_waits_for_room_takes_its_item_back(anyio_backend):
+    backend, options = anyio_backend
+    gate = Gate("busy")
+    pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
+    with start_blocking_portal(backend, options) as portal:
+        portal.call(pipeline.start)
+        pipeline.put_input_data("busy")
+        portal.call(gate.entered)
+        pipeline.put_input_data("queued")
+        with ctrl_c_while_it_waits(), pytest.raises(KeyboardInterrupt):
+            pipeline.put_input_data("taken back")
+        gate.opened.set()
+        pipeline.put_input_data("next")
+        assert portal.call(rest_of, pipeline) == ["busy", "queued", "next"]
+        portal.call(pipeline.stop)
     assert pipeline.statistics().accepted == 3
+
+
+def test_ctrl_c_before_the_loop_has_heard_of_an_item_takes_it_back_though_no_put_waits(anyio_backend):
+    backend, options = anyio_backend
+    entered, let_go = threading.Event(), threading.Event()
+
+    def hold_the_loop():
+        entered.set()
+        return let_go.wait(PATIENCE)
+
+    pipeline = AsyncTaskPipeline(1, overflow="drop_newest").add_stage("same", same)
+    with start_blocking_portal(backend, options) as portal:
+        portal.call(pipeline.start)
+        stuck = portal.start_task_soon(hold_the_loop)
+        assert entered.wait(PATIENCE)
+        with ctrl_c_while_it_waits(), pytest.raises(KeyboardInterrupt):
+            pipeline.put_input_data("taken back")
+        let_go.set()
+        assert stuck.result()
+        pipeline.put_input_data("next")
+        assert portal.call(rest_of, pipeline) == ["next"]
+        portal.call(pipeline.stop)
+    assert (pipeline.statistics().accepted, pipeline.statistics().dropped) == (1, 0)
 
 
 @pytest.mark.parametrize("uvloop", [False, True])

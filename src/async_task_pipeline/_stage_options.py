@@ -10,6 +10,7 @@ import functools
 import inspect
 import math
 import pickle
+import platform
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -23,6 +24,9 @@ place of the item, or log it and go on."""
 
 ExecutorKind = Literal["thread", "process", "interpreter"]
 """The executors known by name."""
+
+HAS_INTERPRETERS: bool = sys.version_info >= (3, 13)
+"""Whether this Python has them, and anyio a way to use them."""
 
 Overflow = Literal["wait", "drop_oldest", "drop_newest"]
 """What a full input means to a producer: wait, or lose an item, the oldest that waits or
@@ -124,10 +128,10 @@ def checked_executor(stage: str, executor: Any, function: Any, setup: Any) -> st
         )
     if executor not in get_args(ExecutorKind):
         raise ValueError(f"executor of stage {stage!r} must be one of {get_args(ExecutorKind)}, not {executor!r}")
-    if executor == "interpreter" and sys.version_info < (3, 13):
+    if executor == "interpreter" and not HAS_INTERPRETERS:
         raise ValueError(
             f"executor of stage {stage!r} is 'interpreter', which needs Python 3.13 or later, "
-            f"not {sys.version_info.major}.{sys.version_info.minor}"
+            f"not {platform.python_version()}"
         )
     if executor != "thread":
         _check_picklable(stage, "process_fn", function, executor)

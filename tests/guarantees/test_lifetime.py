@@ -128,8 +128,11 @@ async def test_g07_a_thread_in_a_function_that_has_not_returned_is_named(caplog:
     assert gate.is_set()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("uvloop", [False, True])
-def test_g07_a_thread_that_outlives_the_loop_is_named(uvloop: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_g07_a_thread_that_outlives_the_loop_is_named(
+    uvloop: bool, workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """Where ``asyncio.run`` ends without a stop; trio waits for the thread instead."""
     gate, entered = threading.Event(), threading.Event()
     if uvloop:
@@ -140,7 +143,7 @@ def test_g07_a_thread_that_outlives_the_loop_is_named(uvloop: bool, caplog: pyte
         assert gate.wait(PATIENCE)
 
     async def main() -> None:
-        pipeline = Pipeline().add_stage("the culprit", stuck).add_stage("idle", lambda value: value)
+        pipeline = Pipeline().add_stage("the culprit", stuck, workers=workers).add_stage("idle", lambda value: value)
         await pipeline.start()
         await pipeline.process_input_data(0)
         await to_thread.run_sync(entered.wait)

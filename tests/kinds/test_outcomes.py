@@ -56,6 +56,38 @@ async def test_values_nothing_and_failures_in_order(kind, workers):
     assert (now.accepted, now.delivered, now.filtered, now.failed, now.fanned_out) == (9, 5, 1, 3, 0)
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_sentinels_keep_their_place(kind, workers):
+    pipeline = kind.pipeline(kind.function("outcome"), workers=workers)
+    expected = []
+    with fail_after(PATIENCE):
+        async with pipeline:
+            for number in range(5):
+                await pipeline.process_input_data(number)
+                await pipeline.process_input_sentinel(f"after {number}")
+                expected += [(number, number), f"after {number}"]
+            pipeline.close_input()
+            assert [each async for each in pipeline.generate_output_stream()] == expected
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_the_intervals_of_each_item_add_up(kind, workers):
+    pipeline = kind.pipeline(kind.function("each_in"), workers=workers, timing=True, size=2)
+    got = await results_of(pipeline, [[n, None, n + 1] for n in range(20)])
+    items = pipeline.completed_items
+    assert [each.data for each in items] == got
+    for each in items:
+        breakdown = each.get_timing_breakdown()
+        detail = breakdown.stages["stage"]
+        parts = [detail.queue_wait_time, detail.computation_time, detail.transmission_time]
+        assert min(parts) >= 0, detail
+        assert sum(parts) == pytest.approx(detail.total_stage_time, abs=1e-9)
+    stage = pipeline.get_report().summary.stage_statistics["stage"]
+    assert (stage.processed_count, stage.filtered_count) == (60, 20)
+    # What was spent on the end of a generator is no item's.
+    assert pipeline.stages[0].total_processing_time > 0
+
+
 @pytest.mark.parametrize("failure", ["fails", "no file"])
 async def test_a_failure_ends_the_pipeline_with_the_functions_own_exception(kind, failure):
     pipeline = kind.pipeline(kind.function("outcome"))

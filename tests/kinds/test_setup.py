@@ -14,7 +14,9 @@ import pytest
 from anyio import create_task_group, fail_after
 
 from async_task_pipeline._exceptions import WorkerDiedError
+from async_task_pipeline._far_ends import ProcessEnd
 from tests.cancelling import assert_law
+from tests.interrupts.scenes import until
 from tests.kinds import functions
 from tests.kinds.functions import MineError
 from tests.kinds.gates import PATIENCE
@@ -36,6 +38,15 @@ async def test_a_plain_state_is_the_first_argument(kind):
         async with pipeline.process(range(3)) as results:
             assert [each async for each in results] == [40, 41, 42]
     assert_law(pipeline)
+
+
+@some(["loop"])
+async def test_the_loop_enters_a_plain_context_manager_too(kind, gate):
+    pipeline = kind.pipeline(functions.count_on_loop, setup=partial(functions.Resource, gate.address))
+    with fail_after(PATIENCE):
+        async with pipeline.process(["a", "b"]) as results:
+            assert [each async for each in results] == [(1, "a"), (2, "b")]
+    assert gate.arrivals == ["made", "let go"]
 
 
 @some(["thread", "loop", "process", INTERPRETER])
@@ -161,6 +172,48 @@ async def test_a_start_that_takes_for_ever_can_be_given_up(kind, gate, begin):
             tg.cancel_scope.cancel()
         await pipeline.stop()
     assert not pipeline.running
+
+
+@some(["process"])
+async def test_a_spare_that_cannot_be_started_is_missed_only_when_it_is_needed(kind, gate, monkeypatch, caplog):
+    started = []
+
+    def start_one(*args):
+        started.append(args)
+        if len(started) == 2:  # the spare, ahead of need
+            raise OSError(11, "no more processes")
+        return ProcessEnd(*args)
+
+    monkeypatch.setattr("async_task_pipeline._remote_staff.ProcessEnd", start_one)
+    pipeline = kind.pipeline(partial(functions.gated, gate.address))
+    gate.hold("held")
+    with fail_after(PATIENCE):
+        async with pipeline:
+            output = pipeline.generate_output_stream()
+            await pipeline.process_input_data(1)
+            assert await anext(output) == 1
+            await until(lambda: len(started) == 2 and caplog.records)
+            await pipeline.process_input_data("held")
+            await gate.entered("held")
+            await pipeline.interrupt()  # which ends the process
+            await pipeline.process_input_data(2)
+            assert await anext(output) == 2
+    (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert record.getMessage() == "stage 'stage': no process could be started ahead of need"
+
+
+@some([INTERPRETER])
+async def test_an_interpreter_that_cannot_be_made_fails_the_start(kind, monkeypatch, caplog):
+    async def refuse(*args, **kwargs):
+        raise RuntimeError("no more interpreters")
+
+    monkeypatch.setattr("anyio.to_interpreter.run_sync", refuse)
+    pipeline = kind.pipeline(functions.outcome)
+    message = "^stage 'stage': the worker interpreter ended before it was ready"
+    with fail_after(PATIENCE), pytest.raises(WorkerDiedError, match=message):
+        async with pipeline:
+            pytest.fail("it was entered")
+    assert "stage 'stage': an interpreter could not be prepared" in [each.getMessage() for each in caplog.records]
 
 
 @some(["process"])
