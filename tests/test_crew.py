@@ -13,13 +13,13 @@ import anyio
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline
-from async_task_pipeline._crew import Crew
 from async_task_pipeline._items import Control
 from async_task_pipeline._links import Link
 from async_task_pipeline._parking import Need
-from async_task_pipeline._sessions import Tools
 from async_task_pipeline._stages import PipelineStage
-from async_task_pipeline._thread_worker import ThreadWorker
+from async_task_pipeline._workers._crew import Crew
+from async_task_pipeline._workers._sessions import Tools
+from async_task_pipeline._workers._thread_worker import ThreadWorker
 from tests.cancelling import assert_law
 
 on_every_backend = pytest.mark.anyio

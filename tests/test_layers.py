@@ -2,13 +2,15 @@
 
 The rule: the modules stand in rows, and a module imports only from rows above its own,
 wherever in the file and in whatever form the import is written. What a module needs to
-know is thereby a matter of reading upwards, and there are no cycles.
+know is thereby a matter of reading upwards, and there are no cycles; nor are there any
+between the folders.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,30 +19,39 @@ PACKAGE = "async_task_pipeline"
 SRC = Path(__file__).parents[1] / "src" / PACKAGE
 
 LAYERS = (
+    # The folders themselves, which hold nothing but a docstring; ``_cli`` is a module too.
+    ("_input", "_remote", "_workers"),
     # What knows nothing of the rest.
     (
-        *("_alarm", "_exceptions", "_log", "_native", "_parking", "_posting", "_setup", "_sketch"),
+        *("_workers._alarm", "_exceptions", "_log", "_native", "_parking", "_posting", "_workers._setup", "_sketch"),
         *("_stage_options", "_timing", "_type_variables"),
     ),
     # What the user says, and what the user reads.
-    ("_chain_types", "_links", "_remote_peer", "_report", "_stages", "_statistics"),
-    ("_executor_worker", "_far_ends", "_interruption", "_items", "_render"),
+    ("_chain_types", "_links", "_remote._peer", "_report", "_stages", "_statistics"),
+    ("_workers._executor_worker", "_remote._far_ends", "_interruption", "_items", "_render"),
     ("_interrupt_requests",),
     # What holds items, or sums up those that left.
     ("_turn_history",),
-    ("_aggregate", "_failure_budget", "_output", "_places", "_sessions", "_turns"),
+    ("_aggregate", "_failure_budget", "_output", "_workers._places", "_workers._sessions", "_turns"),
     # A stage's workers, of each kind.
-    ("_producers", "_seat", "_stale_calls", "_task_worker", "_thread_worker", "_watchdog"),
-    ("_line", "_remote_calls", "_staff"),
+    (
+        "_input._producers",
+        "_workers._seat",
+        "_stale_calls",
+        "_workers._task_worker",
+        "_workers._thread_worker",
+        "_workers._watchdog",
+    ),
+    ("_input._line", "_remote._calls", "_workers._staff"),
     # How several of them share what there is to do.
-    ("_crew", "_remote_worker", "_solo"),
-    ("_batches", "_remote_staff"),
+    ("_workers._crew", "_remote._worker", "_workers._solo"),
+    ("_workers._batches", "_remote._staff"),
     # The stage itself running.
     ("_stage_calls", "_staffing"),
     ("_runner",),
-    ("_input",),
+    ("_input._entrance",),
     # All of them running, and what feeds and keeps them.
-    ("_run", "_source", "_supervisor"),
+    ("_run", "_input._source", "_supervisor"),
     # The pipeline, a class in five files: state, stages, input, lifetime, interrupts.
     ("_state",),
     ("_assembly",),
@@ -50,10 +61,10 @@ LAYERS = (
     ("_chain",),
     ("__init__",),
     # The command line: first what ends it, then what goes in and out, then the job.
-    ("_cli_exit",),
-    ("_cli_input", "_cli_output", "_cli_target"),
-    ("_cli_progress",),
-    ("_cli_job",),
+    ("_cli._exit",),
+    ("_cli._input", "_cli._output", "_cli._target"),
+    ("_cli._progress",),
+    ("_cli._job",),
     ("_cli",),
     ("__main__",),
 )
@@ -128,6 +139,22 @@ def test_every_module_has_exactly_one_layer():
 
 def test_imports_go_upwards():
     assert violations(modules_in(SRC), LAYERS) == []
+
+
+def folders_imported(modules: dict[str, Path]) -> dict[str, set[str]]:
+    """For each folder the other folders that a module in it imports from."""
+    found: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        if path.parent != SRC:
+            others = {each.partition(".")[0] for each in imports_of(module, modules) if modules[each].parent != SRC}
+            found.setdefault(path.parent.name, set()).update(others - {path.parent.name})
+    return found
+
+
+def test_no_two_folders_import_each_other():
+    folders = folders_imported(modules_in(SRC))
+    assert len(folders) > 1
+    TopologicalSorter(folders).prepare()  # raises for a cycle
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_task_pipeline._items import ENDED, Control, Kind
-from async_task_pipeline._places import AsReady, InOrder, Places
+from async_task_pipeline._workers._places import AsReady, InOrder, Places
 
 WORKERS = 3
 steps = st.lists(

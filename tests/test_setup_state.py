@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from async_task_pipeline._setup import Preparation
+from async_task_pipeline._workers._setup import Preparation
 
 
 def pair(*arguments: Any) -> tuple[Any, ...]:

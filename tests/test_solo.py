@@ -9,11 +9,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from async_task_pipeline._links import Link
-from async_task_pipeline._sessions import Tools
-from async_task_pipeline._solo import Solo
-from async_task_pipeline._staff import NOTHING
 from async_task_pipeline._stages import PipelineStage
-from async_task_pipeline._thread_worker import ThreadWorker
+from async_task_pipeline._workers._sessions import Tools
+from async_task_pipeline._workers._solo import Solo
+from async_task_pipeline._workers._staff import NOTHING
+from async_task_pipeline._workers._thread_worker import ThreadWorker
 
 
 def test_nothing_is_taken_out_of_turn_and_no_call_is_written_off() -> None:

@@ -12,8 +12,8 @@ import pytest
 from anyio import create_task_group, fail_after
 from anyio.lowlevel import checkpoint
 
-from async_task_pipeline._alarm import Alarm
-from async_task_pipeline._watchdog import Watchdog
+from async_task_pipeline._workers._alarm import Alarm
+from async_task_pipeline._workers._watchdog import Watchdog
 
 FAR = 1000.0
 

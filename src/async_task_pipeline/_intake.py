@@ -16,10 +16,10 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from ._assembly import Assembly
 from ._exceptions import PipelineStateError, raisable, stopped
+from ._input._source import checked_source, feed
 from ._items import Control, Kind
 from ._native import cancelled_from_outside
 from ._run import Run
-from ._source import checked_source, feed
 from ._turns import Turn
 
 T = TypeVar("T")

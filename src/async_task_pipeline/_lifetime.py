@@ -16,10 +16,10 @@ from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 
 from ._exceptions import PipelineStateError
+from ._input._source import checked_source
 from ._intake import Intake
 from ._output import OutputStream
 from ._run import Run
-from ._source import checked_source
 from ._supervisor import Supervisor
 from ._type_variables import ResultT, T, U
 

@@ -19,13 +19,13 @@ from ._interruption import Interruption
 from ._items import EXTRA, FILTERED, TRAVELLING, Control, Kind, divided
 from ._links import ENTRIES_PER_STEP, NEVER, Link
 from ._log import logger
-from ._seat import Seat
-from ._staff import NOTHING, NewSeat, Staff
 from ._stage_calls import StageCalls
 from ._stages import PipelineStage
 from ._statistics import DroppedItems, StageFlow
 from ._timing import Clock
 from ._turn_history import TurnHistory
+from ._workers._seat import Seat
+from ._workers._staff import NOTHING, NewSeat, Staff
 
 
 class Downstream(Protocol):

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 
-from ._batches import BatchCrew
-from ._crew import Crew
-from ._executor_worker import on_executor
 from ._links import Link
-from ._remote_staff import remote_workers
-from ._sessions import Tools, Worker
-from ._solo import Solo
-from ._staff import NewSeat, Service, Staff
+from ._remote._staff import remote_workers
 from ._stages import PipelineStage
-from ._task_worker import TaskWorker
-from ._thread_worker import ThreadWorker
+from ._workers._batches import BatchCrew
+from ._workers._crew import Crew
+from ._workers._executor_worker import on_executor
+from ._workers._sessions import Tools, Worker
+from ._workers._solo import Solo
+from ._workers._staff import NewSeat, Service, Staff
+from ._workers._task_worker import TaskWorker
+from ._workers._thread_worker import ThreadWorker
 
 
 def staffed(stage: PipelineStage, link: Link, tools: Tools, new_seat: NewSeat, *, dealt: bool) -> Staff:

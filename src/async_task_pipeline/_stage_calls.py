@@ -13,13 +13,13 @@ from anyio import get_cancelled_exc_class
 
 from ._exceptions import raisable
 from ._log import logger
-from ._seat import Seat
-from ._sessions import Session, Worker
-from ._staff import NewSeat, Service, Staff
 from ._stages import PipelineStage
 from ._stale_calls import StaleCalls
 from ._turn_history import TurnHistory
-from ._watchdog import Watchdog
+from ._workers._seat import Seat
+from ._workers._sessions import Session, Worker
+from ._workers._staff import NewSeat, Service, Staff
+from ._workers._watchdog import Watchdog
 
 
 class StageCalls:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from ._interruption import Interruption
 from ._items import Batch, Control
 from ._links import drain
-from ._sessions import Session
 from ._turn_history import TurnHistory
+from ._workers._sessions import Session
 
 
 class StaleCalls:

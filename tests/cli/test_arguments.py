@@ -14,7 +14,7 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineAnalysis
 from async_task_pipeline._cli import main
-from async_task_pipeline._cli_exit import MEANINGS, Exit
+from async_task_pipeline._cli._exit import MEANINGS, Exit
 
 
 @pytest.mark.parametrize(

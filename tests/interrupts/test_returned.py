@@ -97,7 +97,7 @@ class SlowHands(deque):
 
 
 async def test_it_is_dropped_in_the_hands_of_a_worker_that_passes_it_on(monkeypatch):
-    monkeypatch.setattr("async_task_pipeline._sessions.deque", SlowHands)
+    monkeypatch.setattr("async_task_pipeline._workers._sessions.deque", SlowHands)
     SlowHands.holding.clear()
     SlowHands.go_on.clear()
     pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("refuse", refuse_old).add_stage("same", same)

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from async_task_pipeline._far_ends import FarEndClosedError, ProcessEnd, Spares
 from async_task_pipeline._links import Link
-from async_task_pipeline._remote_staff import _Interpreters
-from async_task_pipeline._remote_worker import RemoteWorker
-from async_task_pipeline._sessions import Tools
+from async_task_pipeline._remote._far_ends import FarEndClosedError, ProcessEnd, Spares
+from async_task_pipeline._remote._staff import _Interpreters
+from async_task_pipeline._remote._worker import RemoteWorker
 from async_task_pipeline._stages import PipelineStage
+from async_task_pipeline._workers._sessions import Tools
 from tests.kinds import functions, mistakes
 from tests.kinds.functions import MineError
 

@@ -14,7 +14,7 @@ import pytest
 from anyio import create_task_group, fail_after
 
 from async_task_pipeline._exceptions import WorkerDiedError
-from async_task_pipeline._far_ends import ProcessEnd
+from async_task_pipeline._remote._far_ends import ProcessEnd
 from tests.cancelling import assert_law
 from tests.interrupts.scenes import until
 from tests.kinds import functions
@@ -184,7 +184,7 @@ async def test_a_spare_that_cannot_be_started_is_missed_only_when_it_is_needed(k
             raise OSError(11, "no more processes")
         return ProcessEnd(*args)
 
-    monkeypatch.setattr("async_task_pipeline._remote_staff.ProcessEnd", start_one)
+    monkeypatch.setattr("async_task_pipeline._remote._staff.ProcessEnd", start_one)
     pipeline = kind.pipeline(partial(functions.gated, gate.address))
     gate.hold("held")
     with fail_after(PATIENCE):

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from anyio import Event
 
-from ._exceptions import PipelineStateError
-from ._items import Control
+from .._exceptions import PipelineStateError
+from .._items import Control
 from ._producers import Producer
 
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from anyio import sleep
 
-from ._cli_input import Source
-from ._pipeline import AsyncTaskPipeline
-from ._statistics import PipelineStatistics
+from .._pipeline import AsyncTaskPipeline
+from .._statistics import PipelineStatistics
+from ._input import Source
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -25,8 +25,8 @@ from queue import SimpleQueue
 from types import GeneratorType
 from typing import Any, TypeAlias
 
-from ._exceptions import RemoteCallError, unawaited
-from ._setup import Preparation
+from .._exceptions import RemoteCallError, unawaited
+from .._workers._setup import Preparation
 
 FLUSH_AFTER = 0.001
 """Seconds for which results are held back to share a message: what a message costs both

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ._items import ENDED, EXTRA, Control, Kind
-from ._links import Link, drain
-from ._parking import Need
+from .._items import ENDED, EXTRA, Control, Kind
+from .._links import Link, drain
+from .._parking import Need
+from .._stages import PipelineStage
 from ._places import AsReady, InOrder, Places
 from ._sessions import Session, Worker
 from ._staff import NOTHING, NewSeat, Service
-from ._stages import PipelineStage
 
 
 class Crew:

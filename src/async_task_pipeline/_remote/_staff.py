@@ -14,14 +14,14 @@ from multiprocessing.spawn import get_preparation_data
 
 from anyio import CancelScope, CapacityLimiter, Event, create_task_group, to_thread
 
+from .._links import Link, drain
+from .._log import logger
+from .._stages import PipelineStage
+from .._workers._sessions import Tools
+from .._workers._staff import Service
 from ._far_ends import InterpreterEnd, ProcessEnd, Spares
-from ._links import Link, drain
-from ._log import logger
-from ._remote_peer import serve_interpreter
-from ._remote_worker import RemoteWorker
-from ._sessions import Tools
-from ._staff import Service
-from ._stages import PipelineStage
+from ._peer import serve_interpreter
+from ._worker import RemoteWorker
 
 _PREPARED = ("sys_path", "sys_argv", "init_main_from_name", "init_main_from_path")
 """What an interpreter has to be told so that it finds the modules and the main module's

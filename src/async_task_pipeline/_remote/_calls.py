@@ -14,12 +14,12 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any
 
-from ._exceptions import RemoteCallError
+from .._exceptions import RemoteCallError
+from .._items import Batch
+from .._workers._sessions import no_clock, not_a_list
+from .._workers._thread_worker import ThreadSession, ThreadWorker
 from ._far_ends import FarEnd
-from ._items import Batch
-from ._remote_peer import Said, Word, unpacked_exception
-from ._sessions import no_clock, not_a_list
-from ._thread_worker import ThreadSession, ThreadWorker
+from ._peer import Said, Word, unpacked_exception
 
 
 class RemoteCalls(ThreadSession, ABC):

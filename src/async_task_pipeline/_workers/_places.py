@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Any, Protocol, TypeAlias
 
-from ._items import ENDED, Control
-from ._links import drain
+from .._items import ENDED, Control
+from .._links import drain
 
 Box: TypeAlias = deque[Any]
 

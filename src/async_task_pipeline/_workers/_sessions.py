@@ -21,13 +21,13 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 from anyio import CancelScope, Event
 
-from ._exceptions import StageProtocolError, not_awaited, raisable, unawaited
-from ._items import ENDED, EXTRA, FILTERED, Batch, Control, Kind, Timed
-from ._links import Link
-from ._parking import Need
-from ._posting import Waker
-from ._stages import PipelineStage
-from ._timing import Clock
+from .._exceptions import StageProtocolError, not_awaited, raisable, unawaited
+from .._items import ENDED, EXTRA, FILTERED, Batch, Control, Kind, Timed
+from .._links import Link
+from .._parking import Need
+from .._posting import Waker
+from .._stages import PipelineStage
+from .._timing import Clock
 
 Take: TypeAlias = Callable[[], Any]
 """Takes the next entry, or raises :py:class:`IndexError` if there is none to be had now."""

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from ._cli_exit import CommandError, Exit
+from ._exit import CommandError, Exit
 
 CHUNK = 1 << 16
 """Bytes asked for at once: what a pipe holds."""

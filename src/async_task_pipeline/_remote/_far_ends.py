@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from ._links import drain
-from ._remote_peer import error_of, is_reply, serve_process
+from .._links import drain
+from ._peer import error_of, is_reply, serve_process
 
 
 class FarEndClosedError(Exception):

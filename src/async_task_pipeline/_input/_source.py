@@ -15,11 +15,11 @@ from typing import Any
 from anyio import CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._exceptions import raisable
-from ._input import Entrance
-from ._log import logger
-from ._parking import Need, Parking
-from ._posting import Waker
+from .._exceptions import raisable
+from .._log import logger
+from .._parking import Need, Parking
+from .._posting import Waker
+from ._entrance import Entrance
 
 _IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict, str, bytes, bytearray)
 

@@ -16,11 +16,11 @@ from typing import Any, Self
 from anyio import Event
 from anyio.lowlevel import checkpoint
 
-from ._items import Batch, Control, Kind
-from ._links import Link
-from ._parking import Need
+from .._items import Batch, Control, Kind
+from .._links import Link
+from .._parking import Need
+from .._stages import PipelineStage
 from ._sessions import Session, Tools, no_clock
-from ._stages import PipelineStage
 
 CALLS_PER_CHECKPOINT = 64
 """How many calls an async stage that never waits may make before others run: enough

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from anyio import CancelScope, wait_writable
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._cli_exit import CommandError, Exit, one_line
+from ._exit import CommandError, Exit, one_line
 
 PIECE = 4096
 """Bytes that a pipe or terminal with any room at all takes without blocking (PIPE_BUF)."""

@@ -10,12 +10,12 @@ from collections import deque
 from functools import partial
 from typing import Any
 
-from ._items import weight
-from ._links import Link, drain
-from ._parking import Need
+from .._items import weight
+from .._links import Link, drain
+from .._parking import Need
+from .._stages import PipelineStage
 from ._sessions import Session, Worker
 from ._staff import NOTHING, NewSeat, Service
-from ._stages import PipelineStage
 
 
 class Solo:

@@ -22,13 +22,13 @@ from collections.abc import Sequence
 import anyio
 import attrs
 
-from ._cli_exit import MEANINGS, PROGRAM, CommandError, Exit, say, show, verdict
-from ._cli_input import Source
-from ._cli_job import Job
-from ._cli_output import FORMATS, sink_for
-from ._cli_progress import AboveDisplay, Display
-from ._cli_target import find_target
-from ._render import report_lines
+from .._render import report_lines
+from ._exit import MEANINGS, PROGRAM, CommandError, Exit, say, show, verdict
+from ._input import Source
+from ._job import Job
+from ._output import FORMATS, sink_for
+from ._progress import AboveDisplay, Display
+from ._target import find_target
 
 EPILOG = """\
 formats:

@@ -18,17 +18,17 @@ from typing import Any
 from anyio import Event, WouldBlock
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
-from ._exceptions import PipelineStateError, stopped
-from ._items import Control, Kind, Timed
+from .._exceptions import PipelineStateError, stopped
+from .._items import Control, Kind, Timed
+from .._links import ENTRIES_PER_STEP, NEVER
+from .._posting import Waker
+from .._runner import StageRunner
+from .._stage_options import Overflow
+from .._timing import Clock
+from .._turn_history import TurnHistory
+from .._turns import Turn
 from ._line import Line
-from ._links import ENTRIES_PER_STEP, NEVER
-from ._posting import Waker
 from ._producers import Feed, Producer
-from ._runner import StageRunner
-from ._stage_options import Overflow
-from ._timing import Clock
-from ._turn_history import TurnHistory
-from ._turns import Turn
 
 
 class Entrance:

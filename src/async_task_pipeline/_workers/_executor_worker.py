@@ -20,9 +20,9 @@ from uuid import uuid4
 
 from anyio import CancelScope, CapacityLimiter, Event, get_cancelled_exc_class, to_thread
 
-from ._exceptions import StageProtocolError, not_awaited, raisable, unawaited
-from ._posting import Waker
-from ._stages import PipelineStage
+from .._exceptions import StageProtocolError, not_awaited, raisable, unawaited
+from .._posting import Waker
+from .._stages import PipelineStage
 
 MOST_VALUES = 65_536
 """What one call may yield: far beyond a fan-out, and soon reached by an endless one."""

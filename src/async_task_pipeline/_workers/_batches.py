@@ -13,15 +13,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from .._items import Batch, Control
+from .._links import Link, drain
+from .._parking import Need
+from .._stage_options import BatchSize
+from .._stages import PipelineStage
 from ._alarm import Alarm
 from ._crew import Crew
-from ._items import Batch, Control
-from ._links import Link, drain
-from ._parking import Need
 from ._sessions import Session, Worker
 from ._staff import NOTHING, NewSeat
-from ._stage_options import BatchSize
-from ._stages import PipelineStage
 
 
 class BatchCrew(Crew):

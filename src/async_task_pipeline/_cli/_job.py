@@ -24,12 +24,12 @@ from anyio import (
 )
 from anyio.abc import TaskStatus
 
-from ._cli_exit import Exit, one_line, say, verdict
-from ._cli_input import Source
-from ._cli_output import Sink, Writer
-from ._cli_progress import Display
-from ._cli_target import build
-from ._pipeline import AsyncTaskPipeline
+from .._pipeline import AsyncTaskPipeline
+from ._exit import Exit, one_line, say, verdict
+from ._input import Source
+from ._output import Sink, Writer
+from ._progress import Display
+from ._target import build
 
 
 @attrs.define(eq=False)

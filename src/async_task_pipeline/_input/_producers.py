@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import attrs
 from anyio import Event
 
-from ._turns import Turn
+from .._turns import Turn
 
 
 @attrs.define(eq=False)

@@ -20,15 +20,15 @@ from typing import Any
 
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
-from ._exceptions import RemoteCallError, WorkerDiedError
+from .._exceptions import RemoteCallError, WorkerDiedError
+from .._items import Control, Kind
+from .._links import Link
+from .._parking import Need
+from .._stages import PipelineStage
+from .._workers._sessions import Tools
+from .._workers._thread_worker import ThreadWorker
+from ._calls import RemoteCalls
 from ._far_ends import FarEnd, FarEndClosedError, Spares
-from ._items import Control, Kind
-from ._links import Link
-from ._parking import Need
-from ._remote_calls import RemoteCalls
-from ._sessions import Tools
-from ._stages import PipelineStage
-from ._thread_worker import ThreadWorker
 
 BURST_SECONDS = 0.001
 """What a burst may take: ten times what it costs to send one."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ._cli_exit import CommandError, Exit, one_line
-from ._pipeline import AsyncTaskPipeline
+from .._pipeline import AsyncTaskPipeline
+from ._exit import CommandError, Exit, one_line
 
 
 def find_target(target: str) -> Any:

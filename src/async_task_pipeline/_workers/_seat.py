@@ -13,10 +13,10 @@ from typing import Protocol
 
 from anyio import CancelScope, get_cancelled_exc_class
 
-from ._log import logger
-from ._native import cancelled_from_outside
+from .._log import logger
+from .._native import cancelled_from_outside
+from .._stages import PipelineStage
 from ._sessions import Session, Worker
-from ._stages import PipelineStage
 
 
 class Chief(Protocol):

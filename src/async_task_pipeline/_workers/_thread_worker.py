@@ -14,13 +14,13 @@ from typing import Any, Self
 
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
-from ._exceptions import raisable, unawaited
-from ._items import Batch, Control, Kind
-from ._links import Link
-from ._parking import Need, Parking
+from .._exceptions import raisable, unawaited
+from .._items import Batch, Control, Kind
+from .._links import Link
+from .._parking import Need, Parking
+from .._stages import PipelineStage
 from ._sessions import Session, Tools, no_clock
 from ._setup import Preparation
-from ._stages import PipelineStage
 
 _UNUSUAL = frozenset({GeneratorType, CoroutineType, AsyncGeneratorType})
 
