@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import threading
+from pathlib import Path
 
 from anyio import wait_readable
 
@@ -170,6 +171,11 @@ def mortal(address, data):
         os.kill(os.getpid(), signal.SIGKILL)
     visit(address, (data, os.getpid()))
     return data
+
+
+def variable(name):
+    """The value of an environment variable, and of the current folder."""
+    return os.environ.get(name), str(Path.cwd())
 
 
 # -- setup -------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from tests.kinds.gates import PATIENCE
 pytestmark = pytest.mark.anyio
 
 NEVER = 1000.0
+IN_TIME = 0.3
+"""Seconds: long for a fast call on a busy machine, and short to wait for."""
 
 
 def batches(kind, gate, **options):
@@ -155,7 +157,7 @@ async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, ga
 
 async def test_an_overdue_batch_has_failed_for_each_of_its_items(kind, gate):
     gate.hold("[0, 1, 2]")
-    pipeline = batches(kind, gate, max_size=3, timeout=0.1, on_error="return", timing=True)
+    pipeline = batches(kind, gate, max_size=3, timeout=IN_TIME, on_error="return", timing=True)
     with fail_after(PATIENCE):
         async with pipeline:
             output = pipeline.generate_output_stream()

@@ -8,12 +8,14 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from async_task_pipeline._links import Link
+from async_task_pipeline._remote import _far_ends
 from async_task_pipeline._remote._far_ends import FarEndClosedError, ProcessEnd, Spares
 from async_task_pipeline._remote._staff import _Interpreters
 from async_task_pipeline._remote._worker import RemoteWorker
@@ -35,8 +37,8 @@ def start():
     """Starts processes, and sees to it that none is left."""
     ends = []
 
-    def started(setup=None):
-        ends.append(ProcessEnd(functions.outcome if setup is None else functions.second, setup))
+    def started(function=None, setup=None):
+        ends.append(ProcessEnd(function or (functions.outcome if setup is None else functions.second), setup))
         return ends[-1]
 
     yield started
@@ -51,6 +53,32 @@ def worker_with(spares, *, gone=True):
     tools = Tools(limit=10, clock=None, waker=waker, notify=nothing)
     stage = PipelineStage("stage", functions.outcome, executor="process")
     return RemoteWorker(stage, Link(10), tools, spares)
+
+
+def answer(end, data):
+    """What a call returns."""
+    end.wait_ready()
+    end.send((1, [pickle.dumps(data)]))
+    _, ((_, packed, _, _),) = end.receive()
+    return pickle.loads(packed)
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_process_begins_with_the_environment_of_its_start(start, method, monkeypatch, tmp_path):
+    monkeypatch.setattr(_far_ends, "START_METHOD", method)
+    assert answer(start(functions.variable), "A_VARIABLE") == (None, str(Path.cwd()))
+    monkeypatch.setenv("A_VARIABLE", "now")
+    monkeypatch.chdir(tmp_path)
+    assert answer(start(functions.variable), "A_VARIABLE") == ("now", str(tmp_path))
+    monkeypatch.delenv("A_VARIABLE")
+    assert answer(start(functions.variable), "A_VARIABLE") == (None, str(tmp_path))
+
+
+def test_the_server_still_imports_what_others_want_of_it(start, monkeypatch):
+    monkeypatch.setattr(forkserver._forkserver, "_preload_modules", ["of somebody else"])
+    start().wait_ready()
+    start().wait_ready()
+    assert forkserver._forkserver._preload_modules == ["of somebody else", "async_task_pipeline._remote._peer"]
 
 
 def test_a_process_that_is_gone_says_so_to_whoever_asks(start):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_an_overdue_call_has_failed_and_its_worker_stays_busy(kind, gate):
     gate.hold("slow")
-    pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), timeout=0.1, on_error="return")
+    pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), timeout=0.3, on_error="return")
     with fail_after(PATIENCE):
         async with pipeline:
             output = pipeline.generate_output_stream()
@@ -29,7 +29,7 @@ async def test_an_overdue_call_has_failed_and_its_worker_stays_busy(kind, gate):
             await pipeline.process_input_data("next")
             late = await anext(output)
             assert isinstance(late, TimeoutError)
-            assert str(late) == "a call of stage 'stage' took longer than 0.1 seconds"
+            assert str(late) == "a call of stage 'stage' took longer than 0.3 seconds"
             assert late.__notes__ == ["raised in stage 'stage' of the pipeline"]
             if kind.ends_calls:
                 await gate.left("slow")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import os
 import pickle
 import signal
 import sys
@@ -232,8 +233,10 @@ def error_of(packed: bytes) -> BaseException | None:
     return None if packed == NONE else unpacked_exception(packed)
 
 
-def serve_process(connection: Connection) -> None:
-    """Be a worker, in a process of its own."""
+def serve_process(connection: Connection, environ: dict[str, str]) -> None:
+    """Be a worker, in a process of its own, with these environment variables."""
+    os.environ.clear()
+    os.environ.update(environ)
     # Ctrl-C goes to every process of the terminal; what it means is the pipeline's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The other end may be gone at any moment, and with it the reason to be here.
