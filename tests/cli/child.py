@@ -75,7 +75,32 @@ def make_trouble():
 
 
 def exits(text):
-    raise SystemExit(7)
+    raise SystemExit(7 if text == "7" else 0)
+
+
+def make_exit():
+    raise SystemExit(0)
+
+
+def elsewhere(text):
+    os.write(1, b"written\\n")
+    os.system("echo shouted")
+    return text
+
+
+def printed(text):
+    if text == "bad":
+        raise ValueError("bad")
+    print("printed", flush=True)
+    return text
+
+
+def far():
+    return AsyncTaskPipeline(return_exceptions=True).add_stage("printed", printed, executor="process")
+
+
+def grouped(text):
+    raise ExceptionGroup("both", [ValueError(1), ValueError(2)])
 
 
 def kinds(text):
@@ -98,6 +123,8 @@ exiting = AsyncTaskPipeline().add_stage("exits", exits)
 kind = AsyncTaskPipeline().add_stage("kinds", kinds)
 fan = AsyncTaskPipeline().add_stage("twice", twice)
 noisy = AsyncTaskPipeline().add_stage("seen", seen)
+loud = AsyncTaskPipeline().add_stage("elsewhere", elsewhere)
+groups = AsyncTaskPipeline().add_stage("grouped", grouped)
 number = 3
 none = AsyncTaskPipeline()
 built = []

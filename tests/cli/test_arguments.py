@@ -22,6 +22,9 @@ from async_task_pipeline._cli._exit import MEANINGS, Exit
     [
         (["--queue-size", "0"], "argument --queue-size: must be a whole number of at least 1, not '0'"),
         (["--queue-size", "ten"], "argument --queue-size: must be a whole number of at least 1, not 'ten'"),
+        (["--output", ""], "argument --output: must name a file, not ''"),
+        (["--report-file", "", "--report", "text"], "argument --report-file: must name a file, not ''"),
+        (["--report-file", "report"], "--report-file needs --report text or --report json"),
         (["--backend", "curio"], "invalid choice: 'curio'"),
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--backend", "trio", "--uvloop"], "--uvloop is for asyncio; it cannot be used with --backend trio"),
@@ -72,6 +75,19 @@ def test_the_report_is_json_on_stderr(run):
     assert report["summary"]["total_items"] == 4
     assert report["summary"]["stage_statistics"]["twice"]["processed_count"] == 4
     assert sys.modules["chains"].fan.stages[0].enable_timing
+
+
+def test_the_report_may_be_a_file_of_its_own(run, place):
+    assert run("chains:noisy", "--report", "json", "--report-file", "report", data="a\n") == (0, "a\n", "seen a\n")
+    assert json.loads((place / "report").read_text())["summary"]["total_items"] == 1
+    code, _, said = run("chains:picky", "--report", "text", "--report-file", "report", data="3\n")
+    assert (code, said.count("\n")) == (1, 1)
+    assert (place / "report").read_text().startswith("items delivered")
+
+
+def test_a_report_file_that_cannot_be_written_is_named_before_anything_is_processed(run, place):
+    told = "cannot write no/where: No such file or directory\n"
+    assert run("chains:noisy", "--report", "json", "--report-file", "no/where", data="a\n") == (5, "", told)
 
 
 def test_an_empty_input_has_a_report_that_says_so(run):

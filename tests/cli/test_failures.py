@@ -6,7 +6,11 @@ nothing but results is among the results.
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
+
+from tests.cli.child import COMMAND
 
 RAISED = "ValueError: three is bad (raised in stage 'odd' of the pipeline)\n"
 
@@ -28,11 +32,38 @@ def test_a_returned_exception_is_told_and_is_no_result(run, place):
     assert (place / "out").read_text() == "1\n5\n"
 
 
-def test_a_stage_that_exits_ends_the_process_with_its_code(run):
-    with pytest.raises(SystemExit) as ended:
-        run("chains:exiting", data="a\n")
-    assert ended.value.code == 7
+@pytest.mark.parametrize("code", [0, 7])
+def test_a_stage_that_exits_has_failed_whatever_its_code(run, code):
+    told = f"SystemExit: {code} (raised in stage 'exits' of the pipeline)\n"
+    assert run("chains:exiting", data=f"{code}\n") == (1, "", told)
+
+
+def test_a_group_is_told_in_one_line_with_its_stage(run):
+    told = "ValueError: 1, and 1 more (raised in stage 'grouped' of the pipeline)\n"
+    assert run("chains:groups", data="a\n") == (1, "", told)
+
+
+def test_a_failure_in_another_process_is_told_in_one_line(run):
+    code, out, said = run("chains:far", data="bad\n")
+    assert (code, out, said) == (1, "", "ValueError: bad (raised in stage 'printed' of the pipeline)\n")
+
+
+def test_its_traceback_there_is_shown_when_asked_for(run):
+    code, _, said = run("chains:far", "--traceback", data="bad\n")
+    assert code == 1
+    assert "in the worker it was raised so:\nTraceback" in said
+    assert said.endswith("async-task-pipeline: ValueError: bad (raised in stage 'printed' of the pipeline)\n")
 
 
 def test_what_a_stage_prints_is_not_among_the_results(run):
     assert run("chains:noisy", data="a\nb\n") == (0, "a\nb\n", "seen a\nseen b\n")
+
+
+def test_nor_is_what_goes_past_python(run):
+    assert run("chains:loud", data="a\n") == (0, "a\n", "written\nshouted\n")
+
+
+def test_nor_is_what_another_process_prints(place):
+    command = [*COMMAND, "run", "chains:far"]
+    done = subprocess.run(command, check=False, cwd=place, input="a\n", capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a\n", "printed\n")

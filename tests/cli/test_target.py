@@ -41,6 +41,7 @@ def test_a_pipeline_is_found(run, loop, target):
             "chains:make_nothing returned None, which is neither a pipeline nor a function that returns one",
         ),
         ("chains:make_trouble", 4, "calling chains:make_trouble raised LookupError: no model"),
+        ("chains:make_exit", 4, "calling chains:make_exit raised SystemExit: 0"),
         ("chains:none", 4, "chains:none is a pipeline without stages"),
     ],
 )
@@ -52,6 +53,7 @@ def test_what_is_not_there_is_named(run, target, code, message):
     ("code", "message"),
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import sys; sys.exit()", "SystemExit"),
         ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
         ("def (", "SyntaxError: invalid syntax (broken.py, line 1)"),
     ],

@@ -16,18 +16,18 @@ import json
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 import anyio
 import attrs
 
 from .._render import report_lines
-from ._exit import MEANINGS, PROGRAM, CommandError, Exit, say, show, verdict
+from ._exit import MEANINGS, PROGRAM, CommandError, Exit, say, show, told
 from ._input import Source
 from ._job import Job
-from ._output import FORMATS, sink_for
+from ._output import FORMATS, FileSink, file_sink, sink_for
 from ._progress import AboveDisplay, Display
+from ._stdout import own_stdout
 from ._target import find_target
 
 EPILOG = """\
@@ -55,18 +55,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; by default those of the process.
 
     Raises:
-        SystemExit: If the arguments are wrong (with code 2), after ``--help`` and
-            ``--version``, and when a stage raised it.
+        SystemExit: If the arguments are wrong (with code 2), and after ``--help`` and
+            ``--version``.
     """
     args = _parser().parse_args(argv)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            return int(_run(args))
+        with own_stdout() as stdout:
+            return int(_run(args, stdout))
     except KeyboardInterrupt:
         say("interrupted")
         return int(Exit.INTERRUPTED)
     except CommandError as exc:
-        return int(_tell(exc, exc.code, args))
+        told(exc, tracebacks=args.traceback)
+        return int(exc.code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,11 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         help="module:attribute or path/to/file.py:attribute; a pipeline, or a function without arguments "
         "(async or not) that returns one",
     )
-    add("input", metavar="INPUT", nargs="?", default="-", help="a file; stdin if it is - or left out")
+    add("input", metavar="INPUT", nargs="?", default="-", type=_path, help="a file; stdin if it is - or left out")
     add("--format", choices=sorted(FORMATS), default="lines", help="what input and output hold (default: lines)")
     add(
         "--output",
         metavar="FILE",
+        type=_path,
         help="write the results to FILE, whole or not at all (default: stdout, as they come)",
     )
     add("--backend", choices=["asyncio", "trio"], default="asyncio", help="the event loop (default: asyncio)")
@@ -101,8 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         "--report",
         choices=["text", "json", "none"],
         default="none",
-        help="time every item, and report on stderr at the end (default: none)",
+        help="time every item, and report at the end (default: none)",
     )
+    add("--report-file", metavar="FILE", type=_path, help="write the report to FILE (default: on stderr)")
     add(
         "--progress",
         action=argparse.BooleanOptionalAction,
@@ -127,6 +130,12 @@ class _Version(argparse.Action):
         parser.exit(message=f"{PROGRAM} {importlib.metadata.version(PROGRAM)}\n")
 
 
+def _path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("must name a file, not ''")
+    return text
+
+
 def _at_least_one(text: str) -> int:
     try:
         value = int(text)
@@ -137,9 +146,11 @@ def _at_least_one(text: str) -> int:
     return value
 
 
-def _run(args: argparse.Namespace) -> Exit:
+def _run(args: argparse.Namespace, stdout: int | None) -> Exit:
     if args.uvloop and args.backend != "asyncio":
         args.parser.error(f"--uvloop is for asyncio; it cannot be used with --backend {args.backend}")
+    if args.report_file is not None and args.report == "none":
+        args.parser.error("--report-file needs --report text or --report json")
     loop = "uvloop" if args.uvloop else args.backend
     if importlib.util.find_spec(loop) is None:
         raise CommandError(Exit.USAGE, f"{loop} is not installed: pip install '{PROGRAM}[{loop}]'")
@@ -150,13 +161,21 @@ def _run(args: argparse.Namespace) -> Exit:
     )
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(Source(args.input, args.format)))
-        sink = stack.enter_context(sink_for(args.output))
-        job = Job(args.pipeline, found, source, sink, args.format, args.queue_size, args.report != "none")
+        sink = stack.enter_context(sink_for(args.output, stdout))
+        report = None if args.report_file is None else stack.enter_context(file_sink(args.report_file))
+        timing = args.report != "none"
+        job = Job(args.pipeline, found, source, sink, args.format, args.queue_size, timing, args.traceback)
         with _display(args, source) as job.display:
-            if job.display is not None and args.output in {None, "-"} and os.isatty(1):
+            if job.display is not None and args.output in {None, "-"} and stdout is not None and os.isatty(stdout):
                 job.sink = AboveDisplay(job.display)
             anyio.run(job.run, backend=args.backend, backend_options={"use_uvloop": True} if args.uvloop else {})
-    return _conclude(job, args)
+        _report(job, args, report)
+    if job.failure is None:
+        return job.code
+    if isinstance(job.failure, KeyboardInterrupt):
+        raise job.failure
+    told(job.failure, tracebacks=args.traceback)
+    return job.code
 
 
 class _Stderr(logging.Handler):
@@ -181,24 +200,16 @@ def _display(args: argparse.Namespace, source: Source) -> contextlib.AbstractCon
     return contextlib.nullcontext()
 
 
-def _conclude(job: Job, args: argparse.Namespace) -> Exit:
-    """Print the report and what went wrong."""
-    if args.report != "none" and job.pipeline is not None:
-        analysis = job.pipeline.get_report(include_item_details=False)
-        if args.report == "json":
-            text = json.dumps(attrs.asdict(analysis) if analysis is not None else None)
-        else:
-            text = "\n".join(report_lines(analysis) if analysis is not None else ["no item came to a result"])
+def _report(job: Job, args: argparse.Namespace, file: FileSink | None) -> None:
+    if args.report == "none" or job.pipeline is None:
+        return
+    analysis = job.pipeline.get_report(include_item_details=False)
+    if args.report == "json":
+        text = json.dumps(attrs.asdict(analysis) if analysis is not None else None)
+    else:
+        text = "\n".join(report_lines(analysis) if analysis is not None else ["no item came to a result"])
+    if file is None:
         show(text)
-    if job.failure is None:
-        return job.code
-    if isinstance(job.failure, (KeyboardInterrupt, SystemExit)):
-        raise job.failure
-    return _tell(job.failure, job.code, args)
-
-
-def _tell(failure: BaseException, code: Exit, args: argparse.Namespace) -> Exit:
-    if args.traceback:
-        traceback.print_exception(failure)
-    say(str(verdict(failure)))
-    return code
+    else:
+        file.fill(f"{text}\n".encode())
+        file.commit()

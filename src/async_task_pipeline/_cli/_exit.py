@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -71,7 +72,8 @@ def say(message: str) -> None:
 def one_line(exc: BaseException) -> str:
     """An exception as one line: its type, its words, and the stage it came from."""
     words = " ".join(str(exc).split())
-    notes = "; ".join(getattr(exc, "__notes__", ()))
+    # A note of several lines, such as another process's traceback, is for --traceback.
+    notes = "; ".join(each for each in getattr(exc, "__notes__", ()) if "\n" not in each)
     return type(exc).__name__ + (f": {words}" if words else "") + (f" ({notes})" if notes else "")
 
 
@@ -84,6 +86,13 @@ def leaves(exc: BaseException) -> Iterable[BaseException]:
         yield exc
 
 
+def told(exc: BaseException, *, tracebacks: bool) -> None:
+    """Tell of an exception in one line, below its traceback if that is wanted."""
+    if tracebacks:
+        show("".join(traceback.format_exception(exc)).rstrip())
+    say(str(verdict(exc)))
+
+
 def verdict(failure: BaseException) -> CommandError:
     """What ends the command when this was raised while the pipeline ran."""
     raised = list(leaves(failure))
@@ -91,4 +100,6 @@ def verdict(failure: BaseException) -> CommandError:
         if isinstance(exc, CommandError):
             return exc
     more = f", and {len(raised) - 1} more" if len(raised) > 1 else ""
+    if failure is not raised[0]:  # the group knows the stage
+        more += "".join(f" ({each})" for each in getattr(failure, "__notes__", ()) if "\n" not in each)
     return CommandError(Exit.FAILED, one_line(raised[0]) + more)

@@ -25,7 +25,7 @@ from anyio import (
 from anyio.abc import TaskStatus
 
 from .._pipeline import AsyncTaskPipeline
-from ._exit import Exit, one_line, say, verdict
+from ._exit import Exit, say, told, verdict
 from ._input import Source
 from ._output import Sink, Writer
 from ._progress import Display
@@ -44,6 +44,7 @@ class Job:
         style: How results are written: ``lines`` or ``jsonl``.
         queue_size: What to replace the pipeline's own bound with, if anything.
         timing: Whether to time every item.
+        tracebacks: Whether to show the traceback of an exception that comes out as a result.
         display: The progress bar, if there is one.
         pipeline: The pipeline, once it is built.
         failure: What ended the job, if something raised.
@@ -58,6 +59,7 @@ class Job:
     style: str
     queue_size: int | None = None
     timing: bool = False
+    tracebacks: bool = False
     display: Display | None = None
     pipeline: AsyncTaskPipeline[Any, Any] | None = None
     failure: BaseException | None = None
@@ -117,7 +119,7 @@ class Job:
                 if isinstance(result, BaseException):
                     # The user asked for it to travel on; it is no result for all that.
                     self.errors += 1
-                    say(one_line(result))
+                    told(result, tracebacks=self.tracebacks)
                 else:
                     output = pipeline.output_queue
                     await writer.put(result, more=output is not None and not output.empty())
@@ -145,7 +147,7 @@ class Job:
             say("interrupted: finishing what has been read; Ctrl-C again stops now")
         elif not work.cancel_called:
             work.cancel()
-            say("stopping: waiting for calls that cannot be cancelled; Ctrl-C again kills the process")
+            say("stopping: waiting for calls, if one cannot be cancelled; Ctrl-C again kills the process")
         else:
             self.sink.discard()
             if self.display is not None:

@@ -24,6 +24,7 @@ from anyio import CancelScope, wait_writable
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from ._exit import CommandError, Exit, one_line
+from ._stdout import descriptor
 
 PIECE = 4096
 """Bytes that a pipe or terminal with any room at all takes without blocking (PIPE_BUF)."""
@@ -181,6 +182,8 @@ class FileSink:
         Raises:
             CommandError: If that is not possible.
         """
+        if self._path.is_dir():
+            raise CommandError(Exit.OUTPUT, f"cannot write {self._name}: it is a directory")
         try:
             if self._path.exists() and not os.access(self._path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -190,7 +193,11 @@ class FileSink:
         self._temporary = Path(name)
 
     async def write(self, lines: bytes) -> None:
-        """Write whole lines.
+        """Write whole lines; see ``fill``."""
+        self.fill(lines)
+
+    def fill(self, lines: bytes) -> None:
+        """Write whole lines: to a file, which never waits.
 
         Raises:
             CommandError: If the disk is full, or fails.
@@ -245,23 +252,39 @@ class FileSink:
 
 
 @contextmanager
-def sink_for(path: str | None) -> Iterator[Sink]:
+def file_sink(path: str) -> Iterator[FileSink]:
+    """A file, begun now, and given up unless it is completed in the block."""
+    sink = FileSink(path)
+    sink.open()
+    try:
+        yield sink
+    finally:
+        sink.discard()
+
+
+@contextmanager
+def sink_for(path: str | None, stdout: int | None) -> Iterator[Sink]:
     """The place that ``--output`` names; ``None`` and ``-`` are stdout.
 
-    What exists and is no regular file (a device, a named pipe) is written to as it is,
-    because a rename would put a file in its place.
+    What exists and is no regular file (a device, a named pipe), or is open already, is written
+    to as it is, because a rename would put a file in its place.
+
+    Args:
+        path: What the user said.
+        stdout: A descriptor of stdout, ``None`` if that is closed.
 
     Raises:
         CommandError: If it cannot be opened.
     """
     if path is None or path == "-":
-        if sys.__stdout__ is None:
-            raise CommandError(Exit.OUTPUT, "cannot write stdout: it is closed")
-        yield StreamSink(1, "stdout")
+        path = "/dev/stdout"
+    open_already = descriptor(path, stdout)
+    if open_already is not None:
+        yield StreamSink(open_already, path.removeprefix("/dev/"))
         return
-    if Path(path).is_dir():
-        raise CommandError(Exit.OUTPUT, f"cannot write {path}: it is a directory")
-    if not Path(path).exists() or Path(path).is_file():
+    if path == "/dev/stdout":
+        raise CommandError(Exit.OUTPUT, "cannot write stdout: it is closed")
+    if not Path(path).exists() or Path(path).is_file() or Path(path).is_dir():
         yield FileSink(path)
         return
     try:

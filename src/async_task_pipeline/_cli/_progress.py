@@ -60,7 +60,10 @@ class Display:
 
     def stop(self) -> None:
         """Give the terminal back. Idempotent."""
-        self._live.stop()
+        if self._live.is_started:
+            self._live.stop()
+            if not self._console.is_terminal:
+                self._console.line()  # whatever is said next begins its own
 
     def out(self, lines: bytes) -> None:
         """Print lines above the display, on the terminal that it is on."""

@@ -54,7 +54,7 @@ def _import_module(name: str) -> ModuleType:
         if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
             raise CommandError(Exit.PIPELINE, f"there is no module {name!r}: {exc}") from exc
         raise CommandError(Exit.PIPELINE, f"importing {name} raised {one_line(exc)}") from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise CommandError(Exit.PIPELINE, f"importing {name} raised {one_line(exc)}") from exc
 
 
@@ -71,7 +71,7 @@ def _import_file(path: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         del sys.modules[name]
         raise CommandError(Exit.PIPELINE, f"importing {path} raised {one_line(exc)}") from exc
     return module
@@ -91,7 +91,7 @@ async def build(target: str, found: Any) -> AsyncTaskPipeline[Any, Any]:
             built = found()
             if inspect.isawaitable(built):
                 built = await built
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             raise CommandError(Exit.PIPELINE, f"calling {target} raised {one_line(exc)}") from exc
     if not isinstance(built, AsyncTaskPipeline):
         what = f"{target} is" if built is found else f"{target} returned"
