@@ -13,7 +13,8 @@ from async_task_pipeline._failure_budget import FailureBudget
 
 
 def budget(max_failures: float | None, window: int = 100) -> FailureBudget:
-    return FailureBudget(PipelineStage("s", print, on_error="drop", max_failures=max_failures, failure_window=window))
+    options: dict[str, Any] = {"failure_window": window} if isinstance(max_failures, float) else {}
+    return FailureBudget(PipelineStage("s", print, on_error="drop", max_failures=max_failures, **options))
 
 
 def verdicts(outcomes: list[bool], max_failures: float | None, window: int = 100) -> list[bool]:
@@ -70,6 +71,10 @@ def test_the_error_says_what_the_budget_was_and_what_was_one_too_many(limit: flo
     assert it.overdrawn(ValueError("first")) is None
     error: Any = it.overdrawn(last)
     assert (str(error), error.__cause__) == (message, last)
+
+
+def test_a_budget_of_nothing_is_told_in_the_singular() -> None:
+    assert str(budget(0).overdrawn(ValueError())) == "stage 's': 1 call has failed, and max_failures is 0"
 
 
 def test_many_successes_at_once_are_no_more_than_the_window() -> None:

@@ -50,6 +50,15 @@ unsendable = lambda value: value  # noqa: E731  only a lambda is one
         ({"workers": -3}, ValueError, "workers of stage 's' must be at least 1, not -3"),
         ({"workers": 1.0}, TypeError, "workers of stage 's' must be an int, not 1.0"),
         ({"workers": True}, TypeError, "workers of stage 's' must be an int, not True"),
+        ({"ordered": "no"}, TypeError, "ordered of stage 's' must be a bool, not 'no'"),
+        ({"interruptible": 0}, TypeError, "interruptible of stage 's' must be a bool, not 0"),
+        ({"reentrant": None}, TypeError, "reentrant of stage 's' must be a bool, not None"),
+        ({"failure_window": 7}, ValueError, "failure_window of stage 's' is 7, and has no meaning .*, not None"),
+        (
+            {"failure_window": 7, "max_failures": 2, "on_error": "drop"},
+            ValueError,
+            "failure_window of stage 's' is 7, and has no meaning without .* share",
+        ),
         ({"executor": "fork"}, ValueError, r"executor of stage 's' must be one of .*'process'.* not 'fork'"),
         ({"executor": 3}, TypeError, r"executor of stage 's' must be one of .*Executor or None, not 3"),
         ({"executor": ThreadPoolExecutor}, TypeError, r"executor of stage 's' .* not <class .*ThreadPoolExecutor"),
@@ -74,8 +83,16 @@ unsendable = lambda value: value  # noqa: E731  only a lambda is one
         ),
         ({"max_failures": 0.0, "on_error": "drop"}, ValueError, "max_failures of stage 's' .* not 0.0"),
         ({"max_failures": float("nan"), "on_error": "drop"}, ValueError, "max_failures of stage 's' .* not nan"),
-        ({"max_failures": "2", "on_error": "drop"}, TypeError, "max_failures of stage 's' must be an int, not '2'"),
-        ({"max_failures": True, "on_error": "drop"}, TypeError, "max_failures of stage 's' must be an int, not True"),
+        (
+            {"max_failures": "2", "on_error": "drop"},
+            TypeError,
+            "max_failures of stage 's' must be an int, a float or None, not '2'",
+        ),
+        (
+            {"max_failures": True, "on_error": "drop"},
+            TypeError,
+            "max_failures of stage 's' must be an int, a float or None, not True",
+        ),
         ({"failure_window": 0}, ValueError, "failure_window of stage 's' must be at least 1, not 0"),
         ({"failure_window": 0.5}, TypeError, "failure_window of stage 's' must be an int, not 0.5"),
         ({"on_interrupt": 3}, TypeError, "on_interrupt of stage 's' must be callable or None, not 3"),
@@ -163,7 +180,7 @@ def test_where_a_stage_runs(function: Any, options: dict[str, Any], kind: str, s
     assert (stage.kind, repr(stage), stage.is_async) == (kind, shown, kind == "loop")
 
 
-@pytest.mark.parametrize("max_failures", [0, 3, 0.5])
-def test_a_budget_that_can_be_had(max_failures: float) -> None:
-    stage = PipelineStage("s", plain, on_error="return", max_failures=max_failures, failure_window=7)
-    assert (stage.max_failures, stage.failure_window) == (max_failures, 7)
+@pytest.mark.parametrize(("max_failures", "window"), [(0, 100), (3, 100), (0.5, 7)])
+def test_a_budget_that_can_be_had(max_failures: float, window: int) -> None:
+    stage = PipelineStage("s", plain, on_error="return", max_failures=max_failures, failure_window=window)
+    assert (stage.max_failures, stage.failure_window) == (max_failures, window)

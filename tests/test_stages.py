@@ -147,6 +147,18 @@ def test_a_number_that_is_no_whole_number(argument: str, value: Any) -> None:
         Pipeline(**{argument: value})
 
 
+@pytest.mark.parametrize("value", [None, "yes", 1])
+@pytest.mark.parametrize("argument", ["enable_timing", "return_exceptions"])
+def test_a_flag_that_is_none(argument: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{argument} must be a bool, not {value!r}"):
+        Pipeline(**{argument: value})
+
+
+def test_a_clock_that_is_none() -> None:
+    with pytest.raises(TypeError, match="clock must be callable, not 3"):
+        Pipeline(clock=3)
+
+
 def test_a_negative_history() -> None:
     with pytest.raises(ValueError, match="timing_history must be at least 0, not -1"):
         Pipeline(timing_history=-1)

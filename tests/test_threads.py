@@ -15,6 +15,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import anyio
 import pytest
 from anyio import fail_after, to_thread
 from anyio.from_thread import start_blocking_portal
@@ -101,12 +102,22 @@ async def test_an_interrupt_that_is_heard_when_the_pipeline_has_ended_is_a_no_op
 @anyio_test
 async def test_what_belongs_on_the_loop_says_so_in_another_thread():
     pipeline = AsyncTaskPipeline().add_stage("same", same)
+    calls = {
+        "close_input": pipeline.close_input,
+        "clear": pipeline.clear,
+        "clear_input_queue": pipeline.stages[0].clear_input_queue,
+        "clear_output_queue": pipeline.clear_output_queue,
+        "turn": pipeline.turn,
+        "interrupt": lambda: anyio.run(pipeline.interrupt),
+        "process_input_data": lambda: anyio.run(pipeline.process_input_data, 1),
+        "process_input_sentinel": lambda: anyio.run(pipeline.process_input_sentinel, 1),
+        "process_input_stream": lambda: anyio.run(pipeline.process_input_stream, [1]),
+    }
     with fail_after(PATIENCE):
         async with pipeline:
-            for call in (pipeline.close_input, pipeline.clear):
-                with pytest.raises(
-                    PipelineStateError, match=rf"{call.__name__}\(\) belongs on the event loop's thread"
-                ):
+            for name, call in {**calls, "clear_input_queue ": pipeline.clear_input_queue}.items():
+                message = rf"{name.strip()}\(\) belongs on the event loop's thread"
+                with pytest.raises(PipelineStateError, match=message):
                     await to_thread.run_sync(call)
             await pipeline.process_input_data("still open")
             assert await rest_of(pipeline) == ["still open"]

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from typing import Any, Self, TypeVar, Unpack
 
 from ._exceptions import PipelineStateError
-from ._stage_options import BatchSize, ExecutorKind, OnError, StageOptions, seconds, whole_number
+from ._stage_options import FAILURE_WINDOW, BatchSize, ExecutorKind, OnError, StageOptions, seconds, whole_number
 from ._stages import PipelineStage
 from ._state import PipelineState
 
@@ -37,7 +37,7 @@ class Assembly(PipelineState[T, U]):
         setup: Callable[[], Any] | None = None,
         timeout: float | None = None,
         max_failures: float | None = None,
-        failure_window: int = 100,
+        failure_window: int = FAILURE_WINDOW,
     ) -> Self:
         """Append a stage; returns the pipeline, so that calls chain.
 
@@ -117,7 +117,7 @@ class Assembly(PipelineState[T, U]):
         setup: Callable[[], Any] | None = None,
         timeout: float | None = None,
         max_failures: float | None = None,
-        failure_window: int = 100,
+        failure_window: int = FAILURE_WINDOW,
     ) -> Self:
         """Append a stage whose function takes many items in one call.
 
@@ -190,5 +190,5 @@ class Assembly(PipelineState[T, U]):
         return self
 
     def _clear_link_of(self, stage: PipelineStage) -> None:
-        if self.running and self._current is not None:
-            self._current.clear_link(self.stages.index(stage))
+        if self.running:
+            self._on_the_loop("clear_input_queue").clear_link(self.stages.index(stage))

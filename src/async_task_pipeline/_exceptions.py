@@ -42,8 +42,8 @@ class TurnOverError(PipelineStateError):
 class StageProtocolError(PipelineError, RuntimeError):
     """Raised for an outcome of a stage function that has no meaning.
 
-    Two things bring it about: a plain function that returns a coroutine or an async
-    generator (declare it ``async def``), and an exception that Python itself uses for
+    Two things bring it about: a function that returns what somebody has still to run (a
+    coroutine, an async generator, or from an ``async def`` a generator), and an exception that Python itself uses for
     control flow (``StopIteration``, ``GeneratorExit``, or a cancellation that nobody
     asked for), which cannot travel through a coroutine unchanged. The original
     exception, if there is one, is the ``__cause__``.
@@ -89,11 +89,14 @@ def unawaited(result: object) -> str | None:
     return type(result).__name__
 
 
-def not_awaited(function: object, kind: str, where: str = "") -> StageProtocolError:
-    """The error for a plain function that returned something only the loop can run."""
-    return StageProtocolError(
-        f"{where}process_fn {function!r} returned a {kind}; declare it 'async def' so that it runs on the event loop"
-    )
+def not_awaited(function: object, kind: str, where: str = "", *, on_loop: bool = False) -> StageProtocolError:
+    """The error for a function that returned what somebody has still to run."""
+    if kind != "coroutine":
+        advice = "yield in it instead" if on_loop else "declare it 'async def' and yield in it"
+    else:
+        advice = "await that in it" if on_loop else "declare it 'async def' so that it runs on the event loop"
+    article = "an" if kind.startswith("a") else "a"
+    return StageProtocolError(f"{where}process_fn {function!r} returned {article} {kind}; {advice}")
 
 
 def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:

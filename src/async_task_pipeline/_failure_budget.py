@@ -38,7 +38,8 @@ class FailureBudget:
         if self._recent is None:
             if self._failures <= allowed:
                 return None
-            budget = f"{self._failures} calls have failed, and max_failures is {allowed!r}"
+            calls = "1 call has" if self._failures == 1 else f"{self._failures} calls have"
+            budget = f"{calls} failed, and max_failures is {allowed!r}"
         else:
             self._recent.append(True)
             failed = sum(self._recent)

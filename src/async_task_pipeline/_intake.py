@@ -15,7 +15,7 @@ from anyio import get_cancelled_exc_class
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from ._assembly import Assembly
-from ._exceptions import PipelineStateError, raisable, stopped
+from ._exceptions import raisable
 from ._input._source import checked_source, feed
 from ._items import Control, Kind
 from ._native import cancelled_from_outside
@@ -28,16 +28,6 @@ U = TypeVar("U")
 
 class Intake(Assembly[T, U]):
     """The input side of a pipeline."""
-
-    def _running(self) -> Run:
-        run = self._current
-        if run is None:
-            raise PipelineStateError("the pipeline is not running: start it first")
-        if run.closed and run.failure is None:
-            # The same as for a put that was waiting: a producer that is between two puts
-            # when the pipeline stops should not need to know.
-            raise stopped(None)
-        return run
 
     async def process_input_stream(
         self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = True
@@ -61,7 +51,7 @@ class Intake(Assembly[T, U]):
         # pipeline, and of the two the cancellation is what the caller has to hear. It
         # lets nobody else run, or a later call could be accepted before this one.
         await checkpoint_if_cancelled()
-        await self._feed(self._running(), input_stream, close_input=close_input)
+        await self._feed(self._on_the_loop("process_input_stream"), input_stream, close_input=close_input)
 
     async def _feed(self, run: Run, source: Any, *, close_input: bool) -> None:
         run.entrance.check_open()
@@ -97,11 +87,11 @@ class Intake(Assembly[T, U]):
         Raises:
             TypeError: If ``created_at`` is not a number.
             ValueError: If ``created_at`` is not finite or lies in the future.
-            PipelineStateError: If the pipeline is not running, its input is closed, or
-                (:py:exc:`PipelineStoppedError`) it stopped while this waited.
+            PipelineStateError: If the pipeline is not running, its input is closed, this is
+                another thread, or (:py:exc:`PipelineStoppedError`) it stopped while this waited.
         """
         await checkpoint_if_cancelled()
-        run = self._running()
+        run = self._on_the_loop("process_input_data")
         await run.entrance.put(run.entrance.item(data, self._created(created_at)))
 
     async def process_input_sentinel(self, sentinel: U) -> None:
@@ -111,7 +101,7 @@ class Intake(Assembly[T, U]):
             PipelineStateError: As ``process_input_data``.
         """
         await checkpoint_if_cancelled()
-        await self._running().entrance.put(Control(Kind.SENTINEL, sentinel))
+        await self._on_the_loop("process_input_sentinel").entrance.put(Control(Kind.SENTINEL, sentinel))
 
     def put_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item from code that is not async.
@@ -144,7 +134,7 @@ class Intake(Assembly[T, U]):
             PipelineStateError: If the pipeline is not running, or, when the turn is entered,
                 its input is closed.
         """
-        return Turn(self._running().entrance, self._created)
+        return Turn(self._on_the_loop("turn").entrance, self._created)
 
     def _put_sync(self, run: Run, entry: Any) -> None:
         if threading.get_ident() == run.thread:
@@ -175,11 +165,3 @@ class Intake(Assembly[T, U]):
             PipelineStateError: If the pipeline is not running, or this is another thread.
         """
         self._on_the_loop("close_input").entrance.end()
-
-    def _on_the_loop(self, call: str) -> Run:
-        run = self._running()
-        if threading.get_ident() != run.thread:
-            raise PipelineStateError(
-                f"{call}() belongs on the event loop's thread; use anyio.from_thread.run_sync to call it from another"
-            )
-        return run

@@ -42,7 +42,8 @@ class AsyncTaskPipeline(Lifetime[T, U, ResultT]):
     ``start()`` and ``stop()``.
 
     All methods belong on the event loop's thread, except ``put_input_data``,
-    ``put_input_sentinel`` and ``statistics``, which may be called in any.
+    ``put_input_sentinel`` and ``statistics``, which may be called in any, and those that are
+    named for other threads.
 
     Args:
         max_queue_size: The bound of each link, at least 1. At most
@@ -90,12 +91,13 @@ class AsyncTaskPipeline(Lifetime[T, U, ResultT]):
         Raises:
             TypeError: If an argument has the wrong type.
             ValueError: If there is no such stage, or ``grace`` is negative or not finite.
+            PipelineStateError: If called in another thread; see ``interrupt_from_thread``.
         """
         first = self._stage_index(from_stage)
         patience = seconds("grace", grace)
-        run = self._current
-        if run is None or not self.running:
+        if not self.running:
             return InterruptReceipt()
+        run = self._on_the_loop("interrupt")
         interruption = self._interruption()
         run.interrupt(interruption, first, markers=_markers(sentinel))
         if patience and interruption.pending:
@@ -171,14 +173,22 @@ class AsyncTaskPipeline(Lifetime[T, U, ResultT]):
         return interruption.receipt()
 
     def clear_input_queue(self) -> None:
-        """Drop what waits for the first stage, sentinels included; counted as dropped."""
-        if self.running and self._current is not None:
-            self._current.clear_link(0)
+        """Drop what waits for the first stage, sentinels included; counted as dropped.
+
+        Raises:
+            PipelineStateError: If called in another thread while the pipeline is running.
+        """
+        if self.running:
+            self._on_the_loop("clear_input_queue").clear_link(0)
 
     def clear_output_queue(self) -> None:
-        """Drop what waits for the consumer, sentinels included; counted as dropped."""
-        if self.running and self._current is not None:
-            self._current.clear_output()
+        """Drop what waits for the consumer, sentinels included; counted as dropped.
+
+        Raises:
+            PipelineStateError: If called in another thread while the pipeline is running.
+        """
+        if self.running:
+            self._on_the_loop("clear_output_queue").clear_output()
 
 
 def _markers(sentinel: Any) -> tuple[Control, ...]:

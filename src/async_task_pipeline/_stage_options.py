@@ -28,6 +28,9 @@ ExecutorKind = Literal["thread", "process", "interpreter"]
 HAS_INTERPRETERS: bool = sys.version_info >= (3, 13)
 """Whether this Python has them, and anyio a way to use them."""
 
+FAILURE_WINDOW: int = 100
+"""Outcomes over which a share of failures is taken, unless a stage says otherwise."""
+
 Overflow = Literal["wait", "drop_oldest", "drop_newest"]
 """What a full input means to a producer: wait, or lose an item, the oldest that waits or
 the one just put."""
@@ -96,6 +99,13 @@ def whole_number(name: str, value: int, *, at_least: int) -> int:
         raise TypeError(f"{name} must be an int, not {value!r}")
     if value < at_least:
         raise ValueError(f"{name} must be at least {at_least}, not {value!r}")
+    return value
+
+
+def flag(name: str, value: bool) -> bool:
+    """A bool, and nothing that merely counts as one: ``"no"`` would count as true."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {value!r}")
     return value
 
 
@@ -203,8 +213,15 @@ def check_setup(stage: str, kind: str, setup: Any) -> None:
 def check_budget(stage: str, on_error: OnError, max_failures: Any, failure_window: int) -> None:
     """How many failures a stage may have."""
     whole_number(f"failure_window of stage {stage!r}", failure_window, at_least=1)
+    if failure_window != FAILURE_WINDOW and not isinstance(max_failures, float):
+        raise ValueError(
+            f"failure_window of stage {stage!r} is {failure_window!r}, and has no meaning without a max_failures that is "
+            f"a share (a float), not {max_failures!r}"
+        )
     if max_failures is None:
         return
+    if isinstance(max_failures, bool) or not isinstance(max_failures, (int, float)):
+        raise TypeError(f"max_failures of stage {stage!r} must be an int, a float or None, not {max_failures!r}")
     if on_error == "raise":
         raise ValueError(
             f"max_failures of stage {stage!r} is {max_failures!r}, but with on_error='raise' the first failure ends it"

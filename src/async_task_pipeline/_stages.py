@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from typing import Any, get_args
 
 from ._stage_options import (
+    FAILURE_WINDOW,
     BatchSize,
     ExecutorKind,
     OnError,
@@ -21,6 +22,7 @@ from ._stage_options import (
     check_setup,
     checked_executor,
     checked_name,
+    flag,
     seconds,
     whole_number,
 )
@@ -123,7 +125,7 @@ class PipelineStage:
         setup: Callable[[], Any] | None = None,
         timeout: float | None = None,
         max_failures: float | None = None,
-        failure_window: int = 100,
+        failure_window: int = FAILURE_WINDOW,
         batch: BatchSize | None = None,
         enable_timing: bool = False,
         clear_link: Callable[[PipelineStage], object] | None = None,
@@ -138,15 +140,15 @@ class PipelineStage:
         self.on_error: OnError = meaning
         self.enable_timing = enable_timing
         self.workers: int = whole_number(f"workers of stage {name!r}", workers, at_least=1)
-        self.ordered: bool = bool(ordered)
+        self.ordered: bool = flag(f"ordered of stage {name!r}", ordered)
         self.executor = executor
         self.kind: str = checked_executor(name, executor, process_fn, setup)
         self.is_async: bool = self.kind == "loop"
         self.setup = setup
         check_setup(name, self.kind, setup)
-        self.interruptible: bool = bool(interruptible)
+        self.interruptible: bool = flag(f"interruptible of stage {name!r}", interruptible)
         self.on_interrupt = on_interrupt
-        self.reentrant: bool = bool(reentrant)
+        self.reentrant: bool = flag(f"reentrant of stage {name!r}", reentrant)
         check_interrupts(
             name,
             self.kind,
@@ -195,6 +197,9 @@ class PipelineStage:
 
         The items are counted as dropped. Does nothing while the pipeline is not
         running.
+
+        Raises:
+            PipelineStateError: If called in another thread while the pipeline is running.
         """
         if self._clear_link is not None:
             self._clear_link(self)

@@ -7,15 +7,17 @@ of a display. Counters outlive a run; they start again at zero only when cleared
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from typing import Any, Generic, TypeVar, get_args
 
 from ._aggregate import TimingHistory
+from ._exceptions import PipelineStateError, stopped
 from ._items import PipelineItem
 from ._links import Link
 from ._report import PipelineAnalysis
 from ._run import Run
-from ._stage_options import Overflow, whole_number
+from ._stage_options import Overflow, flag, whole_number
 from ._stages import PipelineStage
 from ._statistics import PipelineStatistics, StageFlow
 from ._timing import Clock
@@ -38,8 +40,10 @@ class PipelineState(Generic[T, U]):
         clock: Clock = time.perf_counter,
     ) -> None:
         self.max_queue_size: int = whole_number("max_queue_size", max_queue_size, at_least=1)
-        self.enable_timing: bool = bool(enable_timing)
-        self.return_exceptions: bool = bool(return_exceptions)
+        self.enable_timing: bool = flag("enable_timing", enable_timing)
+        self.return_exceptions: bool = flag("return_exceptions", return_exceptions)
+        if not callable(clock):
+            raise TypeError(f"clock must be callable, not {clock!r}")
         if overflow not in get_args(Overflow):
             raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {overflow!r}")
         self.overflow: Overflow = overflow
@@ -130,6 +134,24 @@ class PipelineState(Generic[T, U]):
         if not self.enable_timing:
             return None
         return self._history.report(self.stages, details=include_item_details, running=self.running)
+
+    def _running(self) -> Run:
+        run = self._current
+        if run is None:
+            raise PipelineStateError("the pipeline is not running: start it first")
+        if run.closed and run.failure is None:
+            # The same as for a put that was waiting: a producer that is between two puts
+            # when the pipeline stops should not need to know.
+            raise stopped(None)
+        return run
+
+    def _on_the_loop(self, call: str) -> Run:
+        run = self._running()
+        if threading.get_ident() != run.thread:
+            raise PipelineStateError(
+                f"{call}() belongs on the event loop's thread; use anyio.from_thread to call it from another"
+            )
+        return run
 
     @property
     def _delivered_now(self) -> int:

@@ -19,8 +19,8 @@ class StageFlow:
     Attributes:
         accepted: Items its link has taken in.
         delivered: Results it has passed on.
-        fanned_out: Session beyond the first of their call.
-        filtered: Session that were ``None``.
+        fanned_out: Outcomes beyond the first of their call.
+        filtered: Outcomes that were ``None``.
         failed: Calls that raised.
         dropped: Items removed by an interrupt, a clear or a stop.
         inside: Items in its link, in call, or finished and waiting for room.
@@ -48,8 +48,8 @@ class PipelineStatistics:
     Attributes:
         accepted: Items taken in from producers.
         delivered: Results handed to the consumer.
-        fanned_out: Session beyond the first of their call, all stages.
-        filtered: Session that were ``None``, all stages.
+        fanned_out: Outcomes beyond the first of their call, all stages.
+        filtered: Outcomes that were ``None``, all stages.
         failed: Calls that raised, all stages.
         dropped: Items removed by an interrupt, a clear or a stop, wherever they were, or by a
             full input.

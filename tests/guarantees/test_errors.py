@@ -231,6 +231,6 @@ async def test_g09_a_plain_function_that_returns_what_only_the_loop_can_run_is_t
 
     function = work if kind == "coroutine" else generate
     pipeline: AsyncTaskPipeline[int, Any] = AsyncTaskPipeline().add_stage("sync", lambda value: function(value))  # noqa: PLW0108
-    with pytest.raises(StageProtocolError, match=rf"'sync'.*returned a {kind}; declare it 'async def'"):
+    with pytest.raises(StageProtocolError, match=rf"'sync'.*returned an? {kind}; declare it 'async def'"):
         async with pipeline.process([1]) as results:
             assert [each async for each in results] == []

@@ -5,12 +5,27 @@ The rule: each does one thing that a user may do by mistake, wherever it runs.
 
 from __future__ import annotations
 
-from tests.kinds.functions import MineError, Resource, batch_on_loop, outcome_on_loop, visit
+from tests.kinds.functions import MineError, Resource, batch_on_loop, each_in_on_loop, outcome_on_loop, visit
 
 
 def unawaited(data):
     """Return what only the loop can run."""
     return outcome_on_loop(data)
+
+
+async def unawaited_on_loop(data):
+    """Forget an ``await``."""
+    return outcome_on_loop(data)
+
+
+async def generator_on_loop(data):
+    """Return a generator where only a ``def`` may."""
+    return (each for each in [data])
+
+
+async def async_generator_on_loop(data):
+    """Return an async generator, and not be one."""
+    return each_in_on_loop([data])
 
 
 def unawaited_batch(items):

@@ -43,6 +43,21 @@ async def test_a_plain_function_that_returns_a_coroutine_is_told_to_be_async(kin
     assert failure.__notes__[-1] == "raised in stage 'stage' of the pipeline"
 
 
+@some(["loop"])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("unawaited_on_loop", "returned a coroutine; await that in it"),
+        ("generator_on_loop", "returned a generator; yield in it instead"),
+        ("async_generator_on_loop", "returned an async_generator; yield in it instead"),
+    ],
+)
+async def test_an_async_function_that_returns_what_is_still_to_run_is_told_so(kind, name, told):
+    (failure,) = await failures_of(kind.pipeline(getattr(mistakes, name), on_error="return"), [1])
+    assert isinstance(failure, StageProtocolError)
+    assert str(failure).endswith(told)
+
+
 @some(OFF_THE_LOOP)
 async def test_so_is_one_that_takes_batches(kind):
     pipeline = kind.pipeline(mistakes.unawaited_batch, on_error="return", max_size=2, max_wait=0)

@@ -54,7 +54,7 @@ def not_a_list(stage: PipelineStage, batch: Batch, returned: str) -> StageProtoc
     """The error for a batch stage's function that did not answer for each item."""
     return StageProtocolError(
         f"stage {stage.name!r}: process_fn {stage.process_fn!r} was called with a list of "
-        f"{len(batch)} items, must return a list of as many results, and returned {returned}"
+        f"{len(batch)} item{'s' if len(batch) > 1 else ''}, must return a list of as many results, and returned {returned}"
     )
 
 
@@ -196,9 +196,9 @@ class Session(ABC):
                 outcomes.append(entry)
         self.outbox.extend(outcomes)
 
-    def not_awaited(self, kind: str) -> StageProtocolError:
-        """The error for a call that returned something only the loop can run."""
-        return not_awaited(self.stage.process_fn, kind, f"stage {self.stage.name!r}: ")
+    def not_awaited(self, kind: str, *, on_loop: bool = False) -> StageProtocolError:
+        """The error for a call that returned what somebody has still to run."""
+        return not_awaited(self.stage.process_fn, kind, f"stage {self.stage.name!r}: ", on_loop=on_loop)
 
     def failed(self, exc: BaseException, start: float, end: float, *, first: bool = True) -> None:
         """Put the failure of a call into the outbox, or raise it if it ends the pipeline.

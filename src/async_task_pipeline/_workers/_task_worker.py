@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from functools import partial
+from types import GeneratorType
 from typing import Any, Self
 
 from anyio import Event
 from anyio.lowlevel import checkpoint
 
+from .._exceptions import unawaited
 from .._items import Batch, Control, Kind
 from .._links import Link
 from .._parking import Need
@@ -151,10 +153,12 @@ class TaskSession(Session):
             self.began = None
         if type(entry) is Batch:
             self.returned_batch(value if generator is None else generator, entry, start, clock())
-        elif generator is None:
-            self.returned(value, entry, start, clock())
-        else:
+        elif generator is not None:
             await self._expand(generator, entry, start)
+        elif (kind := "generator" if type(value) is GeneratorType else unawaited(value)) is not None:
+            self.failed(self.not_awaited(kind, on_loop=True), start, clock())
+        else:
+            self.returned(value, entry, start, clock())
 
     async def _expand(self, generator: AsyncGenerator[Any, None], entry: Any, start: float) -> None:
         """Pass on each yielded value at once, as room allows."""
