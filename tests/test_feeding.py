@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 def read_ahead(pipeline) -> int:
     """How many items were read and not accepted; nothing public tells."""
-    return sum(len(feed.read) for feed in pipeline._current.entrance.feeds)
+    return sum(len(feed.read) for feed in pipeline._current.entrance.feeds._feeds)
 
 
 async def test_input_closed_while_a_source_is_stuck_holds_up_nobody(caplog):

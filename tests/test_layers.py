@@ -23,7 +23,17 @@ LAYERS = (
     ("_input", "_remote", "_workers"),
     # What knows nothing of the rest.
     (
-        *("_workers._alarm", "_exceptions", "_log", "_native", "_parking", "_posting", "_workers._setup", "_sketch"),
+        *(
+            "_workers._alarm",
+            "_exceptions",
+            "_log",
+            "_native",
+            "_parking",
+            "_posting",
+            "_workers._setup",
+            "_sketch",
+            "_remote._child",
+        ),
         *("_stage_options", "_timing", "_type_variables"),
     ),
     # What the user says, and what the user reads.
@@ -36,13 +46,14 @@ LAYERS = (
     # A stage's workers, of each kind.
     (
         "_input._producers",
+        "_input._stamps",
         "_workers._seat",
         "_stale_calls",
         "_workers._task_worker",
         "_workers._thread_worker",
         "_workers._watchdog",
     ),
-    ("_input._line", "_remote._calls", "_workers._staff"),
+    ("_input._feeds", "_input._line", "_remote._calls", "_workers._staff"),
     # How several of them share what there is to do.
     ("_workers._crew", "_remote._worker", "_workers._solo"),
     ("_workers._batches", "_remote._staff"),

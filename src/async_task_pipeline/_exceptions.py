@@ -8,6 +8,8 @@ the pipeline is in, or that a function broke the protocol between it and the lib
 
 from __future__ import annotations
 
+import contextlib
+import reprlib
 from types import AsyncGeneratorType, CoroutineType
 
 
@@ -110,6 +112,31 @@ def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:
         return exc
     error = StageProtocolError(f"a stage or a source raised {exc!r}, which nothing had asked for")
     error.__cause__ = exc
-    for note in getattr(exc, "__notes__", ()):
+    for note in notes_of(exc):
         error.add_note(note)
     return error
+
+
+def notes_of(exc: BaseException) -> list[str]:
+    """Its notes; what is no list of texts counts as none."""
+    notes = getattr(exc, "__notes__", None)
+    return [each for each in notes if isinstance(each, str)] if isinstance(notes, list) else []
+
+
+def add_note(exc: BaseException, note: str) -> None:
+    """Add a note, once; to an exception that refuses it, a frozen one for example, none."""
+    with contextlib.suppress(Exception):
+        if note not in notes_of(exc):
+            exc.add_note(note)
+
+
+def shown(value: object) -> str:
+    """A value as ``repr`` has it, cut short; or its type, if that raises."""
+    try:
+        return _short.repr(value)
+    except BaseException:
+        return f"<{type(value).__name__}, which cannot be shown>"
+
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 200

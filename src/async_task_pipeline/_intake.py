@@ -6,7 +6,6 @@ whether and when there is room is the entrance's business.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import AsyncIterable, Iterable
 from typing import Any, TypeVar
@@ -20,6 +19,7 @@ from ._input._source import checked_source, feed
 from ._items import Control, Kind
 from ._native import cancelled_from_outside
 from ._run import Run
+from ._stage_options import finite
 from ._turns import Turn
 
 T = TypeVar("T")
@@ -148,7 +148,7 @@ class Intake(Assembly[T, U]):
         if isinstance(created_at, bool) or not isinstance(created_at, (int, float)):
             raise TypeError(f"created_at must be a number of seconds or None, not {created_at!r}")
         now = self._clock()
-        if not math.isfinite(created_at) or created_at > now:
+        if not finite(created_at) or created_at > now:
             raise ValueError(
                 f"created_at={created_at!r} must be a past instant of the pipeline's clock, which says {now!r}; "
                 "time.time() is another clock than time.perf_counter()"

@@ -32,10 +32,16 @@ class InterruptRequests:
         self._open.add(request)
 
         def serve() -> None:
-            if request in self._open:
+            if request not in self._open:
+                return
+            try:
                 interruption = new()
                 interrupt(interruption)
                 interruption.when_idle(on_idle)
+            except BaseException as exc:  # an injected clock's; the loop is no place for it
+                self._open.discard(request)
+                request.set_exception(exc)
+            else:
                 self._answer(request, interruption)
 
         # Looked at after the request is there to be found: see Entrance.put_from_thread.

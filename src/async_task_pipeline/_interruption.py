@@ -22,11 +22,18 @@ class Interruption:
         on_idle: Is told the seconds from the request to the end of the last call that this
             interrupt made stale; not called if there was none.
         last_delivered: The number of the last result handed to the consumer.
+        waits: Whether anybody waits for the calls of earlier interrupts, too.
     """
 
     def __init__(
-        self, clock: Clock, on_idle: Callable[[float], object] | None = None, *, last_delivered: int = 0
+        self,
+        clock: Clock,
+        on_idle: Callable[[float], object] | None = None,
+        *,
+        last_delivered: int = 0,
+        waits: bool = False,
     ) -> None:
+        self.waits = waits
         self.dropped: dict[str, DroppedItems] = {}
         # The items themselves, for the report, until they are booked there.
         self.entries: list[Any] = []
@@ -34,7 +41,7 @@ class Interruption:
         self._clock = clock
         self._began = clock()
         self._on_idle = on_idle
-        self._own = 0
+        self._own: set[object] = set()
         self._pending: dict[object, str] = {}
         self._idle_after: dict[str, float] = {}
         self._waiters: list[Callable[[], object]] = []
@@ -42,16 +49,23 @@ class Interruption:
     def watch(self, call: object, stage: str, *, own: bool) -> None:
         """Wait for this call too; ``own`` if this interrupt is what made it stale."""
         self._pending[call] = stage
-        self._own += own
+        if own:
+            self._own.add(call)
+
+    def owns(self, call: object) -> bool:
+        """Whether this interrupt made the call stale, and it has not ended."""
+        return call in self._own
 
     def ended(self, call: object) -> None:
         """Note that a call has ended."""
         seconds = self._clock() - self._began
         self._idle_after[self._pending.pop(call)] = seconds
+        if call in self._own:
+            self._own.discard(call)
+            if not self._own and self._on_idle is not None:
+                self._on_idle(seconds)
         if self._pending:
             return
-        if self._own and self._on_idle is not None:
-            self._on_idle(seconds)
         for waiter in self._waiters:
             waiter()
 

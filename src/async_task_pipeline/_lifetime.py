@@ -36,6 +36,8 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
             raise PipelineStateError(f"cannot start {self!r}: it is still running")
         self._forget_run()
         self._supervisor = None
+        for stage in self.stages:
+            stage.counts.settle()
         if self.enable_timing:
             self._history.begin([stage.name for stage in self.stages])
         self._current = Run(
@@ -122,7 +124,7 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
         except get_cancelled_exc_class():
             raise
         except Exception as exc:
-            if isinstance(exc, PipelineStateError) and run.entrance.is_closed:
+            if isinstance(exc, PipelineStateError) and run.entrance.is_closed and exc is not run.entrance.error:
                 return  # closed or stopped by the block: no fault of the source
             # It is in the output, behind the results of what was read before. If the
             # block is left without meeting it there, it must not vanish; so whatever
@@ -145,7 +147,12 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
             BaseException: What a stage's ``setup`` raised.
         """
         run = self._begin()
-        self._supervisor = supervisor = Supervisor(run.serve)
+
+        def ended() -> None:
+            run.closed = True  # if the task has never begun, nothing else says so
+            run.done.set()
+
+        self._supervisor = supervisor = Supervisor(run.serve, ended)
         supervisor.spawn()
         try:
             await supervisor.ready.wait()
@@ -171,9 +178,10 @@ class Lifetime(AsyncContextManagerMixin, Intake[T, U], Generic[T, U, ResultT]):
             await checkpoint()
             return
         run.stop()
-        await run.done.wait()
+        for done in [run.done] if supervisor is None else [run.done, supervisor.done]:
+            # One that is set may be another event loop's.
+            await (checkpoint() if done.is_set() else done.wait())
         if supervisor is not None:
-            await supervisor.done.wait()
             exception, supervisor.exception = supervisor.exception, None
             if exception is not None:
                 raise exception

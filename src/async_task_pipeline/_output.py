@@ -11,6 +11,7 @@ again, needs no closing, and holds nothing across a yield (PEP 789).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from anyio import BusyResourceError, Event
@@ -37,8 +38,10 @@ class Exit:
         self._pump = pump
         self._record = record
         self._reads = 0
+        self._reading = False
         self._wanted: Event | None = None
         self._failure: BaseException | None = None
+        self._traceback: TracebackType | None = None
         self._ended = False
         self.on_end: Callable[[], None] = lambda: None
         link.wake_reader = self._wake
@@ -52,6 +55,7 @@ class Exit:
         if not self._ended:
             self._ended = True
             self._failure = failure
+            self._traceback = None if failure is None else failure.__traceback__
             self._wake()
 
     def ended_with(self, error: BaseException) -> bool:
@@ -65,23 +69,31 @@ class Exit:
 
     async def read(self) -> Any:
         """The next result or sentinel; see :py:class:`OutputStream`."""
-        if self._wanted is not None:
+        if self._reading:
             raise BusyResourceError("reading the output of")
-        self._reads += 1
-        if self._reads % READS_PER_CHECKPOINT == 0:
-            await checkpoint()
-        while not self.link.buffer and not self._ended:
-            self._wanted = Event()
-            try:
+        self._reading = True
+        try:
+            self._reads += 1
+            if self._reads % READS_PER_CHECKPOINT == 0:
+                await checkpoint()
+            while not self.link.buffer and not self._ended:
+                self._wanted = Event()
                 await self._wanted.wait()
-            finally:
-                self._wanted = None
-        if self._ended:
-            # What cancelled the consumer may have stopped the pipeline: the cancellation
-            # is what the consumer has to hear.
-            await checkpoint_if_cancelled()
-            raise self._failure or StopAsyncIteration
-        return self._take()
+            if self._ended:
+                # What cancelled the consumer may have stopped the pipeline: the cancellation
+                # is what the consumer has to hear.
+                await checkpoint_if_cancelled()
+                raise self._end
+            return self._take()
+        finally:
+            self._reading = False
+            self._wanted = None
+
+    @property
+    def _end(self) -> BaseException:
+        """What to raise at the end; a failure as it was, without the frames of earlier reads."""
+        failure = self._failure
+        return StopAsyncIteration() if failure is None else failure.with_traceback(self._traceback)
 
     def _take(self) -> Any:
         link = self.link
@@ -93,13 +105,22 @@ class Exit:
                 return entry.value
             self.end(entry.value)
             self.on_end()
-            raise entry.value or StopAsyncIteration
+            raise self._end
         self.items -= 1
         self.delivered += 1
         if self._record is None:
             return entry
         self._record(entry)
         return entry.data
+
+    def line_up(self, controls: list[Control]) -> None:
+        """Put controls behind what is here, but not behind the end of input, where nobody reads on."""
+        buffer = self.link.buffer
+        if buffer and type(buffer[-1]) is Control and buffer[-1].kind is Kind.END:
+            controls = [*controls, buffer.pop()]
+        controls.sort(key=lambda each: each.kind is Kind.END)
+        buffer.extend(controls)
+        self.accept(0, controls)
 
     def flush(self, *, keep_sentinels: bool) -> tuple[list[Any], list[Control]]:
         """Drop every item; return them, and the controls that survive."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import threading
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from anyio import Event, move_on_after
@@ -98,7 +99,7 @@ class AsyncTaskPipeline(Lifetime[T, U, ResultT]):
         if not self.running:
             return InterruptReceipt()
         run = self._on_the_loop("interrupt")
-        interruption = self._interruption()
+        interruption = self._interruption(waits=patience > 0)
         run.interrupt(interruption, first, markers=_markers(sentinel))
         if patience and interruption.pending:
             idle = Event()
@@ -128,16 +129,17 @@ class AsyncTaskPipeline(Lifetime[T, U, ResultT]):
         if threading.get_ident() == run.thread:
             raise PipelineStateError("interrupt_from_thread() belongs in another thread: await interrupt() on the loop")
         idle = threading.Event()
-        interruption = run.interrupt_from_thread(first, _markers(sentinel), self._interruption, idle.set)
+        new = partial(self._interruption, waits=patience > 0)
+        interruption = run.interrupt_from_thread(first, _markers(sentinel), new, idle.set)
         if interruption is None:
             return InterruptReceipt()
         if patience:
-            idle.wait(patience)
-        run.waker.post(lambda: run.forget(interruption))
+            idle.wait(min(patience, threading.TIMEOUT_MAX))
+            run.waker.post(lambda: run.forget(interruption))
         return interruption.receipt()
 
-    def _interruption(self) -> Interruption:
-        return Interruption(self._clock, self._history.turns.idle, last_delivered=self._delivered_now)
+    def _interruption(self, *, waits: bool = False) -> Interruption:
+        return Interruption(self._clock, self._history.turns.idle(), last_delivered=self._delivered_now, waits=waits)
 
     def _stage_index(self, name: str | None) -> int:
         if name is None:

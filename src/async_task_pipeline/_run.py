@@ -15,7 +15,7 @@ from functools import partial
 from itertools import pairwise
 
 import attrs
-from anyio import TASK_STATUS_IGNORED, Event, create_task_group
+from anyio import TASK_STATUS_IGNORED, Event, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskGroup, TaskStatus
 
 from ._aggregate import TimingHistory
@@ -51,7 +51,6 @@ class Run:
         numbers: Iterator[int],
         overflow: Overflow,
     ) -> None:
-        self.maxsize = maxsize
         self.clock = clock
         self.thread = threading.get_ident()
         self.waker = Waker(self.pump)
@@ -86,10 +85,8 @@ class Run:
         self.closed = False
         self.streams = 0
         self.done = Event()
-        self._over = False
+        self._over = self._manned = self.started = False
         self._beside: list[Seat] = []
-        self._manned = False
-        self.started = False
         self._woken = Event()
         self.exit.on_end = self.stop
         self._requests = InterruptRequests(self.waker)
@@ -125,6 +122,9 @@ class Run:
                 finally:
                     self._close()
                 tasks.cancel_scope.cancel()
+        except get_cancelled_exc_class():
+            if self.failure is None:  # which is what the owner has to hear, if there is one
+                raise
         finally:
             self.done.set()
         if self.failure is not None:
@@ -173,10 +173,12 @@ class Run:
 
     def fail(self, exc: BaseException) -> None:
         """End the run with a failure; the first one counts, later ones are logged."""
-        if self.failure is not None or self.closed:
+        if self.failure is not None or self.done.is_set():
             logger.warning("the pipeline had ended when this was raised", exc_info=exc)
             return
         self.failure = exc
+        if self.closed:
+            return  # raised when the last worker has left
         self.entrance.close(partial(stopped, exc))
         self.exit.end(exc)
         self.stop()
@@ -186,12 +188,14 @@ class Run:
         self.entrance.close(partial(stopped, self.failure))
         self._requests.close()
         interruption = Interruption(no_clock)
-        self._drop(interruption, gently=False)
+        try:
+            self._drop(interruption, gently=False)
+        finally:  # or a thread that is parked would be waited for
+            self.links[-1].buffer.clear()  # not even the end of input is waited for any more
+            self.exit.end(self.failure)
+            for runner in self.runners:
+                runner.close()
         receipt = interruption.receipt()
-        self.links[-1].buffer.clear()  # not even the end of input is waited for any more
-        self.exit.end(self.failure)
-        for runner in self.runners:
-            runner.close()
         if receipt.total:
             logger.info("pipeline stopped; dropped %d items: %s", receipt.total, receipt.dropped)
         else:
@@ -212,7 +216,7 @@ class Run:
             markers: What enters the output behind the surviving sentinels.
             gently: Whether sentinels survive, and what protected stages have accepted.
         """
-        if self.closed or self.failure is not None:
+        if self.closed or (gently and self.failure is not None):
             return
         self._drop(interruption, first, markers=markers, gently=gently)
         if self.turns is not None:
@@ -239,12 +243,12 @@ class Run:
     ) -> None:
         """Drop the items of these stages; what survives goes as far as it can, in order.
 
-        Nothing is left between a surviving sentinel and the output, so it need not wait
-        for a stage whose interrupted call is still running. Only a protected stage keeps
-        its items, and then what comes from before it lines up behind them.
+        Nothing is left between a surviving sentinel and the output, so it waits for no stage
+        that is still in a call. Only a protected stage keeps its items, and what comes from
+        before it lines up behind them.
         """
         at_output, survivors = 0, list[Control]()
-        if not (gently and self._protects(self.runners[-1])):
+        if not gently or self.runners[-1].stage.interruptible:
             finished, survivors = self.exit.flush(keep_sentinels=gently)
             at_output = len(finished)
             interruption.entries += finished
@@ -252,7 +256,7 @@ class Run:
         dropped: dict[str, DroppedItems] = {}
         for index, runner in reversed([*enumerate(self.runners)][first:]):
             part = DroppedItems()
-            if gently and self._protects(runner):
+            if gently and not runner.stage.interruptible:
                 if runner.occupied:
                     self._line_up(survivors, ahead, markers)
                     ahead, survivors = runner, []
@@ -270,15 +274,11 @@ class Run:
         interruption.dropped.update(reversed(dropped.items()))
 
     def _line_up(self, controls: list[Control], ahead: StageRunner | Exit, markers: Sequence[Control]) -> None:
-        if ahead is self.exit:
-            # Nobody reads on behind the end of input.
-            ends = [each for each in controls if each.kind is Kind.END]
-            controls = [*(each for each in controls if each.kind is not Kind.END), *markers, *ends]
-        ahead.link.buffer.extend(controls)
-        ahead.accept(0, controls)
-
-    def _protects(self, runner: StageRunner) -> bool:
-        return not runner.stage.interruptible
+        if isinstance(ahead, Exit):
+            ahead.line_up([*controls, *markers])
+        else:
+            ahead.link.buffer.extend(controls)
+            ahead.accept(0, controls)
 
     def clear_output(self) -> int:
         """Drop what waits for the consumer, sentinels included; return the items."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from anyio import get_cancelled_exc_class
 
-from ._exceptions import raisable
+from ._exceptions import add_note, raisable
 from ._log import logger
 from ._stages import PipelineStage
 from ._stale_calls import StaleCalls
@@ -90,7 +90,7 @@ class StageCalls:
         self.stale_calls.add(session)
         for seat in self.staff.seats:
             if seat.session is session:
-                seat.renew(in_call=False)
+                seat.renew(in_call=False, interrupted=False)
         if self.stage.on_error == "raise":
             self.note(exc)
             self._fail(exc)
@@ -111,6 +111,4 @@ class StageCalls:
 
     def note(self, exc: BaseException) -> None:
         """Name the stage on an exception, once."""
-        note = f"raised in stage {self.stage.name!r} of the pipeline"
-        if note not in getattr(exc, "__notes__", ()):  # one object may be raised many times
-            exc.add_note(note)
+        add_note(exc, f"raised in stage {self.stage.name!r} of the pipeline")

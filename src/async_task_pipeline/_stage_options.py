@@ -113,10 +113,18 @@ def seconds(name: str, value: float, *, zero: bool = True) -> float:
     """A finite duration; 0 only if that means something."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not math.isfinite(value) or value < 0 or (not zero and value == 0):
+    if not finite(value) or value < 0 or (not zero and value == 0):
         bound = "0 or more" if zero else "more than 0"
         raise ValueError(f"{name} must be a finite number of seconds, {bound}, not {value!r}")
     return float(value)
+
+
+def finite(value: float) -> bool:
+    """Whether it is a finite number that a float can hold."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def checked_executor(stage: str, executor: Any, function: Any, setup: Any) -> str:

@@ -46,6 +46,7 @@ class StageCounts:
         "filtered",
         "inside",
         "overflowed",
+        "settled",
         "spendings",
     )
 
@@ -59,6 +60,14 @@ class StageCounts:
         self.inside: int = 0
         self.overflowed: int = 0
         self.spendings: dict[object, Spending] = {}
+        self.settled: Spending = Spending()
+
+    def settle(self) -> None:
+        """Sum up what workers of an earlier run have spent, and know them no more."""
+        for each in self.spendings.values():
+            self.settled.seconds += each.seconds
+            self.settled.unproductive += each.unproductive
+        self.spendings = {}
 
     def spending_of(self, worker: object) -> Spending:
         """Where one worker books its seconds."""
@@ -67,12 +76,12 @@ class StageCounts:
     @property
     def seconds(self) -> float:
         """Seconds inside the function, all workers."""
-        return sum(each.seconds for each in self.spendings.values())
+        return self.settled.seconds + sum(each.seconds for each in self.spendings.values())
 
     @property
     def unproductive_seconds(self) -> float:
         """Those of them that were spent on outcomes nobody gets."""
-        return sum(each.unproductive for each in self.spendings.values())
+        return self.settled.unproductive + sum(each.unproductive for each in self.spendings.values())
 
 
 class Spending:

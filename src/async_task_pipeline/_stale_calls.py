@@ -1,8 +1,8 @@
 """The calls of one stage that an interrupt has made stale and that have not ended.
 
 The rule: each such call is here from the step in which it becomes stale until it ends;
-every interrupt in between waits for it too, so a receipt names each stage that is
-stuck, whoever made it so.
+every interrupt in between finds it, and may wait for it, so a receipt names each stage
+that is stuck, whoever made it so.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ class StaleCalls:
             self.add(session)
         for session, watchers in self._watchers.items():
             interruption.watch(session, self._stage, own=session in mine)
-            watchers.append(interruption)
+            # Each call has one interrupt that made it stale, and any number that found it so:
+            # those would all stay as long as a stuck call, and have nothing to wait for.
+            if session in mine or interruption.waits:
+                watchers.append(interruption)
 
     def forget(self, interruption: Interruption) -> None:
-        """Let an interrupt wait no longer, or each one would stay as long as a stuck call."""
-        for watchers in self._watchers.values():
-            if interruption in watchers:
+        """Let an interrupt wait no longer for calls that others made stale."""
+        for session, watchers in self._watchers.items():
+            if interruption in watchers and not interruption.owns(session):
                 watchers.remove(interruption)
 
     def ended(self, session: Session) -> bool:

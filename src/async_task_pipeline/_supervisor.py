@@ -20,10 +20,16 @@ from ._log import logger
 
 
 class Supervisor:
-    """Runs one async function in a detached task."""
+    """Runs one async function in a detached task.
 
-    def __init__(self, serve: Callable[..., Awaitable[None]]) -> None:
+    Args:
+        serve: The function.
+        on_end: Is called when it has ended, or never begins.
+    """
+
+    def __init__(self, serve: Callable[..., Awaitable[None]], on_end: Callable[[], object]) -> None:
         self._serve = serve
+        self._on_end = on_end
         self._task: object = None
         self.ready = Event()
         self.done = Event()
@@ -43,14 +49,20 @@ class Supervisor:
             logger.error("the pipeline failed", exc_info=exc)
             self.exception = exc
         finally:
-            self.done.set()
-            self.ready.set()
+            self._ended()
+
+    def _ended(self, _task: object = None) -> None:
+        self._on_end()
+        self.done.set()
+        self.ready.set()
 
     def spawn(self) -> None:
         """Start the task, with the context variables as they are here."""
         native: Any = current_token().native_token
         if hasattr(native, "create_task"):
-            self._task = native.create_task(self._supervise(), name="async_task_pipeline")
+            self._task = task = native.create_task(self._supervise(), name="async_task_pipeline")
+            # Cancelled before its first step, a task of asyncio never enters its try block.
+            task.add_done_callback(self._ended)
         else:
             import trio  # noqa: PLC0415  only where trio is what runs us
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
@@ -110,9 +110,13 @@ class TurnHistory:
         """Note an interrupt."""
         self._interrupts += 1
 
-    def idle(self, seconds: float) -> None:
-        """Note that the last stale call of an interrupt ended so long after the request."""
-        self._idle.extend([seconds])
+    def idle(self) -> Callable[[float], object]:
+        """Where to say how long after the request the last stale call of an interrupt ended.
+
+        Said after a ``clear``, it is about something that is forgotten.
+        """
+        sketch = self._idle
+        return lambda seconds: sketch.extend([seconds])
 
     def turns(self) -> list[TurnStatistics]:
         """The last turns, oldest first."""

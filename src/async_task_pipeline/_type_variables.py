@@ -8,18 +8,18 @@ has them before.
 from __future__ import annotations
 
 import sys
-from typing import Final, Never, Protocol
+from typing import Any, Final, Never, Protocol
 
 if sys.version_info >= (3, 13):
     from typing import TypeVar
 else:  # pragma: no cover  branches are counted on the newest Python alone
     from typing_extensions import TypeVar
 
-T = TypeVar("T")
-"""The data that goes into a pipeline."""
+T = TypeVar("T", default=Any)
+"""The data that goes into a pipeline: anything, unless an annotation says what."""
 
-U = TypeVar("U")
-"""What passes through a pipeline untouched."""
+U = TypeVar("U", default=Any)
+"""What passes through a pipeline untouched; the same."""
 
 ResultT = TypeVar("ResultT", default=T)
 """The data that comes out of a pipeline: like what goes in, unless a chain knows better."""

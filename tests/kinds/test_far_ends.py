@@ -5,6 +5,7 @@ The rule: each test speaks with a real process, and waits for what that says or 
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections import deque
 from functools import partial
@@ -15,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from async_task_pipeline._links import Link
-from async_task_pipeline._remote import _far_ends
+from async_task_pipeline._remote import _child
 from async_task_pipeline._remote._far_ends import FarEndClosedError, ProcessEnd, Spares
 from async_task_pipeline._remote._staff import _Interpreters
 from async_task_pipeline._remote._worker import RemoteWorker
@@ -65,7 +66,7 @@ def answer(end, data):
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_a_process_begins_with_the_environment_of_its_start(start, method, monkeypatch, tmp_path):
-    monkeypatch.setattr(_far_ends, "START_METHOD", method)
+    monkeypatch.setattr(_child, "START_METHOD", method)
     assert answer(start(functions.variable), "A_VARIABLE") == (None, str(Path.cwd()))
     monkeypatch.setenv("A_VARIABLE", "now")
     monkeypatch.chdir(tmp_path)
@@ -81,7 +82,10 @@ def test_the_server_still_imports_what_others_want_of_it(start, monkeypatch):
     assert forkserver._forkserver._preload_modules == ["of somebody else", "async_task_pipeline._remote._peer"]
 
 
-def test_a_process_that_is_gone_says_so_to_whoever_asks(start):
+@pytest.mark.parametrize("described", [True, False])
+def test_a_process_that_is_gone_says_so_to_whoever_asks(start, described, monkeypatch):
+    if not described:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
     end = start()
     end.wait_ready()
     assert end.kill()
@@ -153,9 +157,9 @@ def test_a_spare_is_there_before_it_is_needed_and_there_is_only_one(start):
     spares.fill()
     spares.fill()
     (spare,) = spares._spares
-    assert spares.take() is spare
+    assert spares.take() == (spare, True)
     assert taken == ["taken"]
-    assert spares.take() is not spare  # started now
+    assert spares.take()[1] is False  # started now
     spares.close()
 
 
@@ -195,7 +199,7 @@ def test_who_asks_for_an_interpreter_when_nobody_hosts_any_more_is_told(closed):
     interpreters._closed = closed
     descriptors = Path("/proc/self/fd")
     before = len([*descriptors.iterdir()])
-    end = interpreters.spares.take()
+    end, _ = interpreters.spares.take()
     with pytest.raises(FarEndClosedError):
         end.wait_ready()
     end.leave()

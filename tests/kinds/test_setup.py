@@ -213,7 +213,7 @@ async def test_an_interpreter_that_cannot_be_made_fails_the_start(kind, monkeypa
     with fail_after(PATIENCE), pytest.raises(WorkerDiedError, match=message):
         async with pipeline:
             pytest.fail("it was entered")
-    assert "stage 'stage': an interpreter could not be prepared" in [each.getMessage() for each in caplog.records]
+    assert "stage 'stage': an interpreter has failed" in [each.getMessage() for each in caplog.records]
 
 
 @some(["process"])

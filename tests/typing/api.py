@@ -187,3 +187,9 @@ def failing(pipeline: AsyncTaskPipeline[str, None]) -> str:
     except PipelineError:
         return "another"
     return "none"
+
+
+def without_annotations() -> None:
+    """As the first example of the README has it: anything goes in, anything comes out."""
+    pipeline = AsyncTaskPipeline().add_stage("text", str)
+    assert_type(pipeline, AsyncTaskPipeline[Any, Any, Any])

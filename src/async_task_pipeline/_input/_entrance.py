@@ -10,16 +10,16 @@ calls, and native asyncio cancellation loses nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from itertools import islice
 from typing import Any
 
 from anyio import Event, WouldBlock
-from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from .._exceptions import PipelineStateError, stopped
-from .._items import Control, Kind, Timed
+from .._items import Control, Kind, divided
 from .._links import ENTRIES_PER_STEP, NEVER
 from .._posting import Waker
 from .._runner import StageRunner
@@ -27,8 +27,10 @@ from .._stage_options import Overflow
 from .._timing import Clock
 from .._turn_history import TurnHistory
 from .._turns import Turn
+from ._feeds import Feeds
 from ._line import Line
-from ._producers import Feed, Producer
+from ._producers import Producer
+from ._stamps import Stamps
 
 
 class Entrance:
@@ -47,23 +49,24 @@ class Entrance:
         self._overflow = overflow
         self._first = first
         self._link = first.link
-        self._clock = clock
         self._waker = waker
         self._thread = threading.get_ident()
-        self._numbers = numbers
+        self._stamps = Stamps(clock, numbers, turns)
         self._turns: dict[Turn[Any, Any], None] = {}
         self._history = turns
-        self._number = 0
+        self._owes_checkpoint = False
         self._line = Line()
         self._closed: Callable[[], PipelineStateError] | None = None
-        self.feeds: list[Feed] = []
+        self.feeds = Feeds()
+        self.error: BaseException | None = None  # a source's, which ended the input
 
     # -- accepting ----------------------------------------------------------------------
 
     @property
     def room(self) -> int:
-        """How many entries may be put now without overtaking a waiting producer."""
-        return 0 if self._line else max(0, self._link.room)
+        """How many entries may be put now without overtaking a waiting producer, or a source that has read some."""
+        waits = self._overflow == "wait" and self.feeds.waiting
+        return 0 if self._line or waits else max(0, self._link.room)
 
     def check_open(self) -> None:
         """Raise what closed the input, if it is closed."""
@@ -72,9 +75,7 @@ class Entrance:
 
     def item(self, data: Any, created_at: float | None = None, turn: Turn[Any, Any] | None = None) -> Any:
         """The entry for one item; its marks begin when it is accepted."""
-        if self._clock is None:
-            return data
-        return Timed(data, created_at, [], 0 if turn is None else turn.number)
+        return self._stamps.entry(data, created_at, 0 if turn is None else turn.number)
 
     def put_nowait(self, entry: Any) -> None:
         """Accept one entry, or raise :py:exc:`anyio.WouldBlock` if there is no room."""
@@ -82,29 +83,36 @@ class Entrance:
         if self._settle(entry) is None:
             raise WouldBlock
 
-    def put_some(self, items: Iterator[Any]) -> None:
-        """Accept as many of the next items as there is room for, in one step."""
+    def put_some(self, items: Iterator[Any], *, in_between: bool = False) -> bool:
+        """Accept as many of the next items as there is room for; one, if it is the turn of those in line after it."""
         self.check_open()
         if self._overflow != "wait":
-            for data in islice(items, ENTRIES_PER_STEP):
-                self._settle(self.item(data))
-            return
-        entries = [self.item(data) for data in islice(items, min(self.room, ENTRIES_PER_STEP))]
+            return bool([self._settle(self.item(data)) for data in islice(items, ENTRIES_PER_STEP)])
+        room = self.room
+        if in_between:
+            room = 0 if self._line and not self.feeds.due else max(0, self._link.room)
+            if self.feeds.due:
+                room = 0 if self._line.head_called else min(1, room)
+        entries = [self.item(data) for data in islice(items, min(room, ENTRIES_PER_STEP))]
         if entries:
-            self._stamp(entries)
+            self.feeds.due = False
+            self._stamps.stamp(entries)
             self._link.buffer.extend(entries)
             self._first.accept(len(entries))
+        return bool(entries)
 
     async def put(self, entry: Any, turn: Turn[Any, Any] | None = None) -> None:
         """Accept one entry as soon as there is room and every earlier producer has gone."""
+        if self._owes_checkpoint:
+            # Who never waits has to let others run; not after it is accepted, for native cancellation.
+            self._owes_checkpoint = False
+            await checkpoint()
         if turn is not None:
             turn.check()
         self.check_open()
         dropped = self._settle(entry)
         if dropped is not None:
-            if dropped:
-                # Who never waits has to let others run; its item is accounted for by now.
-                await cancel_shielded_checkpoint()
+            self._owes_checkpoint = dropped > 0
             return
         producer = Producer(entry, let_in := Event(), turn)
         self._line.waiting.append(producer)
@@ -124,6 +132,7 @@ class Entrance:
             turn.check()
         self.check_open()
         self._line.waiting.popleft()
+        self.feeds.due = True
         self._accept(entry)
         self.pump()
 
@@ -147,16 +156,21 @@ class Entrance:
             raise
 
     def _join_line(self, producer: Producer) -> None:
+        if producer not in self._line.threads:
+            return  # answered, when the entrance closed meanwhile
         if producer.turn is not None and producer.turn.over:
             self._line.release(producer, producer.turn.error())
-        elif producer not in self._line.threads:
-            return  # the entrance closed meanwhile
-        elif self._overflow != "wait" and type(producer.entry) is not Control:
-            if self._line.release(producer):
-                self._settle(producer.entry)
+        elif self._overflow != "wait" and (type(producer.entry) is not Control or self._takes_controls):
+            self._line.admit(producer, self._settle)
         else:
             self._line.waiting.append(producer)
             self.pump()
+
+    @property
+    def _takes_controls(self) -> bool:
+        """Whether a control need not wait: there is room, or an item whose place it takes."""
+        droppable = self._overflow == "drop_oldest" and not self._line
+        return self.room > 0 or (droppable and divided([*self._link.buffer])[0] > 0)
 
     def _settle(self, entry: Any) -> int | None:
         """Accept an entry, or drop what has no room; how many were dropped, ``None`` if it waits."""
@@ -171,7 +185,7 @@ class Entrance:
         elif self._overflow == "wait" or type(entry) is Control:
             return None
         else:
-            self._stamp((entry,))
+            self._stamps.stamp((entry,))
             self._first.refuse()
             dropped.append(entry)
         if self._history is not None:
@@ -181,33 +195,23 @@ class Entrance:
     def _accept(self, entry: Any) -> None:
         control = type(entry) is Control
         if not control:
-            self._stamp((entry,))
+            self._stamps.stamp((entry,))
         self._link.buffer.append(entry)
         if control:
             self._first.accept(0, (entry,))
         else:
             self._first.accept(1)
 
-    def _stamp(self, entries: Iterable[Timed]) -> None:
-        if self._clock is not None:
-            now = self._clock()
-            number = self._number or self._next_number(now)
-            for entry in entries:
-                entry.marks.append(now)
-                entry.turn = entry.turn or number
-
-    # -- letting producers in -----------------------------------------------------------
-
     def pump(self) -> None:
         """Let in whoever waits, in order, while there is room."""
         link = self._link
-        for feed in tuple(self.feeds):
-            feed.pump()
+        if not self._line or self.feeds.due:
+            self.feeds.pump()
         self._let_in()
         if self._line:
             # A producer that waits with one entry wants to hear of the first room.
             link.notify_at = link.maxsize - 1
-        elif self._closed is None and any(feed.read for feed in self.feeds):
+        elif self._closed is None and self.feeds.waiting:
             link.notify_at = link.maxsize // 2
         else:
             link.notify_at = NEVER
@@ -224,8 +228,8 @@ class Entrance:
                 head.answer.set()
                 return
             self._line.waiting.popleft()
-            if self._line.release(head):
-                self._accept(head.entry)
+            self.feeds.due = True
+            self._line.admit(head, self._accept)
 
     # -- turns, interrupt and end --------------------------------------------------------
 
@@ -233,13 +237,7 @@ class Entrance:
         """Make it the current turn, to which plain puts belong too; return its number."""
         self.check_open()
         self._turns[turn] = None
-        return self._next_number(0.0 if self._clock is None else self._clock())
-
-    def _next_number(self, now: float) -> int:
-        self._number = next(self._numbers)
-        if self._history is not None:
-            self._history.begin(self._number, now)
-        return self._number
+        return self._stamps.begin()
 
     def leave(self, turn: Turn[Any, Any]) -> None:
         """Know the turn no longer, and refuse those who still wait with something of it."""
@@ -262,8 +260,8 @@ class Entrance:
         self._line.refuse_outlived()
         items = self._line.take_items()
         # What was read ahead of a closed input is not accepted any more, and its feed says so.
-        read = 0 if self.is_closed else sum(feed.flush() for feed in self.feeds)
-        number, self._number = self._number, 0
+        read = 0 if self.is_closed else self.feeds.flush()
+        number = self._stamps.end()
         self._drop(read, number)
         for producer in items:
             producer.dropped_in = number
@@ -288,12 +286,12 @@ class Entrance:
         if self._closed is None:
             self._closed = reason
         self._line.close(reason)
-        for feed in self.feeds:
-            feed.stop()
+        self.feeds.stop()
 
     def end(self, error: BaseException | None = None) -> None:
         """Put the end of input behind everything accepted, bound or no bound."""
         if self._closed is None:
+            self.error = error
             self.close(lambda: PipelineStateError("the input of this pipeline has been closed"))
             peak = self._link.peak  # the end is beyond the bound, and no item
             self._accept(Control(Kind.END, error))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from anyio import Event
 
@@ -52,6 +53,19 @@ class Line:
         else:
             answer.set_exception(error)
         return True
+
+    def admit(self, producer: Producer, accept: Callable[[Any], object]) -> None:
+        """Accept what a thread puts, unless it has given up, and let its put return or raise."""
+        self.threads.pop(producer, None)
+        answer = producer.answer
+        if isinstance(answer, Event) or not answer.set_running_or_notify_cancel():
+            return
+        try:
+            accept(producer.entry)
+        except BaseException as exc:  # an injected clock's; the loop is no place for it
+            answer.set_exception(exc)
+        else:
+            answer.set_result(None)
 
     def refuse_outlived(self) -> None:
         """Refuse those who wait with something of a turn that is over."""

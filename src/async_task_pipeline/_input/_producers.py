@@ -34,8 +34,9 @@ class Feed(Protocol):
 
     read: deque[Any]
 
-    def pump(self) -> None:
-        """Put what was read into the entrance, as far as there is room."""
+    def pump(self) -> bool:
+        """Put what was read into the entrance, as far as there is room; whether there was any."""
+        ...
 
     def flush(self) -> int:
         """Forget what was read; return how many items that was."""

@@ -76,6 +76,7 @@ class _ThreadFeed:
         self.read: deque[Any] = deque()
         self.error: BaseException | None = None
         self.done = Event()
+        self.complete = False
         self._entrance = entrance
         self._waker = waker
         self._source = source
@@ -84,13 +85,13 @@ class _ThreadFeed:
         self._stopped = False
         self._exhausted = False
 
-    def pump(self) -> None:
-        """Put what was read into the entrance, as far as there is room."""
-        if not self._entrance.is_closed:
-            self._entrance.put_some(_taken(self.read))
+    def pump(self) -> bool:
+        """Put what was read into the entrance, as far as there is room; whether there was any."""
+        put = not self._entrance.is_closed and self._entrance.put_some(_taken(self.read), in_between=True)
         self._parking.unpark()
         if self._exhausted and not self.read:
             self.done.set()
+        return put
 
     def stop(self) -> None:
         """Read no further than the item being read."""
@@ -125,6 +126,7 @@ class _ThreadFeed:
                 try:
                     data = next(iterator)
                 except StopIteration:
+                    self.complete = True
                     return
                 self.read.append(data)
                 self._waker.wake()
@@ -150,6 +152,7 @@ def _taken(entries: deque[Any]) -> Iterator[Any]:
 async def _feed_from_thread(entrance: Entrance, waker: Waker, source: Iterable[Any], ahead: int) -> None:
     reader = _ThreadFeed(entrance, waker, source, ahead)
     entrance.feeds.append(reader)
+    lost = 0
     try:
         async with create_task_group() as tg:
             tg.start_soon(reader.serve)
@@ -157,10 +160,14 @@ async def _feed_from_thread(entrance: Entrance, waker: Waker, source: Iterable[A
                 await reader.done.wait()
             finally:
                 reader.stop()
+    except get_cancelled_exc_class():
+        if reader.error is None:  # which must not vanish, as one of an async source does not
+            raise
     finally:
         entrance.feeds.remove(reader)
         if lost := reader.flush():
             logger.info("%d items had been read from the source and were not accepted", lost)
     if reader.error is not None:
         raise raisable(reader.error, get_cancelled_exc_class())
-    entrance.check_open()
+    if lost or not reader.complete:
+        entrance.check_open()

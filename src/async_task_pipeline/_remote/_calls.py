@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any
 
-from .._exceptions import RemoteCallError
+from .._exceptions import RemoteCallError, shown
 from .._items import Batch
 from .._workers._sessions import no_clock, not_a_list
 from .._workers._thread_worker import ThreadSession, ThreadWorker
@@ -62,6 +62,8 @@ class RemoteCalls(ThreadSession, ABC):
         except BaseException:
             self.had_outcome = not self._first
             raise
+        finally:
+            self.began = None
         self.generating = False
         self.ended()
         self._waker.wake()
@@ -138,7 +140,7 @@ class RemoteCalls(ThreadSession, ABC):
         try:
             value = pickle.loads(packed)  # noqa: S301  we started what sent it
         except Exception as exc:
-            raise RemoteCallError(f"a result cannot be unpickled here: {exc!r}") from exc
+            raise RemoteCallError(f"a result cannot be unpickled here: {shown(exc)}") from exc
         if word is Word.AWAITABLE:
             raise self.not_awaited(value)
         return value

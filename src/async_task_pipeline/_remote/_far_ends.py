@@ -14,21 +14,19 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from multiprocessing import Pipe, forkserver, get_context
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from .._links import drain
+from ._child import Child
 from ._peer import error_of, is_reply, serve_process
 
-START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-"""Never a fork of this process, which has threads. A server that has none, and has imported this
-package, starts one in a fifth of the time; Python's own default, from 3.14 on, in the same places."""
+LEAVE_SECONDS = 5.0
+"""What a process gets to end after it has let go of its state, before it is killed."""
 
-_multiprocessing = threading.Lock()
-"""Held while a process is started or waited for: to start one, multiprocessing looks at all of its
-children, and would take from another thread the word of how one has ended."""
+FATE_SECONDS = 0.5
+"""The same for one that has closed its pipe: it ends at once, or not at all."""
 
 
 class FarEndClosedError(Exception):
@@ -143,58 +141,39 @@ class ProcessEnd(_Connected):
 
     def __init__(self, function: Callable[..., Any], setup: Callable[[], Any] | None) -> None:
         here, there = Pipe()
-        context: Any = get_context(START_METHOD)
-        # The environment as it is now: a server has that of its own start.
-        self._process: BaseProcess = context.Process(
-            target=serve_process, args=(there, dict(os.environ)), name="async_task_pipeline", daemon=True
-        )
-        with _multiprocessing:
-            _preload()
-            self._process.start()
-        self._exit_code: int | None = None
-        self._lock = threading.Lock()
-        self._over = False
+        # The environment as it is now: the server has that of its own start.
+        self._child = Child(serve_process, there, dict(os.environ))
         there.close()
         super().__init__(here, function, setup)
 
     def kill(self) -> bool:
         """End it at once."""
-        with self._lock:
-            # Once it has ended, another process may have its number.
-            if not self._over and not wait([self._process.sentinel], timeout=0):
-                self._process.kill()
+        self._child.kill()
         return True
 
     def leave(self) -> None:
         """Have it let go of its state and end."""
         error = self._say_goodbye()
-        self._gone()
+        self._gone(LEAVE_SECONDS)
         if error is not None:
             raise error
 
     def fate(self) -> str:
-        """Tell how it ended by itself."""
-        self._gone()
-        return f"process ended with exit code {self._exit_code}"
+        """Tell how it ended by itself; one that is only lost is ended, as it is of no use."""
+        return f"process ended with exit code {self._gone(FATE_SECONDS)}"
 
-    def _gone(self) -> None:
-        if self._over:
-            return
+    def _received(self) -> bytes:
+        # Not of the connection alone: a process may leave children behind that hold it open.
+        try:
+            if self._connection not in wait([self._connection, self._child.end]):
+                raise FarEndClosedError
+        except (OSError, ValueError) as exc:
+            raise FarEndClosedError from exc
+        return super()._received()
+
+    def _gone(self, patience: float) -> int | None:
         self._connection.close()
-        wait([self._process.sentinel])
-        with _multiprocessing, self._lock:
-            self._process.join()
-            self._over = True
-            self._exit_code = self._process.exitcode
-            with contextlib.suppress(ValueError):  # somebody else has waited for it, and not yet said so
-                self._process.close()  # it holds a descriptor, until it is collected otherwise
-
-
-def _preload() -> None:
-    """Have the server import, unless it is running, what a far end needs, beside what others asked for."""
-    wanted: list[str] = getattr(forkserver._forkserver, "_preload_modules", ["__main__"])
-    if serve_process.__module__ not in wanted:
-        forkserver.set_forkserver_preload([*wanted, serve_process.__module__])
+        return self._child.wait(patience)
 
 
 class InterpreterEnd(_Connected):
@@ -247,14 +226,14 @@ class Spares:
         self._lock = threading.Lock()
         self._closed = False
 
-    def take(self) -> FarEnd:
-        """The spare, or one started now."""
+    def take(self) -> tuple[FarEnd, bool]:
+        """The spare, or one started now; and whether it is the spare."""
         try:
-            end = self._spares.popleft()
+            taken = self._spares.popleft(), True
         except IndexError:
-            end = self._start()
+            taken = self._start(), False
         self._on_taken()
-        return end
+        return taken
 
     def fill(self) -> None:
         """Start a spare, if there is none."""

@@ -26,7 +26,7 @@ from queue import SimpleQueue
 from types import GeneratorType
 from typing import Any, TypeAlias
 
-from .._exceptions import RemoteCallError, unawaited
+from .._exceptions import RemoteCallError, add_note, notes_of, shown, unawaited
 from .._workers._setup import Preparation
 
 FLUSH_AFTER = 0.001
@@ -120,44 +120,55 @@ class Peer:
 
     def _expand(self, generator: Any, start: float, credit: int) -> int:
         """Say what a generator yields; return what is left of the credit."""
+        credit, over = self._iterate(generator, start, credit)
+        start = time.perf_counter()
         try:
-            while True:
-                if credit <= 0:
-                    self._say(Word.NO_CREDIT, None, start)
-                    self._flush()
-                    granted: int | None = self._received()
-                    self._began = self._flushed = time.perf_counter()
-                    if granted is None:  # told to leave in the middle of a call
-                        self._leaving = True
-                        return 0
-                    if granted <= 0:
-                        break  # nobody wants the rest
-                    credit = granted
-                    start = time.perf_counter()
-                try:
-                    value = next(generator)
-                except StopIteration:
-                    break
-                except BaseException as exc:
-                    self._raised(exc, start)
-                    return credit - 1
-                credit -= 1
-                if not self._say(Word.YIELDED, value, start):
-                    return credit  # that was the last word on this call
-                start = time.perf_counter()
-        finally:
             generator.close()
-        self._say(Word.EXHAUSTED, None, start)
+        except BaseException as exc:
+            if not over:
+                self._raised(exc, start)
+            return credit
+        if not over:
+            self._say(Word.EXHAUSTED, None, start)
         return credit
+
+    def _iterate(self, generator: Any, start: float, credit: int) -> tuple[int, bool]:
+        """The same; and whether the last word on the call has been said."""
+        while True:
+            if credit <= 0:
+                self._say(Word.NO_CREDIT, None, start)
+                self._flush()
+                granted: int | None = self._received()
+                self._began = self._flushed = time.perf_counter()
+                if granted is None:  # told to leave in the middle of a call
+                    self._leaving = True
+                    return 0, True
+                if granted <= 0:
+                    return credit, False  # nobody wants the rest
+                credit = granted
+                start = time.perf_counter()
+            try:
+                value = next(generator)
+            except StopIteration:
+                return credit, False
+            except BaseException as exc:
+                self._raised(exc, start)
+                return credit - 1, True
+            credit -= 1
+            if not self._say(Word.YIELDED, value, start):
+                return credit, True
+            start = time.perf_counter()
 
     def _say(self, word: Word, value: Any, start: float) -> bool:
         """Say something with a value; false if it cannot be, and the call has failed."""
         now = time.perf_counter()
         try:
             pickled = None if value is None else pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-        except Exception as exc:
+        except BaseException as exc:
             word = Word.RAISED
-            pickled = packed_exception(RemoteCallError(f"a result cannot be brought back: {value!r} ({exc})"))
+            pickled = packed_exception(
+                RemoteCallError(f"a result cannot be brought back: {shown(value)} ({shown(exc)})")
+            )
         self._add((word, pickled, start - self._began, now - self._began))
         return word is not Word.RAISED
 
@@ -194,20 +205,27 @@ def _unpickled(pickled: bytes) -> Any:
     try:
         return pickle.loads(pickled)  # noqa: S301  it comes from the process that started this one
     except Exception as exc:
-        raise RemoteCallError(f"an item cannot be unpickled in the worker: {exc!r}") from exc
+        raise RemoteCallError(f"an item cannot be unpickled in the worker: {shown(exc)}") from exc
 
 
 def packed_exception(exc: BaseException) -> bytes:
-    """An exception, pickled, with the traceback it has here as a note."""
-    where = "".join(traceback.format_exception(exc)).rstrip()
-    exc.add_note(f"in the worker it was raised so:\n{where}")
+    """An exception, pickled, and as a note for it the traceback it has here."""
+    where = _traceback(exc)
     try:
         packed = pickle.dumps(exc, pickle.HIGHEST_PROTOCOL)
         pickle.loads(packed)  # noqa: S301  some can be pickled and not be made again
-    except Exception:
+    except BaseException:
         return pickle.dumps(RemoteCallError(f"an exception cannot be brought back:\n{where}"))
     # Notes are in an exception's __dict__, which a class of its own may leave out when pickled.
-    return pickle.dumps((packed, getattr(exc, "__notes__", [])), pickle.HIGHEST_PROTOCOL)
+    notes = [*notes_of(exc), f"in the worker it was raised so:\n{where}"]
+    return pickle.dumps((packed, notes), pickle.HIGHEST_PROTOCOL)
+
+
+def _traceback(exc: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(exc)).rstrip()
+    except BaseException:  # what is formatted is anybody's
+        return shown(exc)
 
 
 def is_reply(packed: bytes) -> bool:
@@ -223,8 +241,7 @@ def unpacked_exception(packed: bytes) -> BaseException:
         return found
     exc: BaseException = pickle.loads(found[0])  # noqa: S301
     for note in found[1]:
-        if note not in getattr(exc, "__notes__", ()):
-            exc.add_note(note)
+        add_note(exc, note)
     return exc
 
 
@@ -249,7 +266,8 @@ def serve_interpreter(descriptor: int, preparation: dict[str, Any]) -> None:
     from multiprocessing.spawn import prepare  # noqa: PLC0415  only where it is needed
 
     hosts = sys.modules["__main__"]  # what runs us goes on in it
-    with Connection(descriptor) as connection, contextlib.suppress(EOFError, OSError):
+    # A duplicate: the original belongs to who hosts this, however this ends.
+    with Connection(os.dup(descriptor)) as connection, contextlib.suppress(EOFError, OSError):
         try:
             prepare(preparation)
         except BaseException as exc:  # such as a main module that imports what no other interpreter may

@@ -98,8 +98,9 @@ class _Interpreters:
                     serve_interpreter, descriptor, self._preparation, limiter=CapacityLimiter(1)
                 )
         except Exception as exc:
-            logger.error("stage %r: an interpreter could not be prepared", self._stage.name, exc_info=exc)
-            os.close(descriptor)
+            logger.error("stage %r: an interpreter has failed", self._stage.name, exc_info=exc)
+        finally:
+            os.close(descriptor)  # so that whoever waits at the other end hears of it
 
     async def serve(self) -> None:
         """Host interpreters until cancelled."""

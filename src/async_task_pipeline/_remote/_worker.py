@@ -20,7 +20,7 @@ from typing import Any
 
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
-from .._exceptions import RemoteCallError, WorkerDiedError
+from .._exceptions import RemoteCallError, WorkerDiedError, shown
 from .._items import Control, Kind
 from .._links import Link
 from .._parking import Need
@@ -65,20 +65,30 @@ class RemoteWorker(ThreadWorker):
             # For a call that ended in that very moment, so that nobody has missed it yet.
             self.far.fate()
             self.far = None
+        spare = False
         if self.far is None:
             self.busy = False
-            self.far = self._spares.take()
-        if self.closing and not self.far.is_ready():
+            self.far, spare = self._spares.take()
+        fate = self._wait_ready(self.far)
+        if fate is not None and spare and not self.closing:
+            # It died while nobody needed it, which is no fault of the stage's.
+            self.far, _ = self._spares.take()
+            fate = self._wait_ready(self.far)
+        if fate is None:
+            self.tools.waker.post(self.ready.set)
+        elif not self.closing:
+            raise WorkerDiedError(f"stage {self.stage.name!r}: the worker {fate} before it was ready")
+
+    def _wait_ready(self, far: FarEnd) -> str | None:
+        """Wait for the far end; tell how it ended, if it did."""
+        if self.closing and not far.is_ready():
             self.kill()  # whoever closes looked before it was there
         try:
-            self.far.wait_ready()
-        except FarEndClosedError as exc:
-            far, self.far = self.far, None
-            fate = far.fate()
-            if self.closing:
-                return
-            raise WorkerDiedError(f"stage {self.stage.name!r}: the worker {fate} before it was ready") from exc
-        self.tools.waker.post(self.ready.set)
+            far.wait_ready()
+        except FarEndClosedError:
+            self.far = None
+            return far.fate()
+        return None
 
     def leave(self) -> None:
         """Have the far end leave; end it if it stays in a call."""
@@ -145,7 +155,8 @@ class RemoteSession(RemoteCalls):
         """Be stale, and end the running call at once if the far end can be ended."""
         super().abandon()
         remote = self._remote
-        if remote.busy or (remote.closing and remote.far is not None and not remote.far.is_ready()):
+        far = remote.far  # the thread may let go of it at any moment
+        if remote.busy or (remote.closing and far is not None and not far.is_ready()):
             remote.kill()
 
     def serve_turn(self) -> None:
@@ -220,10 +231,11 @@ class RemoteSession(RemoteCalls):
         for entry in [*entries][: 1 if self._suspects else None]:
             try:
                 calls.append(pickle.dumps(self.data_of(entry), pickle.HIGHEST_PROTOCOL))
-            except Exception as exc:
+            except BaseException as exc:
                 if calls:
                     break  # its turn comes with the next request
-                error = RemoteCallError(f"an item cannot be sent to the worker: {self.data_of(entry)!r} ({exc})")
+                what = f"{shown(self.data_of(entry))} ({shown(exc)})"
+                error = RemoteCallError(f"an item cannot be sent to the worker: {what}")
                 error.__cause__ = exc
                 self._refuse(entries.popleft(), error)
                 return 0

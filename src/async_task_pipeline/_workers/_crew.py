@@ -185,7 +185,8 @@ class Crew:
 
     def _running(self, session: Session) -> bool:
         calls = self.places.calls(session.outbox)
-        return calls > [*session.outbox].count(ENDED) and session not in self._broken
+        # By identity: results are anybody's, and may compare in any way.
+        return calls > sum(each is ENDED for each in [*session.outbox]) and session not in self._broken
 
     def calls_beyond(self, in_call: int) -> int:
         """How many calls were running, when drained, whose item had had an outcome before."""
@@ -232,9 +233,8 @@ class Crew:
             if not self._running(session):
                 return False
             outcomes: deque[Any] = deque(drain(session.outbox))
-            of_call = [*outcomes]
-            while ENDED in of_call:
-                del of_call[: of_call.index(ENDED) + 1]
+            ends = [index for index, each in enumerate(outcomes, 1) if each is ENDED]
+            of_call = len(outcomes) - max(ends, default=0)
             if of_call or session.yielded_any:
                 outcomes.append(EXTRA)
                 outcomes.append(Control(Kind.FAILED, exc))

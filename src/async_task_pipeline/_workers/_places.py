@@ -70,10 +70,12 @@ class InOrder:
             head = places[0]
             if type(head) is Control:
                 into.append(head)
-            elif _through(head, into, limit):
+            elif not _through(head, into, limit):
+                return
+            elif self._calls[id(head)] > 1:
                 self._calls[id(head)] -= 1
             else:
-                return
+                del self._calls[id(head)]
             places.popleft()
 
     def calls(self, box: Box) -> int:

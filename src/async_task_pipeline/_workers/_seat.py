@@ -65,12 +65,12 @@ class Seat:
         self._spawn = spawn
         self.session: Session = seated(worker.session())
 
-    def renew(self, *, in_call: bool) -> Session:
+    def renew(self, *, in_call: bool, interrupted: bool = True) -> Session:
         """Make the session stale and give the worker a new one; return the old."""
         old = self.session
         old.abandon()
         self.session = self._seated(self.worker.session())
-        self.session.resets = self._stage.on_interrupt is not None
+        self.session.resets = interrupted and self._stage.on_interrupt is not None
         if old.scope is not None:  # if it is None, the host will begin with the new one
             old.scope.cancel()
             if self._stage.reentrant and in_call:
@@ -88,8 +88,10 @@ class Seat:
         try:
             async with self.worker:
                 await self.host()
-        except get_cancelled_exc_class():
-            raise
+        except get_cancelled_exc_class() as exc:
+            if cancelled_from_outside():
+                raise
+            self._chief.end_with(exc)  # made up by what makes the state, or lets it go
         except BaseException as exc:
             self._chief.end_with(exc)
         finally:
@@ -106,6 +108,8 @@ class Seat:
                 self._cancelled(session, exc)
                 raise
             except BaseException as exc:
+                if _only_cancelled(exc):
+                    raise
                 self._chief.broke(self, session, exc)
                 self.worker.ready.set()
             finally:
@@ -127,3 +131,8 @@ class Seat:
     def _cancelled(self, session: Session, exc: BaseException) -> None:
         if not session.left_behind and not cancelled_from_outside():
             self._chief.broke(self, session, exc)
+
+
+def _only_cancelled(exc: BaseException) -> bool:
+    """Whether it is a group of nothing but cancellations, as a nursery of trio's raises."""
+    return isinstance(exc, BaseExceptionGroup) and exc.split(get_cancelled_exc_class())[1] is None

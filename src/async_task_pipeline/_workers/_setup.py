@@ -22,6 +22,7 @@ class Preparation:
     """
 
     def __init__(self, function: Callable[..., Any], setup: Callable[[], Any] | None) -> None:
+        self._bare = function
         self.function: Callable[..., Any] = function
         self.entered = setup is None
         self._setup = setup
@@ -44,6 +45,8 @@ class Preparation:
 
     def leave(self) -> None:
         """Let the state go; raises what its context manager raises."""
+        # What is called again begins again; and nobody keeps the state.
+        self.function, self.entered = self._bare, self._setup is None
         leave, self._leave = self._leave, None
         if leave is not None:
             leave(None, None, None)

@@ -39,6 +39,7 @@ class TaskWorker:
         self.link = link
         self.tools = tools
         self.function: Callable[..., Any] = stage.process_fn if function is None else function
+        self._bare = self.function
         self.closing = False
         self.ready = Event()
         self._stack = AsyncExitStack()
@@ -64,6 +65,7 @@ class TaskWorker:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Let the state go; clean-up that awaits under cancellation must shield itself."""
+        self.function = self._bare
         await self._stack.aclose()
 
 

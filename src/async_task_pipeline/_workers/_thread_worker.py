@@ -124,8 +124,8 @@ class ThreadSession(Session):
             if self.resets and not self.stale and self.stage.on_interrupt is not None:
                 self.stage.on_interrupt()
             self.serve_turn()
-        except GeneratorExit as exc:
-            # In the future that carries it to the loop, it would look like a closing.
+        except (GeneratorExit, StopIteration) as exc:
+            # In the future that carries it to the loop, it would look like something else.
             raise raisable(exc) from exc
         finally:
             self._worker.in_use = False
