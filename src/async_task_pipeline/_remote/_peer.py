@@ -211,6 +211,7 @@ def _unpickled(pickled: bytes) -> Any:
 def packed_exception(exc: BaseException) -> bytes:
     """An exception, pickled, and as a note for it the traceback it has here."""
     where = _traceback(exc)
+    BaseException.with_traceback(exc, None)  # raised again, it would have the frames of now as well
     try:
         packed = pickle.dumps(exc, pickle.HIGHEST_PROTOCOL)
         pickle.loads(packed)  # noqa: S301  some can be pickled and not be made again

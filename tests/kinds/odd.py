@@ -1,0 +1,269 @@
+"""Odd results and exceptions, at the top level of a module: other processes import it.
+
+The rule: each is allowed by Python and met in practice, if seldom: arrays cannot be compared,
+and some exceptions take no notes. Whatever happens at a moment that matters happens at a gate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from dataclasses import dataclass
+
+from tests.kinds.functions import MineError, OneWay, visit, visit_on_loop
+from tests.kinds.gates import PATIENCE
+
+CALLS = itertools.count()
+"""Counts the calls of one worker, where each has this module to itself."""
+
+
+def like(kind, name):
+    """The function of this name for a kind of stage."""
+    return globals()[f"{name}_on_loop" if kind.name == "loop" else name]
+
+
+@contextlib.contextmanager
+def at_once(let_go):
+    """Let go of what a hang stands at, late but before the test is given up, and say that it hung."""
+    hung = []
+
+    def rescue():
+        hung.append(True)
+        let_go()
+
+    timer = threading.Timer(PATIENCE / 5, rescue)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+    assert not hung, "it hung until it was let go"
+
+
+# -- results that cannot be compared ----------------------------------------------------------
+
+
+class Ambiguous:
+    """Refuses to be compared, as an array does."""
+
+    __hash__ = None
+
+    def __init__(self, label):
+        self.label = label
+
+    def __eq__(self, other):
+        raise ValueError("the truth value of this is ambiguous")
+
+
+class Anything:
+    """Is equal to everything, as ``mock.ANY`` is."""
+
+    __hash__ = None
+
+    def __init__(self, label):
+        self.label = label
+
+    def __eq__(self, other):
+        return True
+
+
+def make(cls, address, data):
+    """Make one, once the gate has let it through."""
+    visit(address, data)
+    return cls(data)
+
+
+async def make_on_loop(cls, address, data):
+    """The same, on the loop."""
+    await visit_on_loop(address, data)
+    return cls(data)
+
+
+def unfold(cls, address, data):
+    """Yield one, and one more once the gate has let it through."""
+    yield cls(f"{data}, first")
+    visit(address, data)
+    yield cls(f"{data}, last")
+
+
+async def unfold_on_loop(cls, address, data):
+    """The same, on the loop."""
+    yield cls(f"{data}, first")
+    await visit_on_loop(address, data)
+    yield cls(f"{data}, last")
+
+
+def many(cls, address, data):
+    """Yield many, or one before the gate and one behind it."""
+    if data == "many":
+        yield from [cls(number) for number in range(20)]
+    else:
+        yield cls(data)
+        visit(address, data)
+        if data == "held":
+            yield cls("never")
+
+
+async def many_on_loop(cls, address, data):
+    """The same, on the loop."""
+    if data == "many":
+        for number in range(20):
+            yield cls(number)
+    else:
+        yield cls(data)
+        await visit_on_loop(address, data)
+        if data == "held":
+            yield cls("never")
+
+
+# -- what cannot be sent, nor told --------------------------------------------------------------
+
+
+class Unspeakable:
+    """Has neither a pickle nor a repr."""
+
+    def __reduce__(self):
+        raise TypeError("no pickle")
+
+    def __repr__(self):
+        raise ValueError("no repr")
+
+
+class Exiting:
+    """Ends the program where somebody pickles it."""
+
+    def __reduce__(self):
+        raise SystemExit("pickled")
+
+
+class ExitingError(Exception):
+    """The same, and cannot be told either."""
+
+    def __reduce__(self):
+        raise SystemExit("pickled")
+
+    def __str__(self):
+        raise ValueError("no str")
+
+    __repr__ = __str__
+
+
+def deep():
+    """A list in a list in a list, deeper than anybody can follow."""
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    return nested
+
+
+UNSPEAKABLE = {
+    "no repr": Unspeakable,
+    "deep": deep,
+    "exits": Exiting,
+    "huge": lambda: {"samples": [*range(300_000)], "callback": lambda: None},
+}
+
+
+def bring(data):
+    """Return or raise what cannot be brought back; otherwise say which call of this worker it was."""
+    number = next(CALLS)
+    if data in UNSPEAKABLE:
+        return UNSPEAKABLE[data]()
+    if data == "raises":
+        raise ExitingError
+    return data, number
+
+
+def bring_all(address, data):
+    """The same, a value at a time; whoever closes the generator early hears of it."""
+    number = next(CALLS)
+    ended = False
+    try:
+        yield data, number
+        if data == "no pickle":
+            yield threading.Lock()
+        if data == "no way back":
+            yield OneWay()
+        if data == "endless":
+            visit(address, data)
+            yield from itertools.repeat(data)
+        if data in ("no pickle", "no way back"):
+            yield from ["after"] * 20
+        ended = True
+    finally:
+        if not ended:
+            raise MineError("the clean-up")
+
+
+# -- exceptions that take no notes --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    """Lets nothing be set on it; and so cannot be unpickled."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class FrozenAndSentError(Exception):
+    """The same, and can be."""
+
+    key: str
+
+    def __reduce__(self):
+        return FrozenAndSentError, (self.key,)
+
+
+class ProudError(Exception):
+    """Refuses notes."""
+
+    def add_note(self, note):
+        raise RuntimeError("no notes")
+
+
+class AnnotatedError(Exception):
+    """Has notes that are no list."""
+
+    def __init__(self, notes):
+        super().__init__(notes)
+        self.__notes__ = notes
+
+
+REFUSING = {
+    "frozen": lambda: FrozenError("key"),
+    "frozen and sent": lambda: FrozenAndSentError("key"),
+    "add_note raises": lambda: ProudError("key"),
+    "notes are a tuple": lambda: AnnotatedError(("key",)),
+    "notes are a number": lambda: AnnotatedError(5),
+}
+
+RAISED = []
+"""What was raised in this process."""
+
+
+def refuse(address, data):
+    """Raise what the data says, or stand at the gate."""
+    if data in REFUSING:
+        RAISED.append(REFUSING[data]())
+        raise RAISED[-1]
+    visit(address, data)
+    return data
+
+
+async def refuse_on_loop(address, data):
+    """The same, on the loop."""
+    if data in REFUSING:
+        return refuse(address, data)
+    await visit_on_loop(address, data)
+    return data
+
+
+THE_ERROR = MineError("the one")
+
+
+def raise_the_one(data):
+    """Raise one and the same object each time."""
+    raise THE_ERROR

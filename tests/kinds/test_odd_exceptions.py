@@ -1,0 +1,264 @@
+"""Exceptions that take no notes, that grow, or that Python reads as control flow; and what states raise.
+
+The rule: what a function raises means the same whatever it is: it is returned, dropped or
+raised, the object itself, noted where it takes notes. What set-up and clean-up raise is raised
+by the scope, and a state that was let go is neither used again nor kept.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from contextlib import suppress
+from dataclasses import FrozenInstanceError
+from functools import partial
+
+import anyio
+import pytest
+from anyio import fail_after, get_cancelled_exc_class
+
+from async_task_pipeline import StageProtocolError
+from async_task_pipeline._exceptions import RemoteCallError
+from tests.cancelling import assert_law
+from tests.interrupts.scenes import read, rest_of, until
+from tests.kinds import functions, mistakes, odd, odd_workers
+from tests.kinds.functions import MineError
+from tests.kinds.gates import PATIENCE
+from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
+
+pytestmark = pytest.mark.anyio
+
+refusals = pytest.mark.parametrize("name", odd.REFUSING)
+
+
+@pytest.fixture
+def gate(gate):
+    """A gate that opens, late, if all hangs."""
+    with odd.at_once(gate.open):
+        yield gate
+
+
+# -- exceptions that take no notes --------------------------------------------------------------
+
+
+def refusing(kind, gate, name, **options):
+    """A pipeline whose calls may raise one."""
+    if kind.name == "pool of processes" and name.startswith("frozen"):
+        pytest.skip("a pool of Python's own sets attributes of it")
+    return kind.pipeline(partial(odd.like(kind, "refuse"), gate.address), **options)
+
+
+def behind(error):
+    """What was raised, if contextlib has set its traceback on the way, which a frozen one refuses."""
+    if isinstance(error, FrozenInstanceError):
+        while isinstance(error, (FrozenInstanceError, get_cancelled_exc_class())):
+            error = error.__context__
+    return error
+
+
+def assert_itself(kind, name, error):
+    """It is the exception that was raised, or its copy, or tells of it."""
+    if kind.name in ("thread", "loop", "pool of threads"):
+        assert error is odd.RAISED[-1]
+        return
+    expected = odd.REFUSING[name]()
+    if name == "frozen":  # no copy can be made
+        assert isinstance(error, RemoteCallError)
+        assert "FrozenError" in str(error)
+        return
+    assert type(error) is type(expected)
+    assert error.args == expected.args
+    assert vars(error) == vars(expected)
+
+
+@refusals
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_one_is_returned_as_any_other(kind, gate, name, workers):
+    pipeline = refusing(kind, gate, name, on_error="return", workers=workers)
+    with fail_after(PATIENCE):
+        async with pipeline.process([1, name, 2]) as results:
+            before, error, after = [each async for each in results]
+    assert (before, after) == (1, 2)
+    assert_itself(kind, name, error)
+    assert_law(pipeline)
+    assert pipeline.statistics().failed == 1
+
+
+@refusals
+async def test_one_is_dropped_as_any_other(kind, gate, name, caplog):
+    pipeline = refusing(kind, gate, name, on_error="drop")
+    with fail_after(PATIENCE):
+        async with pipeline.process([1, name, 2]) as results:
+            assert [each async for each in results] == [1, 2]
+    (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert record.getMessage() == "stage 'stage' dropped an item: its call failed"
+    assert_itself(kind, name, record.exc_info[1])
+    assert_law(pipeline)
+
+
+@refusals
+@pytest.mark.parametrize(("read_on", "workers"), [(True, 1), (False, 2)])
+async def test_one_ends_the_pipeline_as_any_other(kind, gate, name, workers, read_on):
+    pipeline = refusing(kind, gate, name, workers=workers)
+    # Innermost, as context managers made of generators set attributes of what they let through.
+    with fail_after(PATIENCE), pytest.raises(Exception) as caught:
+        async with pipeline:
+            await pipeline.process_input_data(name)
+            if read_on:
+                async for _ in pipeline.generate_output_stream():
+                    pytest.fail("there was a result")
+            await anyio.sleep_forever()
+    assert_itself(kind, name, behind(caught.value))
+    assert_law(pipeline)
+    assert pipeline.statistics().failed == 1
+
+
+@refusals
+async def test_one_that_waits_for_its_turn_disturbs_no_interrupt(kind, gate, name):
+    gate.hold("held")
+    pipeline = refusing(kind, gate, name, on_error="drop", workers=2)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            await pipeline.process_input_data("held")
+            await gate.entered("held")
+            await pipeline.process_input_data(name)
+            seats = pipeline._current.runners[0].staff.seats
+            await until(lambda: any(seat.session.outbox for seat in seats))
+            receipt = await pipeline.interrupt()
+            assert receipt.total == 1
+            assert pipeline.statistics().failed == 1
+            gate.open()
+            await pipeline.process_input_data("new")
+            assert await read(pipeline, 1) == ["new"]
+            assert await rest_of(pipeline) == []
+
+
+@some(REMOTE)
+async def test_one_object_raised_many_times_says_no_more_each_time(kind):
+    pipeline = kind.pipeline(odd.raise_the_one, on_error="return")
+    with fail_after(PATIENCE):
+        async with pipeline.process(range(8)) as results:
+            errors = [each async for each in results]
+    assert {type(each) for each in errors} == {MineError}
+    assert len({tuple(each.__notes__) for each in errors}) == 1
+    assert len(errors[-1].__notes__) == 2
+
+
+# -- set-up and clean-up --------------------------------------------------------------------------
+
+
+@some(["thread", "process", INTERPRETER])
+async def test_a_set_up_that_stops_an_iteration_fails_the_start(kind):
+    pipeline = kind.pipeline(functions.second, setup=odd_workers.stops)
+    with fail_after(PATIENCE), pytest.raises(StageProtocolError, match="StopIteration") as caught:
+        async with pipeline:
+            pytest.fail("it was entered")
+    assert caught.value.__notes__[-1] == "raised in stage 'stage' of the pipeline"
+
+
+@some(["loop"])
+@pytest.mark.parametrize("begin", ["async with", "start"])
+async def test_a_set_up_that_is_cancelled_by_nobody_fails_the_start(kind, begin, anyio_backend_name):
+    if anyio_backend_name != "asyncio":
+        pytest.skip("nobody can raise a cancellation of trio's")
+    pipeline = kind.pipeline(functions.second_on_loop, setup=odd_workers.cancels)
+    with fail_after(PATIENCE), pytest.raises(StageProtocolError, match="CancelledError"):
+        if begin == "start":
+            await pipeline.start()
+        else:
+            async with pipeline:
+                pytest.fail("it was entered")
+    assert not pipeline.running
+
+
+@some(STREAMING)
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("end", ["read to the end", "left", "stopped"])
+async def test_what_a_clean_up_raises_is_raised_by_the_scope(kind, gate, workers, end):
+    pipeline = kind.pipeline(kind.function("count"), setup=partial(mistakes.Unclean, gate.address), workers=workers)
+    heard = []
+    with fail_after(PATIENCE):
+        try:
+            async with pipeline:
+                await pipeline.process_input_data(1)
+                assert await read(pipeline, 1) == [(1, 1)]
+                if end == "read to the end":
+                    assert await rest_of(pipeline) == []
+                elif end == "stopped":
+                    await pipeline.stop()
+        except* MineError as group:
+            heard += group.exceptions
+    assert heard
+    assert {each.data for each in heard} == {"the clean-up"}
+    assert_law(pipeline)
+
+
+# -- states ---------------------------------------------------------------------------------------
+
+
+@some(["thread"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_state_that_was_let_go_is_not_used_again(kind, gate, workers):
+    gate.hold("let go")
+    pipeline = kind.pipeline(odd_workers.write, setup=partial(odd_workers.Ledger, gate.address), workers=workers)
+    got = []
+    # Whether a failure is one of the turn that an interrupt in the same moment ends is not said.
+    with fail_after(PATIENCE), suppress(MineError):
+        async with pipeline:
+            await pipeline.process_input_data("fails")
+            seats = pipeline._current.runners[0].staff.seats
+            await until(lambda: gate.inside or any(not seat.worker.in_use for seat in seats))
+            await pipeline.interrupt()
+            gate.open()
+            for number in range(workers * 2):
+                await pipeline.process_input_data(number)
+                got += await read(pipeline, 1)
+    assert got == [(number, True) for number in range(len(got))]
+
+
+@some(["thread", "loop"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_state_lasts_no_longer_than_its_run(kind, workers):
+    class State:
+        """Can be watched."""
+
+    states = []
+
+    def setup():
+        state = State()
+        states.append(weakref.ref(state))
+        return state
+
+    pipeline = kind.pipeline(kind.function("second"), setup=setup, workers=workers)
+    with fail_after(PATIENCE):
+        for _ in range(3):
+            async with pipeline.process(range(3)) as results:
+                assert [each async for each in results] == [0, 1, 2]
+        gc.collect()
+        assert [state() for state in states] == [None] * (3 * workers)
+    assert pipeline.statistics().accepted == 9
+
+
+@some(["thread", "loop"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_only_an_interrupt_calls_on_interrupt(kind, gate, workers):
+    calls = []
+    gate.hold("held")
+    function = partial(kind.function("gated"), gate.address)
+    on_interrupt = partial(calls.append, "interrupted")
+    pipeline = kind.pipeline(function, timeout=0.3, on_error="return", on_interrupt=on_interrupt, workers=workers)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            await pipeline.process_input_data("held")
+            (late,) = await read(pipeline, 1)
+            assert isinstance(late, TimeoutError)
+            gate.open()
+            for data in ("after", "and more"):
+                await pipeline.process_input_data(data)
+            assert await read(pipeline, 2) == ["after", "and more"]
+            assert calls == []
+            await pipeline.interrupt()
+            for data in ("after", "and more"):
+                await pipeline.process_input_data(data)
+            assert await read(pipeline, 2) == ["after", "and more"]
+            assert set(calls) == {"interrupted"}
