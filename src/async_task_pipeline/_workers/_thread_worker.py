@@ -109,13 +109,26 @@ class ThreadSession(Session):
         try:
             # A limiter of its own: the default one is shared with the application's
             # file access, and 40 busy stages would starve it.
-            await to_thread.run_sync(self._serve, limiter=CapacityLimiter(1))
+            broke = await to_thread.run_sync(self._served, limiter=CapacityLimiter(1))
+            if broke is not None:
+                try:
+                    raise broke
+                finally:
+                    del broke  # or it would keep itself, and all it came through, until collected
         finally:
             # Matters only when asyncio cancelled this task natively, which does not wait
             # for the thread: it leaves by itself after its call.
             self.stale = True
             self.left_behind = self._serving
             self.unpark()
+
+    def _served(self) -> BaseException | None:
+        """Serve, and return what that raised: the way out of a thread is not made for every exception."""
+        try:
+            self._serve()
+        except BaseException as exc:
+            return exc
+        return None
 
     def _serve(self) -> None:
         self._serving = self._worker.in_use = True
