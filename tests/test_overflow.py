@@ -13,6 +13,7 @@ import pytest
 from anyio import WouldBlock, create_task_group, fail_after, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
+from async_task_pipeline._items import Control, Kind
 from tests.cancelling import assert_law
 from tests.interrupts.scenes import until
 
@@ -123,6 +124,18 @@ async def test_a_sentinel_takes_the_place_of_the_oldest_item(gate):
             gate.opened.set()
             assert await rest(pipeline) == [0, "first", "second", "third"]
     assert_law(pipeline)
+
+
+async def test_a_sentinel_is_accepted_though_the_item_in_its_place_has_just_been_taken(gate):
+    with fail_after(PATIENCE):
+        async with AsyncTaskPipeline(1, overflow="drop_oldest").add_stage("gate", gate) as pipeline:
+            await pipeline.process_input_data(0)
+            await to_thread.run_sync(gate.entered.wait)
+            await pipeline.process_input_sentinel("first")
+            # A thread's is looked at, and settled a moment later; here the link has no item by then.
+            pipeline._current.entrance._settle_now(Control(Kind.SENTINEL, "second"))
+            gate.opened.set()
+            assert await rest(pipeline) == [0, "first", "second"]
 
 
 async def test_nothing_overtakes_a_sentinel_that_waits(gate):

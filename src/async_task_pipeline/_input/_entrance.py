@@ -60,8 +60,6 @@ class Entrance:
         self.feeds = Feeds()
         self.error: BaseException | None = None  # a source's, which ended the input
 
-    # -- accepting ----------------------------------------------------------------------
-
     @property
     def room(self) -> int:
         """How many entries may be put now without overtaking a waiting producer, or a source that has read some."""
@@ -161,7 +159,7 @@ class Entrance:
         if producer.turn is not None and producer.turn.over:
             self._line.release(producer, producer.turn.error())
         elif self._overflow != "wait" and (type(producer.entry) is not Control or self._takes_controls):
-            self._line.admit(producer, self._settle)
+            self._line.admit(producer, self._settle_now)
         else:
             self._line.waiting.append(producer)
             self.pump()
@@ -171,6 +169,11 @@ class Entrance:
         """Whether a control need not wait: there is room, or an item whose place it takes."""
         droppable = self._overflow == "drop_oldest" and not self._line
         return self.room > 0 or (droppable and divided([*self._link.buffer])[0] > 0)
+
+    def _settle_now(self, entry: Any) -> None:
+        """Settle what does not wait: if a worker has just taken what was to make room, there is room."""
+        if self._settle(entry) is None:
+            self._accept(entry)
 
     def _settle(self, entry: Any) -> int | None:
         """Accept an entry, or drop what has no room; how many were dropped, ``None`` if it waits."""
@@ -230,8 +233,6 @@ class Entrance:
             self._line.waiting.popleft()
             self.feeds.due = True
             self._line.admit(head, self._accept)
-
-    # -- turns, interrupt and end --------------------------------------------------------
 
     def begin(self, turn: Turn[Any, Any]) -> int:
         """Make it the current turn, to which plain puts belong too; return its number."""
