@@ -146,3 +146,22 @@ def test_a_source_that_exits_ends_the_job_with_its_exit(anyio_backend, source, e
     with pytest.raises(exception) as caught:
         anyio.run(main, backend=backend, backend_options=options)
     assert caught.value is exc
+
+
+@pytest.mark.parametrize("anyio_backend", [("trio", {})], ids=["trio"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_nursery_in_a_stage_that_is_cancelled_is_no_failure(caplog, workers):
+    trio, inside = pytest.importorskip("trio"), []
+
+    async def nursery(data):
+        async with trio.open_nursery() as children:
+            children.start_soon(trio.sleep_forever)
+            children.start_soon(trio.sleep_forever)
+            inside.append(data)
+
+    with fail_after(PATIENCE):
+        async with AsyncTaskPipeline().add_stage("nursery", nursery, workers=workers) as pipeline:
+            await pipeline.process_input_data("data")
+            while not inside:
+                await anyio.lowlevel.checkpoint()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

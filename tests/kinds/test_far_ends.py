@@ -10,6 +10,7 @@ import pickle
 from collections import deque
 from functools import partial
 from multiprocessing import forkserver
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from async_task_pipeline._stages import PipelineStage
 from async_task_pipeline._workers._sessions import Tools
 from tests.kinds import functions, mistakes
 from tests.kinds.functions import MineError
+from tests.kinds.gates import PATIENCE
 
 KILLED = "process ended with exit code -9"
 LEFT = "process ended with exit code 0"
@@ -89,6 +91,8 @@ def test_a_process_that_is_gone_says_so_to_whoever_asks(start, described, monkey
     end = start()
     end.wait_ready()
     assert end.kill()
+    assert wait([end._child.end], PATIENCE)
+    assert end.kill()  # once more does no harm to anybody
     assert end.fate() == KILLED
     for ask in (end.receive, partial(end.send, "request")):
         with pytest.raises(FarEndClosedError):

@@ -93,6 +93,8 @@ class Seat:
                 raise
             self._chief.end_with(exc)  # made up by what makes the state, or lets it go
         except BaseException as exc:
+            if _only_cancelled(exc):
+                raise
             self._chief.end_with(exc)
         finally:
             self.worker.ready.set()  # as ready as it will ever be
