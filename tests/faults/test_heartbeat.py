@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 PATIENCE = 60
 STAGES = 4
-SLEEP = 2.0
+SLEEP = 1.2
 LIMIT = SLEEP / 4
 ATTEMPTS = 3
 
