@@ -133,9 +133,10 @@ async def test_batches_side_by_side(kind, gate, ordered):
     assert_law(pipeline)
 
 
-async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, gate):
+@pytest.mark.parametrize("timing", [False, True])
+async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, gate, timing):
     gate.hold("['a', 'b']")
-    pipeline = batches(kind, gate, max_size=2)
+    pipeline = batches(kind, gate, max_size=2, timing=timing)
     with fail_after(PATIENCE):
         async with pipeline:
             output = pipeline.generate_output_stream()
