@@ -181,6 +181,9 @@ async def test_what_a_clean_up_raises_is_raised_by_the_scope(kind, gate, workers
             async with pipeline:
                 await pipeline.process_input_data(1)
                 assert await read(pipeline, 1) == [(1, 1)]
+                # A process that seems to be in its call is killed at the end, clean-up and all.
+                seats = pipeline._current.runners[0].staff.seats
+                await until(lambda: not any(getattr(seat.worker, "busy", False) for seat in seats))
                 if end == "read to the end":
                     assert await rest_of(pipeline) == []
                 elif end == "stopped":
