@@ -37,7 +37,7 @@ MOST_ITEMS = 64
 """In one burst: a round trip is then a small part of what an item costs anyway."""
 
 
-LAST_CALLS_SECONDS = 0.1
+LAST_CALLS_SECONDS = 0.5
 """What the rest of a burst gets after a call in it has ended the pipeline: far more than a
 burst should take, so that the state is let go, and little enough to wait."""
 
