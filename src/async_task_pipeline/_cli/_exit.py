@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Iterable
 from enum import IntEnum
 
+from .._exceptions import notes_of
+
 PROGRAM = "async-task-pipeline"
 
 
@@ -72,9 +74,13 @@ def say(message: str) -> None:
 def one_line(exc: BaseException) -> str:
     """An exception as one line: its type, its words, and the stage it came from."""
     words = " ".join(str(exc).split())
-    # A note of several lines, such as another process's traceback, is for --traceback.
-    notes = "; ".join(each for each in getattr(exc, "__notes__", ()) if "\n" not in each)
+    notes = "; ".join(_short_notes(exc))
     return type(exc).__name__ + (f": {words}" if words else "") + (f" ({notes})" if notes else "")
+
+
+def _short_notes(exc: BaseException) -> list[str]:
+    # A note of several lines, such as another process's traceback, is for --traceback.
+    return [each for each in notes_of(exc) if "\n" not in each]
 
 
 def leaves(exc: BaseException) -> Iterable[BaseException]:
@@ -101,5 +107,5 @@ def verdict(failure: BaseException) -> CommandError:
             return exc
     more = f", and {len(raised) - 1} more" if len(raised) > 1 else ""
     if failure is not raised[0]:  # the group knows the stage
-        more += "".join(f" ({each})" for each in getattr(failure, "__notes__", ()) if "\n" not in each)
+        more += "".join(f" ({each})" for each in _short_notes(failure))
     return CommandError(Exit.FAILED, one_line(raised[0]) + more)
