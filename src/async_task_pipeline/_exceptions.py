@@ -45,10 +45,10 @@ class StageProtocolError(PipelineError, RuntimeError):
     """Raised for an outcome of a stage function that has no meaning.
 
     Two things bring it about: a function that returns what somebody has still to run (a
-    coroutine, an async generator, or from an ``async def`` a generator), and an exception that Python itself uses for
-    control flow (``StopIteration``, ``GeneratorExit``, or a cancellation that nobody
-    asked for), which cannot travel through a coroutine unchanged. The original
-    exception, if there is one, is the ``__cause__``.
+    coroutine, an async generator, or from an ``async def`` a generator), and an exception
+    that Python itself uses for control flow (``StopIteration``, ``GeneratorExit``, or a
+    cancellation that nobody asked for), which cannot travel through a coroutine unchanged.
+    The original exception, if there is one, is the ``__cause__``.
     """
 
 
