@@ -6,13 +6,18 @@ the same order, counted in the same way.
 
 from __future__ import annotations
 
+import time
+from functools import partial
+
 import pytest
 from anyio import fail_after
+from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import PipelineStoppedError, StageProtocolError
 from tests.cancelling import assert_law
 from tests.kinds.functions import MineError
 from tests.kinds.gates import PATIENCE
+from tests.kinds.kinds import INTERPRETER, some
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +91,25 @@ async def test_the_intervals_of_each_item_add_up(kind, workers):
     assert (stage.processed_count, stage.filtered_count) == (60, 20)
     # What was spent on the end of a generator is no item's.
     assert pipeline.stages[0].total_processing_time > 0
+
+
+@some(["thread", "process", INTERPRETER])
+async def test_the_last_step_of_a_generator_is_computation_too(kind, gate):
+    gate.hold("closed")
+    pipeline = kind.pipeline(partial(kind.function("fan"), gate.address), timing=True)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            await pipeline.process_input_data(0)  # yields nothing, and stands at the gate
+            await gate.entered("closed")
+            begin = time.perf_counter()
+            for _ in range(500):
+                await checkpoint()
+            inside = time.perf_counter() - begin
+            gate.open()
+            pipeline.close_input()
+            assert [each async for each in pipeline.generate_output_stream()] == []
+    assert pipeline.stages[0].total_processing_time >= inside
+    assert pipeline.statistics().filtered == 1
 
 
 @pytest.mark.parametrize("failure", ["fails", "no file"])

@@ -120,20 +120,19 @@ class Peer:
 
     def _expand(self, generator: Any, start: float, credit: int) -> int:
         """Say what a generator yields; return what is left of the credit."""
-        credit, over = self._iterate(generator, start, credit)
-        start = time.perf_counter()
+        credit, last = self._iterate(generator, start, credit)
         try:
             generator.close()
         except BaseException as exc:
-            if not over:
-                self._raised(exc, start)
+            if last is not None:
+                self._raised(exc, last)
             return credit
-        if not over:
-            self._say(Word.EXHAUSTED, None, start)
+        if last is not None:
+            self._say(Word.EXHAUSTED, None, last)
         return credit
 
-    def _iterate(self, generator: Any, start: float, credit: int) -> tuple[int, bool]:
-        """The same; and whether the last word on the call has been said."""
+    def _iterate(self, generator: Any, start: float, credit: int) -> tuple[int, float | None]:
+        """The same; and when its last step began, ``None`` if the last word on the call has been said."""
         while True:
             if credit <= 0:
                 self._say(Word.NO_CREDIT, None, start)
@@ -142,21 +141,21 @@ class Peer:
                 self._began = self._flushed = time.perf_counter()
                 if granted is None:  # told to leave in the middle of a call
                     self._leaving = True
-                    return 0, True
+                    return 0, None
                 if granted <= 0:
-                    return credit, False  # nobody wants the rest
+                    return credit, start  # nobody wants the rest
                 credit = granted
                 start = time.perf_counter()
             try:
                 value = next(generator)
             except StopIteration:
-                return credit, False
+                return credit, start
             except BaseException as exc:
                 self._raised(exc, start)
-                return credit - 1, True
+                return credit - 1, None
             credit -= 1
             if not self._say(Word.YIELDED, value, start):
-                return credit, True
+                return credit, None
             start = time.perf_counter()
 
     def _say(self, word: Word, value: Any, start: float) -> bool:
