@@ -17,7 +17,7 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, Chain, PipelineStateError
 from async_task_pipeline._chain import PipelineOptions
-from async_task_pipeline._stage_options import StageOptions
+from async_task_pipeline._stage import StageOptions
 
 LINES = ["a b", "", "c", "d e f"]
 

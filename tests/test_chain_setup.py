@@ -14,7 +14,7 @@ import anyio.lowlevel
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, Chain
-from async_task_pipeline._stage_options import BatchSize
+from async_task_pipeline._stage import BatchSize
 
 LINES = ["a b", "", "c", "d e f"]
 

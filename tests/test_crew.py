@@ -16,7 +16,7 @@ from async_task_pipeline import AsyncTaskPipeline
 from async_task_pipeline._items import Control
 from async_task_pipeline._links import Link
 from async_task_pipeline._parking import Need
-from async_task_pipeline._stages import PipelineStage
+from async_task_pipeline._stage import PipelineStage
 from async_task_pipeline._workers._crew import Crew
 from async_task_pipeline._workers._sessions import Tools
 from async_task_pipeline._workers._thread_worker import ThreadWorker

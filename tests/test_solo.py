@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from async_task_pipeline._links import Link
-from async_task_pipeline._stages import PipelineStage
+from async_task_pipeline._stage import PipelineStage
 from async_task_pipeline._workers._sessions import Tools
 from async_task_pipeline._workers._solo import Solo
 from async_task_pipeline._workers._staff import NOTHING

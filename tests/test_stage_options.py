@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from async_task_pipeline import AsyncTaskPipeline, PipelineStage, _stage_options
+from async_task_pipeline import AsyncTaskPipeline, PipelineStage, _stage
 
 Pipeline = AsyncTaskPipeline[Any, Any]
 
@@ -130,8 +130,8 @@ def test_a_function_that_cannot_be_sent() -> None:
 
 @pytest.mark.parametrize("new", [True, False])
 def test_an_interpreter_needs_a_new_python(new: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (sys.version_info >= (3, 13)) is _stage_options.HAS_INTERPRETERS
-    monkeypatch.setattr(_stage_options, "HAS_INTERPRETERS", new)
+    assert (sys.version_info >= (3, 13)) is _stage.HAS_INTERPRETERS
+    monkeypatch.setattr(_stage, "HAS_INTERPRETERS", new)
     if new:
         assert Pipeline().add_stage("s", plain, executor="interpreter").stages[0].kind == "interpreter"
         return

@@ -37,7 +37,7 @@ from ._report import (
     TimingBreakdown,
     TurnStatistics,
 )
-from ._stages import PipelineStage
+from ._stage import PipelineStage
 from ._statistics import DroppedItems, InterruptReceipt, PipelineStatistics, StageFlow
 from ._timing import DetailedTiming
 from ._turns import Turn

@@ -25,7 +25,7 @@ from ._report import (
     TimingBreakdown,
 )
 from ._sketch import Sketch
-from ._stages import PipelineStage
+from ._stage import PipelineStage
 from ._turn_history import TurnHistory
 
 BATCH = 256

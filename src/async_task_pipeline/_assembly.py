@@ -10,9 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Self, TypeVar, Unpack
 
+from ._arguments import seconds, whole_number
 from ._exceptions import PipelineStateError
-from ._stage_options import FAILURE_WINDOW, BatchSize, ExecutorKind, OnError, StageOptions, seconds, whole_number
-from ._stages import PipelineStage
+from ._stage import FAILURE_WINDOW, BatchSize, ExecutorKind, OnError, PipelineStage, StageOptions
 from ._state import PipelineState
 
 T = TypeVar("T")

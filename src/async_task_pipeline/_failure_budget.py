@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from ._exceptions import FailureBudgetError
-from ._stages import PipelineStage
+from ._stage import PipelineStage
 
 
 class FailureBudget:

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 from anyio import get_cancelled_exc_class
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from ._arguments import finite
 from ._assembly import Assembly
 from ._exceptions import raisable
 from ._input._source import checked_source, feed
 from ._items import Control, Kind
 from ._native import cancelled_from_outside
 from ._run import Run
-from ._stage_options import finite
 from ._turns import Turn
 
 T = TypeVar("T")

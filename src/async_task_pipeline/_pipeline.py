@@ -12,12 +12,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from anyio import Event, move_on_after
 
+from ._arguments import seconds
+from ._counts import StageCounts
 from ._exceptions import PipelineStateError
 from ._interruption import Interruption
 from ._items import Control, Kind
 from ._lifetime import Lifetime
-from ._stage_options import seconds
-from ._stages import StageCounts
 from ._statistics import InterruptReceipt
 from ._type_variables import ResultT, T, U
 

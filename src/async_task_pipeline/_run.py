@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ._aggregate import TimingHistory
 from ._exceptions import stopped
-from ._input._entrance import Entrance
+from ._input._entrance import Entrance, Overflow
 from ._interrupt_requests import InterruptRequests
 from ._interruption import Interruption
 from ._items import Control, Kind, Timed
@@ -30,8 +30,7 @@ from ._output import Exit
 from ._posting import Waker
 from ._runner import Downstream, StageRunner
 from ._staffing import staffed
-from ._stage_options import Overflow
-from ._stages import PipelineStage
+from ._stage import PipelineStage
 from ._statistics import DroppedItems
 from ._timing import Clock
 from ._workers._seat import Seat

@@ -19,8 +19,8 @@ from ._interruption import Interruption
 from ._items import EXTRA, FILTERED, TRAVELLING, Control, Kind, divided
 from ._links import ENTRIES_PER_STEP, NEVER, Link
 from ._log import logger
+from ._stage import PipelineStage
 from ._stage_calls import StageCalls
-from ._stages import PipelineStage
 from ._statistics import DroppedItems, StageFlow
 from ._timing import Clock
 from ._turn_history import TurnHistory

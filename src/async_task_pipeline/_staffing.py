@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 
 from ._links import Link
 from ._remote._staff import remote_workers
-from ._stages import PipelineStage
+from ._stage import PipelineStage
 from ._workers._batches import BatchCrew
 from ._workers._crew import Crew
 from ._workers._executor_worker import on_executor

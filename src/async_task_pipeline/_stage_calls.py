@@ -13,7 +13,7 @@ from anyio import get_cancelled_exc_class
 
 from ._exceptions import add_note, raisable
 from ._log import logger
-from ._stages import PipelineStage
+from ._stage import PipelineStage
 from ._stale_calls import StaleCalls
 from ._turn_history import TurnHistory
 from ._workers._seat import Seat

@@ -12,13 +12,14 @@ import time
 from typing import Any, Generic, TypeVar, get_args
 
 from ._aggregate import TimingHistory
+from ._arguments import flag, whole_number
 from ._exceptions import PipelineStateError, stopped
+from ._input._entrance import Overflow
 from ._items import PipelineItem
 from ._links import Link
 from ._report import PipelineAnalysis
 from ._run import Run
-from ._stage_options import Overflow, flag, whole_number
-from ._stages import PipelineStage
+from ._stage import PipelineStage
 from ._statistics import PipelineStatistics, StageFlow
 from ._timing import Clock
 

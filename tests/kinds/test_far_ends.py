@@ -21,7 +21,7 @@ from async_task_pipeline._remote import _child
 from async_task_pipeline._remote._far_ends import FarEndClosedError, ProcessEnd, Spares
 from async_task_pipeline._remote._staff import _Interpreters
 from async_task_pipeline._remote._worker import RemoteWorker
-from async_task_pipeline._stages import PipelineStage
+from async_task_pipeline._stage import PipelineStage
 from async_task_pipeline._workers._sessions import Tools
 from tests.kinds import functions, mistakes
 from tests.kinds.functions import MineError

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from anyio import Event, WouldBlock
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
@@ -23,7 +23,6 @@ from .._items import Control, Kind, divided
 from .._links import ENTRIES_PER_STEP, NEVER
 from .._posting import Waker
 from .._runner import StageRunner
-from .._stage_options import Overflow
 from .._timing import Clock
 from .._turn_history import TurnHistory
 from .._turns import Turn
@@ -31,6 +30,10 @@ from ._feeds import Feeds
 from ._line import Line
 from ._producers import Producer
 from ._stamps import Stamps
+
+Overflow = Literal["wait", "drop_oldest", "drop_newest"]
+"""What a full input means to a producer: wait, or lose an item, the oldest that waits or
+the one just put."""
 
 
 class Entrance:

@@ -16,7 +16,7 @@ from anyio import CancelScope, CapacityLimiter, Event, create_task_group, to_thr
 
 from .._links import Link, drain
 from .._log import logger
-from .._stages import PipelineStage
+from .._stage import PipelineStage
 from .._workers._sessions import Tools
 from .._workers._staff import Service
 from ._far_ends import InterpreterEnd, ProcessEnd, Spares

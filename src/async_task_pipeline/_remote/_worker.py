@@ -24,7 +24,7 @@ from .._exceptions import RemoteCallError, WorkerDiedError, shown
 from .._items import Control, Kind
 from .._links import Link
 from .._parking import Need
-from .._stages import PipelineStage
+from .._stage import PipelineStage
 from .._workers._sessions import Tools
 from .._workers._thread_worker import ThreadWorker
 from ._calls import RemoteCalls

@@ -16,8 +16,7 @@ from typing import Any
 from .._items import Batch, Control
 from .._links import Link, drain
 from .._parking import Need
-from .._stage_options import BatchSize
-from .._stages import PipelineStage
+from .._stage import BatchSize, PipelineStage
 from ._alarm import Alarm
 from ._crew import Crew
 from ._sessions import Session, Worker

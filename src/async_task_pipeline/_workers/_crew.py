@@ -17,7 +17,7 @@ from typing import Any
 from .._items import ENDED, EXTRA, Control, Kind
 from .._links import Link, drain
 from .._parking import Need
-from .._stages import PipelineStage
+from .._stage import PipelineStage
 from ._places import AsReady, InOrder, Places
 from ._sessions import Session, Worker
 from ._staff import NOTHING, NewSeat, Service

@@ -22,7 +22,7 @@ from anyio import CancelScope, CapacityLimiter, Event, get_cancelled_exc_class, 
 
 from .._exceptions import StageProtocolError, not_awaited, raisable, unawaited
 from .._posting import Waker
-from .._stages import PipelineStage
+from .._stage import PipelineStage
 
 MOST_VALUES = 65_536
 """What one call may yield: far beyond a fan-out, and soon reached by an endless one."""

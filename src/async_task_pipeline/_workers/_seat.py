@@ -15,7 +15,7 @@ from anyio import CancelScope, get_cancelled_exc_class
 
 from .._log import logger
 from .._native import cancelled_from_outside
-from .._stages import PipelineStage
+from .._stage import PipelineStage
 from ._sessions import Session, Worker
 
 

@@ -26,7 +26,7 @@ from .._items import ENDED, EXTRA, FILTERED, Batch, Control, Kind, Timed
 from .._links import Link
 from .._parking import Need
 from .._posting import Waker
-from .._stages import PipelineStage
+from .._stage import PipelineStage
 from .._timing import Clock
 
 Take: TypeAlias = Callable[[], Any]

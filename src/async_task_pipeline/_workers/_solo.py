@@ -13,7 +13,7 @@ from typing import Any
 from .._items import weight
 from .._links import Link, drain
 from .._parking import Need
-from .._stages import PipelineStage
+from .._stage import PipelineStage
 from ._sessions import Session, Worker
 from ._staff import NOTHING, NewSeat, Service
 

@@ -21,7 +21,7 @@ from .._exceptions import unawaited
 from .._items import Batch, Control, Kind
 from .._links import Link
 from .._parking import Need
-from .._stages import PipelineStage
+from .._stage import PipelineStage
 from ._sessions import Session, Tools, no_clock
 
 CALLS_PER_CHECKPOINT = 64

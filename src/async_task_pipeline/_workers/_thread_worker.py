@@ -18,7 +18,7 @@ from .._exceptions import raisable, unawaited
 from .._items import Batch, Control, Kind
 from .._links import Link
 from .._parking import Need, Parking
-from .._stages import PipelineStage
+from .._stage import PipelineStage
 from ._sessions import Session, Tools, no_clock
 from ._setup import Preparation
 

@@ -1,0 +1,339 @@
+"""What a user says a stage is.
+
+The rule: every mistake is found when the stage is added, by name and value, before
+anything runs: first in each argument alone, then in what cannot be had together. An
+option stands in the signature, which is ``StageOptions``, and as a field, and nowhere
+else.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import pickle
+import platform
+import sys
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Literal, TypedDict, get_args
+
+import attrs
+
+from ._arguments import flag, seconds, whole_number
+from ._counts import StageCounts
+
+StageFunction = Callable[..., Any]
+
+OnError = Literal["raise", "return", "drop"]
+"""What a failing call means: end the pipeline, put the exception in the output in
+place of the item, or log it and go on."""
+
+ExecutorKind = Literal["thread", "process", "interpreter"]
+"""The executors known by name."""
+
+HAS_INTERPRETERS: bool = sys.version_info >= (3, 13)
+"""Whether this Python has them, and anyio a way to use them."""
+
+FAILURE_WINDOW: int = 100
+"""Outcomes over which a share of failures is taken, unless a stage says otherwise."""
+
+
+class CallOptions(TypedDict, total=False):
+    """Those of the options that leave alone what the function is called with."""
+
+    on_error: OnError | None
+    interruptible: bool
+    on_interrupt: Callable[[], object] | None
+    reentrant: bool
+    workers: int
+    ordered: bool
+    executor: ExecutorKind | Executor | None
+    timeout: float | None
+    max_failures: float | None
+    failure_window: int
+
+
+class StageOptions(CallOptions, total=False):
+    """What :py:meth:`AsyncTaskPipeline.add_stage` takes beside name and function."""
+
+    setup: Callable[[], Any] | None
+
+
+@attrs.frozen
+class BatchSize:
+    """When a batch is due.
+
+    Attributes:
+        max_size: At this many items.
+        max_wait: When its oldest item has waited so many seconds.
+    """
+
+    max_size: int
+    max_wait: float
+
+
+def _checked_name(_stage: PipelineStage, _: attrs.Attribute[str], name: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"name of a stage must be a str, not {name!r}")
+    if not name:
+        raise ValueError("name of a stage must not be empty, got ''")
+
+
+def _checked_function(stage: PipelineStage, _: attrs.Attribute[StageFunction], function: StageFunction) -> None:
+    if not callable(function):
+        raise TypeError(f"process_fn of stage {stage.name!r} must be callable, not {function!r}")
+
+
+def _checked_on_error(stage: PipelineStage, _: attrs.Attribute[OnError], meaning: OnError) -> None:
+    if meaning not in get_args(OnError):
+        raise ValueError(f"on_error of stage {stage.name!r} must be one of {get_args(OnError)}, not {meaning!r}")
+
+
+def _checked_flag(stage: PipelineStage, field: attrs.Attribute[bool], value: bool) -> None:
+    flag(f"{field.name} of stage {stage.name!r}", value)
+
+
+def _at_least_one(stage: PipelineStage, field: attrs.Attribute[int], value: int) -> None:
+    whole_number(f"{field.name} of stage {stage.name!r}", value, at_least=1)
+
+
+def _checked_timeout(stage: PipelineStage, _: attrs.Attribute[float | None], timeout: float | None) -> None:
+    if timeout is not None:
+        seconds(f"timeout of stage {stage.name!r}", timeout, zero=False)
+
+
+def _raise_by_default(on_error: OnError | None) -> OnError:
+    return "raise" if on_error is None else on_error
+
+
+@attrs.define(slots=True, eq=False)
+class PipelineStage:
+    """A named step of a pipeline, made by :py:meth:`AsyncTaskPipeline.add_stage`.
+
+    Attributes:
+        name: The name, unique in its pipeline.
+        process_fn: The function.
+        on_error: What a failing call means: ``"raise"``, ``"return"`` or ``"drop"``.
+        interruptible: Whether an interrupt drops what the stage has accepted.
+        on_interrupt: What its worker calls after an interrupt, before its next item.
+        reentrant: Whether the next turn may start beside an interrupted call.
+        workers: How many calls run at once.
+        ordered: Whether items leave in the order in which they came.
+        executor: What ``add_stage`` was given.
+        setup: What makes the state of each worker.
+        timeout: Seconds that a call may take, or ``None``.
+        max_failures: How many failures the pipeline survives, or which share of the last
+            ``failure_window`` outcomes.
+        failure_window: See ``max_failures``.
+        batch: When a batch is due, for a stage added with ``add_batch_stage``.
+        enable_timing: Whether calls are timed.
+        kind: Where it runs: ``"loop"``, ``"thread"``, ``"process"``, ``"interpreter"`` or
+            ``"executor"``.
+        counts: What it has done so far.
+    """
+
+    name: str = attrs.field(validator=_checked_name)
+    process_fn: StageFunction = attrs.field(validator=_checked_function)
+    on_error: OnError = attrs.field(
+        default=None, kw_only=True, converter=_raise_by_default, validator=_checked_on_error
+    )
+    interruptible: bool = attrs.field(default=True, kw_only=True, validator=_checked_flag)
+    on_interrupt: Callable[[], object] | None = attrs.field(default=None, kw_only=True)
+    reentrant: bool = attrs.field(default=False, kw_only=True, validator=_checked_flag)
+    workers: int = attrs.field(default=1, kw_only=True, validator=_at_least_one)
+    ordered: bool = attrs.field(default=True, kw_only=True, validator=_checked_flag)
+    executor: ExecutorKind | Executor | None = attrs.field(default=None, kw_only=True)
+    setup: Callable[[], Any] | None = attrs.field(default=None, kw_only=True)
+    timeout: float | None = attrs.field(default=None, kw_only=True, validator=_checked_timeout)
+    max_failures: float | None = attrs.field(default=None, kw_only=True)
+    failure_window: int = attrs.field(default=FAILURE_WINDOW, kw_only=True, validator=_at_least_one)
+
+    # What the pipeline adds.
+    batch: BatchSize | None = attrs.field(default=None, kw_only=True)
+    enable_timing: bool = attrs.field(default=False, kw_only=True)
+    _clear_link: Callable[[PipelineStage], object] | None = attrs.field(default=None, kw_only=True)
+
+    kind: str = attrs.field(init=False)
+    counts: StageCounts = attrs.field(init=False, factory=StageCounts)
+
+    def __attrs_post_init__(self) -> None:
+        self.kind = checked_kind(self)
+        check_setup(self)
+        check_interrupts(self)
+        check_budget(self)
+        check_batch(self)
+
+    def __repr__(self) -> str:
+        """Show the name, how the function runs and by how many workers."""
+        how = "async" if self.is_async else self.kind
+        return f"<PipelineStage {self.name!r} ({how}{f' x {self.workers}' if self.workers > 1 else ''})>"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function runs on the loop instead of in a worker."""
+        return self.kind == "loop"
+
+    @property
+    def processed_count(self) -> int:
+        """Outcomes of its calls so far: delivered, filtered or failed."""
+        counts = self.counts
+        return counts.delivered + counts.filtered + counts.failed
+
+    @property
+    def total_processing_time(self) -> float:
+        """Seconds spent inside the function by all workers, whatever became of the outcome.
+
+        0.0 while timing is off.
+        """
+        return self.counts.seconds
+
+    def get_average_processing_time(self) -> float:
+        """Seconds inside the function per outcome; 0.0 while timing is off."""
+        return self.total_processing_time / self.processed_count if self.processed_count else 0.0
+
+    def clear_input_queue(self) -> None:
+        """Drop what waits in this stage's link, sentinels included.
+
+        The items are counted as dropped. Does nothing while the pipeline is not
+        running.
+
+        Raises:
+            PipelineStateError: If called in another thread while the pipeline is running.
+        """
+        if self._clear_link is not None:
+            self._clear_link(self)
+
+
+def runs_on_the_loop(function: Any) -> bool:
+    """Whether calling it makes a coroutine or an async generator.
+
+    Sees through :py:class:`functools.partial` and objects with an async ``__call__``.
+    """
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in _called(function))
+
+
+def _called(function: Any) -> list[Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return [function] if inspect.isroutine(function) else [function, type(function).__call__]
+
+
+def checked_kind(stage: PipelineStage) -> str:
+    """How the calls of a stage are run: on the loop, or by which kind of executor."""
+    name, function, executor = stage.name, stage.process_fn, stage.executor
+    if runs_on_the_loop(function):
+        if executor is not None:
+            raise ValueError(
+                f"executor of stage {name!r} must be None, not {executor!r}: {function!r} is async and runs on the loop"
+            )
+        return "loop"
+    if executor is None:
+        return "thread"
+    if isinstance(executor, Executor):
+        return "executor"
+    if not isinstance(executor, str):
+        raise TypeError(
+            f"executor of stage {name!r} must be one of {get_args(ExecutorKind)}, "
+            f"a concurrent.futures.Executor or None, not {executor!r}"
+        )
+    if executor not in get_args(ExecutorKind):
+        raise ValueError(f"executor of stage {name!r} must be one of {get_args(ExecutorKind)}, not {executor!r}")
+    if executor == "interpreter" and not HAS_INTERPRETERS:
+        raise ValueError(
+            f"executor of stage {name!r} is 'interpreter', which needs Python 3.13 or later, "
+            f"not {platform.python_version()}"
+        )
+    if executor != "thread":
+        _check_picklable(name, "process_fn", function, executor)
+        _check_picklable(name, "setup", stage.setup, executor)
+    return executor
+
+
+def _check_picklable(stage: str, argument: str, function: Any, executor: str) -> None:
+    try:
+        pickle.dumps(function)
+    except Exception as exc:
+        raise TypeError(
+            f"{argument} of stage {stage!r} cannot be sent to another {executor}: {function!r} ({exc}); "
+            "define it at the top level of a module"
+        ) from exc
+
+
+def check_setup(stage: PipelineStage) -> None:
+    """What makes the state of each worker."""
+    name, kind, setup = stage.name, stage.kind, stage.setup
+    if setup is None:
+        return
+    if not callable(setup):
+        raise TypeError(f"setup of stage {name!r} must be callable or None, not {setup!r}")
+    if kind == "executor":
+        raise ValueError(
+            f"setup of stage {name!r} must be None: an executor's workers are its own, see its initializer"
+        )
+    if kind != "loop" and runs_on_the_loop(setup):
+        raise TypeError(f"setup of stage {name!r} must not be async: {setup!r} is called in the worker, off the loop")
+
+
+def check_interrupts(stage: PipelineStage) -> None:
+    """What a stage wants to happen to it when it is interrupted."""
+    name, kind, on_interrupt = stage.name, stage.kind, stage.on_interrupt
+    if on_interrupt is not None:
+        if not callable(on_interrupt):
+            raise TypeError(f"on_interrupt of stage {name!r} must be callable or None, not {on_interrupt!r}")
+        if kind != "loop" and runs_on_the_loop(on_interrupt):
+            raise TypeError(
+                f"on_interrupt of stage {name!r} must not be async: "
+                f"{on_interrupt!r} is called by the stage's worker thread"
+            )
+        if kind not in ("loop", "thread"):
+            raise ValueError(
+                f"on_interrupt of stage {name!r} is called in a thread or on the loop and cannot reach executor={kind!r}"
+            )
+    if not stage.interruptible and (on_interrupt is not None or stage.reentrant):
+        raise ValueError(f"stage {name!r} has interruptible=False: on_interrupt and reentrant would mean nothing")
+    if not stage.reentrant:
+        return
+    if on_interrupt is not None:
+        raise ValueError(
+            f"stage {name!r} is reentrant: its interrupted call may outlast the moment at which "
+            "on_interrupt has to be called"
+        )
+    if stage.setup is not None:
+        raise ValueError(f"stage {name!r} is reentrant: two calls at once would share what setup made for one worker")
+    if kind in ("process", "interpreter"):
+        raise ValueError(f"stage {name!r} has executor={kind!r} and cannot be reentrant")
+
+
+def check_budget(stage: PipelineStage) -> None:
+    """How many failures a stage may have."""
+    name, failure_window = stage.name, stage.failure_window
+    max_failures: Any = stage.max_failures
+    if failure_window != FAILURE_WINDOW and not isinstance(max_failures, float):
+        raise ValueError(
+            f"failure_window of stage {name!r} is {failure_window!r}, and has no meaning without a max_failures that is "
+            f"a share (a float), not {max_failures!r}"
+        )
+    if max_failures is None:
+        return
+    if isinstance(max_failures, bool) or not isinstance(max_failures, (int, float)):
+        raise TypeError(f"max_failures of stage {name!r} must be an int, a float or None, not {max_failures!r}")
+    if stage.on_error == "raise":
+        raise ValueError(
+            f"max_failures of stage {name!r} is {max_failures!r}, but with on_error='raise' the first failure ends it"
+        )
+    if isinstance(max_failures, float):
+        if not 0 < max_failures < 1:
+            raise ValueError(
+                f"max_failures of stage {name!r} must be an int, or a float between 0 and 1, not {max_failures!r}"
+            )
+    else:
+        whole_number(f"max_failures of stage {name!r}", max_failures, at_least=0)
+
+
+def check_batch(stage: PipelineStage) -> None:
+    """What is called with a list has to return one."""
+    if stage.batch is None:
+        return
+    function = stage.process_fn
+    if any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in _called(function)):
+        raise TypeError(f"process_fn of batch stage {stage.name!r} must return a list, and {function!r} is a generator")
