@@ -149,7 +149,7 @@ def build(kind: str, ledger: Ledger, *, size: int = 1, timing: bool = False) -> 
 
 def waits_for_room(pipeline: AsyncTaskPipeline[Any, Any]) -> bool:
     """Whether a producer is blocked; nothing public tells, as it is not inside yet."""
-    run = pipeline._current
+    run = pipeline._AsyncTaskPipeline__run
     return run is not None and bool(run.entrance._line)
 
 

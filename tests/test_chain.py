@@ -17,7 +17,6 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, Chain, PipelineStateError
 from async_task_pipeline._chain import PipelineOptions
-from async_task_pipeline._stage import StageOptions
 
 LINES = ["a b", "", "c", "d e f"]
 
@@ -197,20 +196,8 @@ async def test_a_chain_without_stages_makes_a_pipeline_that_needs_some() -> None
         assert [x async for x in results] == [3]
 
 
-@pytest.mark.parametrize(
-    ("options", "function", "by_position"),
-    [
-        (StageOptions, AsyncTaskPipeline.add_stage, ["self", "name", "process_fn"]),
-        (
-            StageOptions,
-            AsyncTaskPipeline.add_batch_stage,
-            ["self", "name", "process_fn", "max_size", "max_wait"],
-        ),
-        (PipelineOptions, AsyncTaskPipeline.__init__, ["self"]),
-    ],
-)
-def test_the_options_are_those_of_the_function(options: Any, function: Any, by_position: list[str]) -> None:
-    taken = [name for name in inspect.signature(function).parameters if name not in by_position]
-    hints = get_type_hints(function)
-    assert get_type_hints(options) == {name: hints[name] for name in taken}
-    assert options.__required_keys__ == frozenset()
+def test_the_options_are_those_of_the_pipeline() -> None:
+    hints = get_type_hints(AsyncTaskPipeline.__init__)
+    taken = inspect.signature(AsyncTaskPipeline).parameters
+    assert get_type_hints(PipelineOptions) == {name: hints[name] for name in taken}
+    assert PipelineOptions.__required_keys__ == frozenset()

@@ -173,7 +173,7 @@ async def test_a_call_that_has_ended_by_the_time_it_would_be_overdue_is_left_alo
             output = pipeline.generate_output_stream()
             await pipeline.process_input_data(1)
             assert await anext(output) == 1
-            (runner,) = pipeline._current.runners
+            (runner,) = pipeline._AsyncTaskPipeline__run.runners
             (seat,) = runner.staff.seats
             runner._overdue(seat.session)
             assert not seat.session.stale

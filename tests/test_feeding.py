@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 def read_ahead(pipeline) -> int:
     """How many items were read and not accepted; nothing public tells."""
-    return sum(len(feed.read) for feed in pipeline._current.entrance.feeds._feeds)
+    return sum(len(feed.read) for feed in pipeline._AsyncTaskPipeline__run.entrance.feeds._feeds)
 
 
 async def test_input_closed_while_a_source_is_stuck_holds_up_nobody(caplog):
@@ -48,7 +48,7 @@ async def test_input_closed_while_a_source_is_stuck_holds_up_nobody(caplog):
             pipeline.close_input()
             gate.opened.set()
             await until(pipeline.queues[0].empty)
-            pipeline._current.pump()  # as any worker may ask for now: there is room, and something was read
+            pipeline._AsyncTaskPipeline__run.pump()  # as any worker may ask for now: there is room, and something was read
             got = [each async for each in pipeline.generate_output_stream()]
             assert got == ["first", "second", "third"]
             stuck.set()

@@ -62,12 +62,8 @@ LAYERS = (
     ("_runner",),
     ("_input._entrance",),
     # All of them running, and what feeds and keeps them.
-    ("_run", "_input._source", "_supervisor"),
-    # The pipeline, a class in five files: state, stages, input, lifetime, interrupts.
-    ("_state",),
-    ("_assembly",),
-    ("_intake",),
-    ("_lifetime",),
+    ("_run", "_input._source", "_records", "_supervisor"),
+    # The pipeline, which owns them.
     ("_pipeline",),
     ("_chain",),
     ("__init__",),

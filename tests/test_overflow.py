@@ -133,7 +133,7 @@ async def test_a_sentinel_is_accepted_though_the_item_in_its_place_has_just_been
             await to_thread.run_sync(gate.entered.wait)
             await pipeline.process_input_sentinel("first")
             # A thread's is looked at, and settled a moment later; here the link has no item by then.
-            pipeline._current.entrance._settle_now(Control(Kind.SENTINEL, "second"))
+            pipeline._AsyncTaskPipeline__run.entrance._settle_now(Control(Kind.SENTINEL, "second"))
             gate.opened.set()
             assert await rest(pipeline) == [0, "first", "second"]
 
@@ -146,7 +146,7 @@ async def test_nothing_overtakes_a_sentinel_that_waits(gate):
             for number in (1, 2, 3):
                 await pipeline.process_input_data(number)
             tg.start_soon(pipeline.process_input_sentinel, "turn")
-            await until(lambda: len(pipeline._current.entrance._line))
+            await until(lambda: len(pipeline._AsyncTaskPipeline__run.entrance._line))
             await pipeline.process_input_data(4)
             assert pipeline.statistics().overflowed == 1
             gate.opened.set()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_type_hints
 
+import attrs
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStage, _stage
+from async_task_pipeline._stage import StageOptions
 
 Pipeline = AsyncTaskPipeline[Any, Any]
 
@@ -39,8 +42,35 @@ class GeneratorCall:
         yield value
 
 
+OPTIONS = get_type_hints(StageOptions)
 POOL = ThreadPoolExecutor(1)
 unsendable = lambda value: value  # noqa: E731  only a lambda is one
+
+
+def test_the_options_are_the_fields_of_a_stage() -> None:
+    given = ("name", "process_fn", "batch", "enable_timing", "_clear_link")  # by the pipeline, and by position
+    fields = {field.name for field in attrs.fields(PipelineStage) if field.init and field.name not in given}
+    hints = get_type_hints(PipelineStage, vars(_stage))
+    assert {name: hints[name] for name in fields} | {"on_error": hints["on_error"] | None} == OPTIONS
+    assert StageOptions.__required_keys__ == frozenset()
+
+
+def test_each_option_is_described_once() -> None:
+    described = re.findall(r"^ {12}(\w+): ", AsyncTaskPipeline.add_stage.__doc__ or "", re.MULTILINE)
+    assert sorted(described) == sorted(
+        ["name", "process_fn", *OPTIONS, "PipelineStateError", "TypeError", "ValueError"]
+    )
+
+
+@pytest.mark.parametrize("option", ["on_eror", "max_size", "batch", "enable_timing", "clear_link"])
+def test_an_option_that_there_is_not(option: str) -> None:
+    pipeline = Pipeline()
+    with pytest.raises(TypeError, match=rf"\.add_stage\(\) got an unexpected keyword argument '{option}'$"):
+        pipeline.add_stage("s", plain, **{option: None})
+    if option != "max_size":
+        with pytest.raises(TypeError, match=rf"\.add_batch_stage\(\) got an unexpected keyword argument '{option}'$"):
+            pipeline.add_batch_stage("s", plain, max_size=1, max_wait=0, **{option: None})
+    assert pipeline.stages == []
 
 
 @pytest.mark.parametrize(

@@ -171,9 +171,11 @@ def test_the_pipelines_policy_is_the_default(returning: bool, policy: str) -> No
     assert [stage.on_error for stage in pipeline.stages] == [policy, "drop"]
 
 
-def test_a_pipeline_without_stages_cannot_begin() -> None:
+@pytest.mark.anyio
+async def test_a_pipeline_without_stages_cannot_begin() -> None:
     with pytest.raises(PipelineStateError, match="without stages: call add_stage first"):
-        Pipeline()._begin()
+        async with Pipeline():
+            raise AssertionError("it has begun")
 
 
 def test_counts_start_at_zero() -> None:

@@ -164,7 +164,7 @@ async def test_waiting_producers_are_dropped_with_their_turn() -> None:
             await until(lambda: pipeline.counter == 2)
             await pipeline.interrupt()
             gate.set()
-            await until(lambda: not pipeline._current or pipeline.statistics().dropped == 6)
+            await until(lambda: pipeline.statistics().dropped == 6)
             await pipeline.process_input_data("new")
             assert await anext(pipeline.generate_output_stream()) == "new"
             first, second = turns_of(pipeline)

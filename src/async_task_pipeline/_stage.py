@@ -151,7 +151,7 @@ class PipelineStage:
     # What the pipeline adds.
     batch: BatchSize | None = attrs.field(default=None, kw_only=True)
     enable_timing: bool = attrs.field(default=False, kw_only=True)
-    _clear_link: Callable[[PipelineStage], object] | None = attrs.field(default=None, kw_only=True)
+    _clear_link: Callable[[PipelineStage], object] | None = attrs.field(default=None, kw_only=True, alias="clear_link")
 
     kind: str = attrs.field(init=False)
     counts: StageCounts = attrs.field(init=False, factory=StageCounts)

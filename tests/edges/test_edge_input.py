@@ -97,7 +97,9 @@ async def test_all_who_feed_at_once_share_the_room(tasks, size):
             await pipeline.process_input_data("task")
 
     def all_wait() -> bool:
-        feeds = getattr(pipeline._current.entrance.feeds, "_feeds", pipeline._current.entrance.feeds)
+        feeds = getattr(
+            pipeline._AsyncTaskPipeline__run.entrance.feeds, "_feeds", pipeline._AsyncTaskPipeline__run.entrance.feeds
+        )
         everywhere = pipeline.statistics().inside == 3 * size  # two links and one worker
         return everywhere and waiting(pipeline) >= tasks and [len(each.read) for each in feeds] == [size] * threads
 

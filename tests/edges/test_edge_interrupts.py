@@ -50,7 +50,7 @@ async def test_clear_between_a_failure_and_the_end_keeps_the_law():
                 await pipeline.process_input_data(data)
             await gate.entered()
             await until(lambda: pipeline.statistics().output_depth == 1)
-            pipeline._current.fail(LookupError())
+            pipeline._AsyncTaskPipeline__run.fail(LookupError())
             assert pipeline.running
             gate.opened.set()
             pipeline.clear()

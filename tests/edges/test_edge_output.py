@@ -103,7 +103,7 @@ async def test_many_runs_leave_their_counters_and_no_more_than_the_last_run(meth
         for _ in range(10):
             async with pipeline.process([1, 2, 3]) as results:
                 assert [each async for each in results] == [1, 2, 3]
-            runs.append(weakref.ref(pipeline._current))
+            runs.append(weakref.ref(pipeline._AsyncTaskPipeline__run))
     gc.collect()
     assert sum(run() is not None for run in runs) <= 1
     (stage,) = pipeline.stages
@@ -220,7 +220,7 @@ async def finished_by_itself(pipeline):
     await pipeline.start()
     await pipeline.process_input_stream([1])
     assert [each async for each in pipeline.generate_output_stream()] == [1]
-    await until(pipeline._current.done.is_set)
+    await until(pipeline._AsyncTaskPipeline__run.done.is_set)
 
 
 LOOPS = [("asyncio", {}), ("trio", {})]

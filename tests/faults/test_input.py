@@ -139,7 +139,7 @@ async def test_e09_a_cancelled_put_is_not_delivered():
             async with create_task_group() as tg:
                 for i in range(3, 8):
                     tg.start_soon(put, i)
-                await until(lambda: len(pipeline._current.entrance._line) == 5)
+                await until(lambda: len(pipeline._AsyncTaskPipeline__run.entrance._line) == 5)
                 for i in (5, 3, 7):
                     scopes[i].cancel()
                 gate.opened.set()

@@ -59,7 +59,7 @@ async def test_e13_puts_of_every_kind_wait_in_one_line():
     pipeline.add_stage("gate", lambda x: x if opened.wait(PATIENCE / 2) else None)
 
     def waiting() -> int:
-        return len(pipeline._current.entrance._line)
+        return len(pipeline._AsyncTaskPipeline__run.entrance._line)
 
     with fail_after(PATIENCE):
         async with pipeline, create_task_group() as tg:
@@ -200,7 +200,7 @@ async def test_e16_a_put_in_another_thread_wakes_when_the_pipeline_stops():
         async with create_task_group() as tg:
             await pipeline.start()
             tg.start_soon(to_thread.run_sync, produce)
-            await until(lambda: pipeline._current.entrance._line)
+            await until(lambda: pipeline._AsyncTaskPipeline__run.entrance._line)
             await pipeline.stop()
     assert len(raised) == 1
 

@@ -139,7 +139,7 @@ async def until(condition) -> None:
 
 def waiting(pipeline) -> int:
     """How many producers wait for room; nothing public tells, as they are not inside yet."""
-    return len(pipeline._current.entrance._line)
+    return len(pipeline._AsyncTaskPipeline__run.entrance._line)
 
 
 async def read(pipeline, count: int) -> list:

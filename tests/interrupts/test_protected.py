@@ -117,7 +117,9 @@ async def test_what_it_has_finished_waits_for_room_and_is_delivered(kind):
         async with pipeline, create_task_group() as tg:
             for data in accepted:
                 await pipeline.process_input_data(data)
-            await until(lambda: pipeline.output_queue.full() and pipeline._current.runners[0].staff.outbox)
+            await until(
+                lambda: pipeline.output_queue.full() and pipeline._AsyncTaskPipeline__run.runners[0].staff.outbox
+            )
             tg.start_soon(pipeline.process_input_data, "not accepted")
             await until(lambda: waiting(pipeline) == 1)
             receipt = await pipeline.interrupt()

@@ -193,7 +193,7 @@ async def test_a_thread_that_asked_before_the_interrupt_and_is_heard_after_it_is
         with fail_after(PATIENCE):
             async with pipeline.turn() as turn:
                 thread.start()
-                while not pipeline._current.entrance._line.threads:
+                while not pipeline._AsyncTaskPipeline__run.entrance._line.threads:
                     assert thread.is_alive()  # the loop stands still here, so nobody hears it
                 await pipeline.interrupt()
             await to_thread.run_sync(thread.join)

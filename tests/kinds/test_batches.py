@@ -218,7 +218,7 @@ async def test_a_worker_may_look_before_the_loop_has_said_that_an_item_is_there(
     with fail_after(PATIENCE):
         async with pipeline:
             # The two halves of accepting an item, with the worker's look in between.
-            runner = pipeline._current.runners[0]
+            runner = pipeline._AsyncTaskPipeline__run.runners[0]
             crew = runner.staff
             runner.link.buffer.append("item")
             assert crew.take(crew.seats[0].session) == ["item"]

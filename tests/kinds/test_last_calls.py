@@ -29,7 +29,7 @@ async def test_a_failure_that_ends_the_pipeline_waits_for_no_call_that_stays(kin
         with pytest.raises(MineError):
             async with pipeline:
                 # As after some fast calls: what comes now is sent together.
-                (seat,) = pipeline._current.runners[0].staff.seats
+                (seat,) = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats
                 seat.worker.burst = 8
                 for data in ("fails", after):
                     pipeline.put_input_data(data)

@@ -159,7 +159,7 @@ async def test_a_process_killed_as_its_call_ended_is_not_missed_by_the_next(kind
             assert await anext(output) == (1, 1)
             # The window is a few instructions wide, so it is made by hand: an interrupt finds
             # the worker busy that has just had its reply.
-            seat = pipeline._current.runners[0].staff.seats[0]
+            seat = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats[0]
             await until(lambda: not seat.worker.busy)
             seat.worker.busy = True
             seat.renew(in_call=False)

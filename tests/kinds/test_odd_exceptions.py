@@ -121,7 +121,7 @@ async def test_one_that_waits_for_its_turn_disturbs_no_interrupt(kind, gate, nam
             await pipeline.process_input_data("held")
             await gate.entered("held")
             await pipeline.process_input_data(name)
-            seats = pipeline._current.runners[0].staff.seats
+            seats = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats
             await until(lambda: any(seat.session.outbox for seat in seats))
             receipt = await pipeline.interrupt()
             assert receipt.total == 1
@@ -182,7 +182,7 @@ async def test_what_a_clean_up_raises_is_raised_by_the_scope(kind, gate, workers
                 await pipeline.process_input_data(1)
                 assert await read(pipeline, 1) == [(1, 1)]
                 # A process that seems to be in its call is killed at the end, clean-up and all.
-                seats = pipeline._current.runners[0].staff.seats
+                seats = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats
                 await until(lambda: not any(getattr(seat.worker, "busy", False) for seat in seats))
                 if end == "read to the end":
                     assert await rest_of(pipeline) == []
@@ -208,7 +208,7 @@ async def test_a_state_that_was_let_go_is_not_used_again(kind, gate, workers):
     with fail_after(PATIENCE), suppress(MineError):
         async with pipeline:
             await pipeline.process_input_data("fails")
-            seats = pipeline._current.runners[0].staff.seats
+            seats = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats
             await until(lambda: gate.inside or any(not seat.worker.in_use for seat in seats))
             await pipeline.interrupt()
             gate.open()

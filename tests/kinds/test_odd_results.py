@@ -38,7 +38,7 @@ def gate(gate):
 
 def done_early(pipeline) -> int:
     """How many results wait for an earlier call."""
-    seats = pipeline._current.runners[0].staff.seats
+    seats = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats
     return sum(type(entry) is not Control for seat in seats for entry in [*seat.session.outbox])
 
 
@@ -117,7 +117,7 @@ async def test_a_call_is_overdue_whatever_its_worker_yielded_before(kind, gate, 
             for data in ("many", "done", "held"):
                 await pipeline.process_input_data(data)
             await gate.entered("held")
-            seats = pipeline._current.runners[0].staff.seats
+            seats = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats
             sessions = [seat.session for seat in seats]
             await until(lambda: sessions != [seat.session for seat in seats] or "held" in gate.departed)
             gate.open()

@@ -114,7 +114,7 @@ class _ThreadFeed:
             self._read_items(iter(self._source))
         except BaseException as exc:
             # Kept, not raised: SystemExit must not leave in a task (see
-            # _lifetime._serve_quietly), and a cancellation would look like one of ours.
+            # _pipeline._serve_quietly), and a cancellation would look like one of ours.
             self.error = exc
 
     def _read_items(self, iterator: Iterator[Any]) -> None:
