@@ -35,8 +35,9 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({_FOREIGN})\..+"),
     (r"py:.*", rf"({_BUILTINS})"),
     (r"py:.*", r"(.+\.)?~?([A-Z]|[A-Z][a-z]+T)"),
-    # Private types of arguments: the argument's description says what to pass.
+    # Private types of arguments and attributes: the description says what they are.
     (r"py:.*", r"Clock|Overflow|async_task_pipeline\._.+"),
+    (r"py:.*", r"StageFunction|OnError|ExecutorKind|Executor|BatchSize"),
 ]
 
 

@@ -129,7 +129,6 @@ class PipelineStage:
         enable_timing: Whether calls are timed.
         kind: Where it runs: ``"loop"``, ``"thread"``, ``"process"``, ``"interpreter"`` or
             ``"executor"``.
-        counts: What it has done so far.
     """
 
     name: str = attrs.field(validator=_checked_name)
