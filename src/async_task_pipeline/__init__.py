@@ -18,13 +18,13 @@ from ._exceptions import (
     TurnOverError,
     WorkerDiedError,
 )
-from ._items import PipelineItem
-from ._links import Link
+from ._engine._link import Link
+from ._engine._output import OutputStream
+from ._engine._turn import Turn
 from ._log import logger
-from ._output import OutputStream
 from ._pipeline import AsyncTaskPipeline
-from ._render import log_pipeline_performance_analysis
-from ._report import (
+from ._timing._text import log_pipeline_performance_analysis
+from ._timing._report import (
     EfficiencyMetrics,
     InterruptStatistics,
     ItemTimingBreakdown,
@@ -39,8 +39,8 @@ from ._report import (
 )
 from ._stage import PipelineStage
 from ._statistics import DroppedItems, InterruptReceipt, PipelineStatistics, StageFlow
-from ._timing import DetailedTiming
-from ._turns import Turn
+from ._timing._clock import DetailedTiming
+from ._timing._item import PipelineItem
 
 __all__ = [
     "AsyncTaskPipeline",

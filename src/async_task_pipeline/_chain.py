@@ -14,10 +14,10 @@ from typing import Any, Generic, TypedDict, Unpack, overload
 import attrs
 
 from ._chain_types import AnyList, AnyResult, Lists, Setup, Unwrapped
-from ._input._entrance import Overflow
+from ._engine._input import Overflow
 from ._pipeline import AsyncTaskPipeline
 from ._stage import CallOptions, StageFunction, StageOptions
-from ._timing import Clock
+from ._timing._clock import Clock
 from ._type_variables import InT, NewT, OutT, SentinelT, SomeT, StateT
 
 

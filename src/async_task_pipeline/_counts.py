@@ -1,29 +1,45 @@
 """What a stage has done so far, in numbers.
 
-The rule: the counters belong to the stage, not to a run, because they outlast a stop and
-start again at zero only when cleared. The loop's thread alone writes them.
+The rule: each counter has one writer, and is changed in the step in which what it counts happens;
+none is got from others. They belong to the stage, not to a run, because they outlast a stop and
+start again at zero only when cleared. See :py:class:`StageFlow` for what they mean.
 """
 
 from __future__ import annotations
 
 
-class StageCounts:
-    """The counters of one stage; see :py:class:`StageFlow` for what they mean.
+class Spent:
+    """The seconds of one worker: written by it alone, since adding to a float is two steps."""
 
-    The two sums of seconds are each worker's own, see :py:class:`Spending`.
+    __slots__ = ("seconds", "unproductive")
+
+    def __init__(self) -> None:
+        self.seconds: float = 0.0
+        self.unproductive: float = 0.0
+
+
+class StageCounts:
+    """The counters of one stage.
+
+    ``accepted`` and ``refused`` of the first stage are written by whoever puts, under the input's
+    lock; everything else by the loop.
+
+    Attributes:
+        refused: Accepted and dropped at once, because a full input had no room.
+        displaced: Of those dropped, what made room in a full input.
     """
 
     __slots__ = (
+        "_earlier",
+        "_workers",
         "accepted",
         "delivered",
+        "displaced",
         "dropped",
         "failed",
         "fanned_out",
         "filtered",
-        "inside",
-        "overflowed",
-        "settled",
-        "spendings",
+        "refused",
     )
 
     def __init__(self) -> None:
@@ -33,38 +49,33 @@ class StageCounts:
         self.filtered: int = 0
         self.failed: int = 0
         self.dropped: int = 0
-        self.inside: int = 0
-        self.overflowed: int = 0
-        self.spendings: dict[object, Spending] = {}
-        self.settled: Spending = Spending()
+        self.refused: int = 0
+        self.displaced: int = 0
+        self._workers: dict[object, Spent] = {}
+        self._earlier = Spent()
 
-    def settle(self) -> None:
-        """Sum up what workers of an earlier run have spent, and know them no more."""
-        for each in self.spendings.values():
-            self.settled.seconds += each.seconds
-            self.settled.unproductive += each.unproductive
-        self.spendings = {}
+    def spent_by(self, worker: object) -> Spent:
+        """Where one worker adds its seconds."""
+        return self._workers.setdefault(worker, Spent())
 
-    def spending_of(self, worker: object) -> Spending:
-        """Where one worker books its seconds."""
-        return self.spendings.setdefault(worker, Spending())
+    def forget_workers(self) -> None:
+        """Keep the sums of the workers of an earlier run, and not the workers."""
+        for each in self._workers.values():
+            self._earlier.seconds += each.seconds
+            self._earlier.unproductive += each.unproductive
+        self._workers = {}
+
+    @property
+    def overflowed(self) -> int:
+        """Items that a full input had no room for."""
+        return self.refused + self.displaced
 
     @property
     def seconds(self) -> float:
         """Seconds inside the function, all workers."""
-        return self.settled.seconds + sum(each.seconds for each in self.spendings.values())
+        return self._earlier.seconds + sum(each.seconds for each in [*self._workers.values()])
 
     @property
     def unproductive_seconds(self) -> float:
         """Those of them that were spent on outcomes nobody gets."""
-        return self.settled.unproductive + sum(each.unproductive for each in self.spendings.values())
-
-
-class Spending:
-    """The seconds of one worker: written by it alone, since adding to a float is two steps."""
-
-    __slots__ = ("seconds", "unproductive")
-
-    def __init__(self) -> None:
-        self.seconds: float = 0.0
-        self.unproductive: float = 0.0
+        return self._earlier.unproductive + sum(each.unproductive for each in [*self._workers.values()])

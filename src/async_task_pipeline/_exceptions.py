@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import reprlib
-from types import AsyncGeneratorType, CoroutineType
+from inspect import CO_ITERABLE_COROUTINE
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 
 class PipelineError(Exception):
@@ -83,22 +84,25 @@ def stopped(failure: BaseException | None) -> PipelineStoppedError:
 
 
 def unawaited(result: object) -> str | None:
-    """What kind of thing a result is that only the loop can run; it is let go. ``None`` for any other."""
+    """What kind of thing a result is that somebody has still to run, and is let go; ``None`` for any other."""
     if isinstance(result, CoroutineType):
         result.close()  # or Python warns that it was never awaited
-    elif not isinstance(result, AsyncGeneratorType):
-        return None
+    elif isinstance(result, GeneratorType) and result.gi_code.co_flags & CO_ITERABLE_COROUTINE:
+        result.close()
+        return "coroutine"
+    elif isinstance(result, AsyncGeneratorType) or not hasattr(type(result), "__await__"):
+        return "async_generator" if isinstance(result, AsyncGeneratorType) else None
     return type(result).__name__
 
 
 def not_awaited(function: object, kind: str, where: str = "", *, on_loop: bool = False) -> StageProtocolError:
     """The error for a function that returned what somebody has still to run."""
-    if kind != "coroutine":
+    if kind == "async_generator" or kind == "generator":
         advice = "yield in it instead" if on_loop else "declare it 'async def' and yield in it"
     else:
         advice = "await that in it" if on_loop else "declare it 'async def' so that it runs on the event loop"
-    article = "an" if kind.startswith("a") else "a"
-    return StageProtocolError(f"{where}process_fn {function!r} returned {article} {kind}; {advice}")
+    article = "an" if kind[:1].lower() in "aeiou" else "a"
+    return StageProtocolError(f"{where}process_fn {shown(function)} returned {article} {kind}; {advice}")
 
 
 def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:
@@ -115,6 +119,22 @@ def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:
     for note in notes_of(exc):
         error.add_note(note)
     return error
+
+
+def closing_error(exc: BaseException) -> BaseException | None:
+    """What of an exception that a closed generator raised is a real error.
+
+    ``GeneratorExit`` is how it is closed, and may come back alone or in a group: a task group around
+    a ``yield`` puts it in one. Neither is an error.
+    """
+    if isinstance(exc, GeneratorExit):
+        return None
+    if isinstance(exc, BaseExceptionGroup):
+        rest = exc.split(GeneratorExit)[1]
+        if rest is not None and len(rest.exceptions) == 1 and rest is not exc:
+            return rest.exceptions[0]
+        return rest
+    return exc
 
 
 def notes_of(exc: BaseException) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
+from typing import Any
 
 from anyio import current_effective_deadline
 from anyio.lowlevel import current_token
@@ -32,3 +33,44 @@ def cancelled_from_outside() -> bool:
     cancelled does. Let through alone, it would end our task quietly, and the stage with it.
     """
     return current_effective_deadline() == -math.inf or cancelled_natively()
+
+
+class NativeCancellations:
+    """The calls of ``Task.cancel`` that the current task of asyncio has got and nobody has taken back.
+
+    anyio knows only of its own scopes. A stage that swallows a cancellation, or whose timeout left
+    one behind, leaves the count of its task above zero, and on Python 3.11 and 3.12 a task group
+    does so whose child failed; the next task group in that task would then take it for its own.
+    On trio there is no such thing.
+
+    Args:
+        main: The task that runs the pipeline, if it is one of asyncio's: when that has been
+            cancelled too, everything ends (``asyncio.run`` cancels all tasks at its end).
+    """
+
+    def __init__(self, main: Any) -> None:
+        self._main = main
+        self._task: Any = None if main is None else sys.modules["asyncio"].current_task()
+
+    @property
+    def alone(self) -> bool:
+        """Whether somebody has cancelled this task, and no scope of anyio's, and not the whole run."""
+        return (
+            self._task is not None
+            and self._task.cancelling() > 0
+            and not self._main.cancelling()
+            and current_effective_deadline() != -math.inf
+        )
+
+    def undo(self) -> None:
+        """Take back what is left of them, if they were for this task alone."""
+        if self._task is not None and self._task.cancelling() and self.alone:
+            while self._task.cancelling():
+                self._task.uncancel()
+
+
+def current_native_task() -> Any:
+    """The current task of asyncio; ``None`` on trio."""
+    if not hasattr(current_token().native_token, "create_task"):
+        return None
+    return sys.modules["asyncio"].current_task()

@@ -33,26 +33,28 @@ from anyio import (
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._aggregate import TimingHistory
 from ._arguments import finite, flag, seconds, whole_number
 from ._counts import StageCounts
 from ._exceptions import PipelineStateError, raisable, stopped
-from ._input._entrance import Overflow
-from ._input._source import checked_source, feed
-from ._interruption import Interruption
-from ._items import Control, Kind, PipelineItem
-from ._links import Link
+from ._engine._input import Overflow
+from ._engine._interrupt import Interrupt
+from ._engine._item import SENTINEL, Item
+from ._engine._link import Link
+from ._engine._output import OutputStream
+from ._engine._run import Run
+from ._engine._source import checked_source, feed
+from ._engine._supervisor import Supervisor
+from ._engine._turn import Turn
 from ._native import cancelled_from_outside
-from ._output import OutputStream
 from ._records import Records
-from ._report import PipelineAnalysis
-from ._run import Run
 from ._stage import BatchSize, PipelineStage, StageFunction, StageOptions
 from ._statistics import InterruptReceipt, PipelineStatistics, StageFlow
-from ._supervisor import Supervisor
-from ._timing import Clock
-from ._turns import Turn
+from ._timing._clock import Clock
+from ._timing._history import TimingHistory
+from ._timing._item import PipelineItem
+from ._timing._report import PipelineAnalysis
 from ._type_variables import ResultT, T, U
+from ._workers._kinds import workers_of
 
 
 class _Nothing(enum.Enum):
@@ -297,11 +299,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         """
         run = self.__begin()
 
-        def ended() -> None:
-            run.closed = True  # if the task has never begun, nothing else says so
-            run.done.set()
-
-        self.__supervisor = supervisor = Supervisor(run.serve, ended)
+        self.__supervisor = supervisor = Supervisor(run.serve, run.never_began)
         supervisor.spawn()
         try:
             await supervisor.ready.wait()
@@ -341,10 +339,10 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if self.__run is not None and not self.__run.done.is_set():
             raise PipelineStateError(f"cannot start {self!r}: it is still running")
         if self.__run is not None:
-            self.__records.take_over(self.__run.exit)
+            self.__records.take_over(self.__run.output)
         self.__supervisor = None
         for stage in self.stages:
-            stage.counts.settle()
+            stage.counts.forget_workers()
         if self.enable_timing:
             self.__records.timing.begin([stage.name for stage in self.stages])
         self.__run = Run(
@@ -354,6 +352,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             history=self.__records.timing if self.enable_timing else None,
             numbers=self.__records.turn_numbers,
             overflow=self.overflow,
+            workers_of=workers_of,
         )
         return self.__run
 
@@ -367,7 +366,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
                 await tg.start(_serve_quietly, run, tg.cancel_scope)
                 if run.started:
                     if source is not None:
-                        tg.start_soon(_feed_job, run, source, self.max_queue_size)
+                        tg.start_soon(_feed_job, run, source)
                     try:
                         yield
                     finally:
@@ -412,7 +411,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         # lets nobody else run, or a later call could be accepted before this one.
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_stream")
-        await _feed(run, input_stream, self.max_queue_size, close_input=close_input)
+        await _feed(run, input_stream, close_input=close_input)
 
     async def process_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item, waiting for room.
@@ -434,7 +433,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         """
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_data")
-        await run.entrance.put(run.entrance.item(data, self.__created(created_at)))
+        await run.input.put(run.input.item(data, self.__created(created_at)))
 
     async def process_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel, waiting for room; it passes every stage in order with the items.
@@ -443,7 +442,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: As ``process_input_data``.
         """
         await checkpoint_if_cancelled()
-        await self.__on_the_loop("process_input_sentinel").entrance.put(Control(Kind.SENTINEL, sentinel))
+        await self.__on_the_loop("process_input_sentinel").input.put(Item(sentinel, SENTINEL))
 
     def put_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item from code that is not async.
@@ -458,11 +457,11 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: As ``process_input_data``.
         """
         run = self.__begun()
-        _put_sync(run, run.entrance.item(data, self.__created(created_at)))
+        _put_sync(run, run.input.item(data, self.__created(created_at)))
 
     def put_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel from code that is not async; see ``put_input_data``."""
-        _put_sync(self.__begun(), Control(Kind.SENTINEL, sentinel))
+        _put_sync(self.__begun(), Item(sentinel, SENTINEL))
 
     def turn(self) -> Turn[T, U]:
         """A new turn, as ``async with pipeline.turn() as turn: await turn.put(x)``.
@@ -476,7 +475,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: If the pipeline is not running, or, when the turn is entered,
                 its input is closed.
         """
-        return Turn(self.__on_the_loop("turn").entrance, self.__created)
+        return Turn(self.__on_the_loop("turn").input, self.__created)
 
     def close_input(self) -> None:
         """Let nothing more in; the output ends after the last result.
@@ -487,7 +486,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Raises:
             PipelineStateError: If the pipeline is not running, or this is another thread.
         """
-        self.__on_the_loop("close_input").entrance.end()
+        self.__on_the_loop("close_input").input.end()
 
     def __created(self, created_at: float | None) -> float | None:
         if created_at is None:
@@ -515,7 +514,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         """
         if self.__run is None:
             raise PipelineStateError("the pipeline has no output yet: start it first")
-        return OutputStream(self.__run.exit)
+        return OutputStream(self.__run.output)
 
     # -- interrupts ----------------------------------------------------------------------
 
@@ -553,17 +552,17 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if not self.running:
             return InterruptReceipt()
         run = self.__on_the_loop("interrupt")
-        interruption = self.__interruption(waits=patience > 0)
-        run.interrupt(interruption, first, markers=_markers(sentinel))
-        if patience and interruption.pending:
+        interrupt = self.__new_interrupt(waits=patience > 0)
+        run.interrupt(interrupt, first, markers=_markers(sentinel))
+        if patience and interrupt.pending:
             idle = Event()
-            interruption.when_idle(idle.set)
+            interrupt.when_idle(idle.set)
             try:
                 with move_on_after(patience):
                     await idle.wait()
             finally:
-                run.forget(interruption)
-        return interruption.receipt()
+                run.forget(interrupt)
+        return interrupt.receipt()
 
     def interrupt_from_thread(
         self, *, from_stage: str | None = None, sentinel: U | Nothing = NOTHING, grace: float = 0.0
@@ -580,17 +579,17 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         run = self.__run
         if run is None or not self.running:
             return InterruptReceipt()
-        if threading.get_ident() == run.thread:
+        if threading.get_ident() == run.waker.thread:
             raise PipelineStateError("interrupt_from_thread() belongs in another thread: await interrupt() on the loop")
         idle = threading.Event()
-        new = partial(self.__interruption, waits=patience > 0)
-        interruption = run.interrupt_from_thread(first, _markers(sentinel), new, idle.set)
-        if interruption is None:
+        new = partial(self.__new_interrupt, waits=patience > 0)
+        interrupt = run.interrupt_from_thread(first, _markers(sentinel), new, idle.set)
+        if interrupt is None:
             return InterruptReceipt()
         if patience:
             idle.wait(min(patience, threading.TIMEOUT_MAX))
-            run.waker.post(lambda: run.forget(interruption))
-        return interruption.receipt()
+            run.waker.post(lambda: run.forget(interrupt))
+        return interrupt.receipt()
 
     def clear(self) -> InterruptReceipt:
         """Drop everything inside, sentinels included, and reset counters and report.
@@ -603,19 +602,19 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Raises:
             PipelineStateError: If called in another thread while the pipeline is running.
         """
-        interruption = self.__interruption()
+        interrupt = self.__new_interrupt()
         if self.running:
-            self.__on_the_loop("clear").interrupt(interruption, gently=False)
+            self.__on_the_loop("clear").clear(interrupt, self.__reset)
+        else:
+            self.__reset()
+        return interrupt.receipt()
+
+    def __reset(self) -> None:
         for stage in self.stages:
             stage.counts = StageCounts()
         if self.__run is not None:
-            for runner in self.__run.runners:
-                # What an interrupted call still spends is booked to the counters it began with.
-                for seat in runner.staff.seats:
-                    seat.session.spending = runner.stage.counts.spending_of(seat.worker)
-            self.__records.take_over(self.__run.exit)
+            self.__records.take_over(self.__run.output)
         self.__records.clear()
-        return interruption.receipt()
 
     def clear_input_queue(self) -> None:
         """Drop what waits for the first stage, sentinels included; counted as dropped.
@@ -635,8 +634,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if self.running:
             self.__on_the_loop("clear_output_queue").clear_output()
 
-    def __interruption(self, *, waits: bool = False) -> Interruption:
-        return Interruption(
+    def __new_interrupt(self, *, waits: bool = False) -> Interrupt:
+        return Interrupt(
             self.__clock, self.__records.timing.turns.idle(), last_delivered=self.__delivered_now, waits=waits
         )
 
@@ -678,8 +677,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         run = self.__run
         if run is not None:
             flows |= {runner.stage.name: runner.flow() for runner in run.runners}
-        leaving = run.exit if run is not None else None
-        finished = leaving.items if leaving is not None else 0
+        leaving = run.output if run is not None else None
+        finished = leaving.link.items if leaving is not None else 0
         parts = flows.values()
         return PipelineStatistics(
             accepted=self.counter,
@@ -691,7 +690,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             + self.__records.dropped_at_output
             + (leaving.dropped if leaving is not None else 0),
             inside=sum(each.inside for each in parts) + finished,
-            output_depth=len(leaving.link.buffer) if leaving is not None else 0,
+            output_depth=leaving.link.level if leaving is not None else 0,
             stages=flows,
             overflowed=self.stages[0].counts.overflowed if self.stages else 0,
         )
@@ -723,7 +722,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     def __on_the_loop(self, call: str) -> Run:
         run = self.__begun()
-        if threading.get_ident() != run.thread:
+        if threading.get_ident() != run.waker.thread:
             raise PipelineStateError(
                 f"{call}() belongs on the event loop's thread; use anyio.from_thread to call it from another"
             )
@@ -731,43 +730,43 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     @property
     def __delivered_now(self) -> int:
-        return self.__records.delivered + (self.__run.exit.delivered if self.__run is not None else 0)
+        return self.__records.delivered + (self.__run.output.delivered if self.__run is not None else 0)
 
 
-async def _feed(run: Run, source: Any, limit: int, *, close_input: bool) -> None:
-    run.entrance.check_open()
+async def _feed(run: Run, source: Any, *, close_input: bool) -> None:
+    run.input.check_open()
     run.streams += close_input
     try:
-        await feed(run.entrance, run.waker, source, limit)
+        await feed(run.input, source)
     except BaseException as exc:
         run.streams -= close_input
         error = exc
         if isinstance(exc, get_cancelled_exc_class()) and not cancelled_from_outside():
             error = raisable(exc, get_cancelled_exc_class())
         if close_input and isinstance(error, Exception):
-            run.entrance.end(error)
+            run.input.end(error)
         if error is exc:
             raise
         raise error from exc
     run.streams -= close_input
     if close_input and not run.streams:
-        run.entrance.end()
+        run.input.end()
 
 
-async def _feed_job(run: Run, source: Any, limit: int) -> None:
+async def _feed_job(run: Run, source: Any) -> None:
     try:
-        await _feed(run, source, limit, close_input=True)
+        await _feed(run, source, close_input=True)
     except get_cancelled_exc_class():
         raise
     except Exception as exc:
-        if isinstance(exc, PipelineStateError) and run.entrance.is_closed and exc is not run.entrance.error:
+        if isinstance(exc, PipelineStateError) and run.input.is_closed and exc is not run.input.error:
             return  # closed or stopped by the block: no fault of the source
         # It is in the output, behind the results of what was read before. If the
         # block is left without meeting it there, it must not vanish; so whatever
         # cancels this task, an error of the block too, has to wait for the verdict.
         with CancelScope(shield=True):
             await run.done.wait()
-        if not run.exit.ended_with(exc):
+        if not run.output.ended_with(exc):
             raise
     except BaseException as exc:
         run.fail(exc)
@@ -790,11 +789,11 @@ async def _serve_quietly(run: Run, scope: CancelScope, *, task_status: TaskStatu
             task_status.started()  # whoever waits for that finds that it has not
 
 
-def _put_sync(run: Run, entry: Any) -> None:
-    if threading.get_ident() == run.thread:
-        run.entrance.put_nowait(entry)
+def _put_sync(run: Run, item: Item) -> None:
+    if threading.get_ident() == run.waker.thread:
+        run.input.put_nowait(item)
     else:
-        run.entrance.put_from_thread(entry)
+        run.input.put_from_thread(item)
 
 
 def _index_of(stages: Sequence[PipelineStage], name: str | None) -> int:
@@ -806,5 +805,5 @@ def _index_of(stages: Sequence[PipelineStage], name: str | None) -> int:
     return names.index(name)
 
 
-def _markers(sentinel: Any) -> tuple[Control, ...]:
-    return () if sentinel is NOTHING else (Control(Kind.SENTINEL, sentinel),)
+def _markers(sentinel: Any) -> tuple[Item, ...]:
+    return () if sentinel is NOTHING else (Item(sentinel, SENTINEL),)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import attrs
 
-from ._aggregate import TimingHistory
-from ._output import Exit
+from ._timing._history import TimingHistory
+from ._engine._output import Output
 
 
 @attrs.define(slots=True, eq=False)
@@ -31,7 +31,7 @@ class Records:
     dropped_at_output: int = attrs.field(default=0, init=False)
     turn_numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
 
-    def take_over(self, output: Exit) -> None:
+    def take_over(self, output: Output) -> None:
         """Add what the output of a run has counted, which begins again at zero."""
         self.delivered += output.delivered
         self.dropped_at_output += output.dropped

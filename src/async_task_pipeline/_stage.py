@@ -66,10 +66,12 @@ class BatchSize:
     Attributes:
         max_size: At this many items.
         max_wait: When its oldest item has waited so many seconds.
+        per_item: Whether the function returns a result for each item, or any number of results.
     """
 
     max_size: int
     max_wait: float
+    per_item: bool = True
 
 
 def _checked_name(_stage: PipelineStage, _: attrs.Attribute[str], name: str) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import anyio
 import attrs
 
-from .._render import report_lines
+from .._timing._text import report_lines
 from ._exit import MEANINGS, PROGRAM, CommandError, Exit, say, show, told
 from ._input import Source
 from ._job import Job

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 
-class Preparation:
+class WorkerState:
     """A stage function and the state it is called with.
 
     Args:

@@ -1,0 +1,411 @@
+"""Where items enter: the one place that accepts, or makes a producer wait.
+
+The rule: a put that returns was accepted, a put that raises was not, and both are known in the
+same step. While there is room, a put is accepted where it is made, in a thread too: "room? then
+append" happens under a short lock, which the step of an interrupt shares, so an item is either of
+the turn that was interrupted or of the next, and its put knows which. No producer makes a round
+trip to the loop for it.
+
+Who finds no room waits in one line, in order. A thread in line is let in by the loop; a task is
+woken when it is first and there is room, and then puts its item itself, in the tick in which it
+runs: cancelled natively in that very tick, it raises and has put nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from queue import SimpleQueue
+from typing import Any, Literal
+
+import attrs
+from anyio import Event, WouldBlock
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from .._exceptions import PipelineStateError, stopped
+from ._item import END, PASSED, Item, TimedItem
+from ._stage_runner import ITEMS_PER_STEP, Shared, StageRunner
+from ._turn import Turn
+
+Overflow = Literal["wait", "drop_oldest", "drop_newest"]
+"""What a full input means to a producer: wait, or lose an item, the oldest that waits or the one
+just put."""
+
+
+@attrs.define(eq=False)
+class Producer:
+    """A put that waits for room.
+
+    Attributes:
+        item: What is put; belongs to the producer until it is accepted.
+        answer: What a task waits for, or where a thread gets ``None`` or what to raise.
+        turn: The turn that it is put for, if any.
+        source: Who reads the source it comes from, if it comes from one.
+        dropped_in: The number of the turn with which an interrupt dropped a task's item.
+    """
+
+    item: Item
+    answer: Event | SimpleQueue[BaseException | None]
+    turn: Turn[Any, Any] | None = None
+    source: object = None
+    dropped_in: int | None = None
+
+    def refuse(self, error: BaseException | None) -> None:
+        """Have the put look why it was woken, or raise this; ``None`` lets a thread's return."""
+        if isinstance(self.answer, Event):
+            self.answer.set()
+        else:
+            self.answer.put(error)
+
+
+class Input:
+    """The input of one run.
+
+    Attributes:
+        lock: Held while anything is accepted, by whoever does it. What it guards: ``sent`` and
+            ``others_sent`` of the first link, ``accepted`` and ``refused`` of the first stage, the
+            line, the turns, and whether the input is closed. Reentrant, because an interrupt holds
+            it for its whole step.
+        error: A source's, which ended the input.
+    """
+
+    def __init__(self, first: StageRunner, shared: Shared, *, numbers: Iterator[int], overflow: Overflow) -> None:
+        self.lock = threading.RLock()
+        self.woken = False
+        self.error: BaseException | None = None
+        self._first = first
+        self._link = first.link
+        self._shared = shared
+        self._overflow = overflow
+        self._numbers = numbers
+        # Accepted, and not in the link's stream yet, which is the loop's.
+        self._arrivals: list[Item] = []
+        self._line: deque[Producer] = deque()
+        self._closed: Callable[[], PipelineStateError] | None = None
+        self._turns: dict[Turn[Any, Any], None] = {}
+        # The turn to which whatever is put without one belongs; 0 if none has begun.
+        self._number = 0
+        # For the loop to note in the report: turns that threads have begun, and what had no room.
+        self._begun: list[tuple[int, float]] = []
+        self._refused: list[Item] = []
+
+    # -- putting ------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is accepted."""
+        return self._closed is not None
+
+    def check_open(self) -> None:
+        """Raise what closed the input, if it is closed."""
+        if self._closed is not None:
+            raise self._closed()
+
+    def item(self, data: Any, created_at: float | None = None, turn: Turn[Any, Any] | None = None) -> Item:
+        """The item for some data; its timestamps begin when it is accepted."""
+        if self._shared.clock is None:
+            return Item(data)
+        return TimedItem(data, PASSED, created_at, [], 0 if turn is None else turn.number)
+
+    def put_nowait(self, item: Item) -> None:
+        """Accept an item on the loop, or raise :py:exc:`anyio.WouldBlock` if there is no room."""
+        if not self._put_here(item, None):
+            raise WouldBlock
+
+    async def put(self, item: Item, turn: Turn[Any, Any] | None = None) -> None:
+        """Accept an item as soon as there is room and every earlier producer has gone."""
+        # Who never waits has to let others run; not after it is accepted, for native cancellation.
+        await self._shared.waker.let_others_run()
+        if self._put_here(item, turn):
+            return
+        producer = Producer(item, let_in := Event(), turn)
+        with self.lock:
+            self._line.append(producer)
+        self._pump_now()
+        try:
+            await let_in.wait()
+        except BaseException:
+            self._leave(producer)
+            raise
+        if producer.dropped_in is not None:
+            self._count_dropped(1, producer.dropped_in)
+            return
+        if self._closed is not None or (turn is not None and turn.over):
+            await checkpoint_if_cancelled()  # the more telling of two reasons
+        with self.lock:
+            self._check(turn)
+            self._line.popleft()
+            self._accept(item)
+        self._pump_now()
+
+    def put_from_thread(self, item: Item, turn: Turn[Any, Any] | None = None, *, source: object = None) -> None:
+        """Accept an item from another thread, blocking it until there is room."""
+        waker = self._shared.waker
+        if threading.get_ident() == waker.thread:
+            raise PipelineStateError("a put that blocks belongs in another thread than the event loop's")
+        answer: SimpleQueue[BaseException | None] | None = None
+        with self.lock:
+            if waker.gone:
+                raise stopped(None)
+            if not self._put_now(item, turn):
+                producer = Producer(item, answer := SimpleQueue(), turn, source)
+                self._line.append(producer)
+        # Of one that waits, too: room may have been made since it was looked for.
+        waker.wake(self)
+        if answer is None:
+            return
+        if waker.gone:
+            self._leave(producer)
+            raise stopped(None)
+        try:
+            error = answer.get()
+        except BaseException:  # KeyboardInterrupt, in the main thread
+            self._leave(producer)
+            raise
+        if error is not None:
+            raise error
+
+    def put_some(self, items: Iterator[Any]) -> int:
+        """Accept as many of the next items as there is room for, on the loop; return how many."""
+        with self.lock:
+            self.check_open()
+            room = ITEMS_PER_STEP if self._overflow != "wait" else 0 if self._line else self._link.room
+            accepted = 0
+            for data in islice(items, max(0, min(room, ITEMS_PER_STEP))):
+                item = self.item(data)
+                if self._overflow == "wait":
+                    self._accept(item)
+                else:
+                    self._put_or_displace(item, None)
+                accepted += 1
+        if accepted:
+            self._pump_now()
+        return accepted
+
+    def _put_here(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
+        """Accept an item on the loop's thread, or drop one; false if it has to wait."""
+        with self.lock:
+            if not self._put_or_displace(item, turn):
+                return False
+        if self._first.idle:
+            self._pump_now()
+        else:
+            self._shared.waker.wake_here(self)  # while workers are busy: with what else comes
+        return True
+
+    def _put_or_displace(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
+        if self._put_now(item, turn):
+            return True
+        return self._overflow == "drop_oldest" and not self._line and self._displace() and self._put_now(item, turn)
+
+    def _put_now(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
+        """Accept an item, or drop it if that is what a full input means; false if it has to wait."""
+        self._check(turn)
+        if not self._line and self._link.room > 0:
+            self._accept(item)
+            return True
+        if self._overflow != "drop_newest" or item.outcome != PASSED:
+            return False
+        self._stamp(item)
+        counts = self._first.stage.counts
+        counts.accepted += 1
+        counts.refused += 1
+        self._refused.append(item)
+        return True
+
+    def _check(self, turn: Turn[Any, Any] | None) -> None:
+        if turn is not None:
+            turn.check()
+        self.check_open()
+
+    def _accept(self, item: Item) -> None:
+        """Take responsibility for an item; the lock is held."""
+        if item.outcome == PASSED:
+            self._stamp(item)  # first: an injected clock may raise
+            self._first.stage.counts.accepted += 1
+        else:
+            self._link.others_sent += 1
+        self._link.sent += 1
+        self._arrivals.append(item)
+
+    def _stamp(self, item: Item) -> None:
+        """Mark an item that is accepted now with the instant and its turn."""
+        if self._shared.clock is not None:
+            now = self._shared.clock()
+            if not self._number:
+                self._number = next(self._numbers)
+                self._begun.append((self._number, now))
+            item.timestamps.append(now)
+            item.turn = item.turn or self._number
+
+    def _displace(self) -> bool:
+        """Drop the item that has waited longest, on the loop; false if none waits."""
+        self._push()
+        dropped = self._first.drop_oldest()
+        if dropped is None:
+            return False
+        if self._shared.turns is not None:
+            self._shared.turns.drop([dropped], cut_short=False)
+        return True
+
+    # -- letting in ---------------------------------------------------------------------------
+
+    def _pump_now(self) -> None:
+        waker = self._shared.waker
+        waker.mark(self)
+        waker.step()
+
+    def pump(self) -> None:
+        """Bring into the link what was accepted, and let in whoever waits, while there is room."""
+        self._push()
+        while self._line and self._let_in():
+            self._push()
+
+    def _push(self) -> None:
+        with self.lock:
+            arrivals, self._arrivals = self._arrivals, []
+            begun, self._begun = self._begun, []
+            refused, self._refused = self._refused, []
+        if self._shared.turns is not None:
+            for number, at in begun:
+                self._shared.turns.begin(number, at)
+            self._shared.turns.drop(refused, cut_short=False)
+        if arrivals:
+            self._link.push(arrivals)
+            self._first.accept()
+
+    def _let_in(self) -> bool:
+        """Accept what threads in line put, up to the first task, which is woken; whether any was."""
+        accepted = False
+        with self.lock:
+            if self._overflow == "drop_oldest" and self._link.room <= 0:
+                self._displace()
+            while self._line and self._link.room > 0:
+                head = self._line[0]
+                if isinstance(head.answer, Event):
+                    # Only the first: on trio, tasks woken together run in any order.
+                    head.answer.set()
+                    break
+                self._line.popleft()
+                error: BaseException | None = None
+                try:
+                    self._accept(head.item)
+                except BaseException as exc:  # an injected clock's; the loop is no place for it
+                    error = exc
+                head.answer.put(error)
+                accepted = True
+        return accepted
+
+    def _leave(self, producer: Producer) -> None:
+        """Give up waiting; the turn may have come meanwhile, and is passed on."""
+        with self.lock:
+            if producer in self._line:
+                self._line.remove(producer)
+        self._shared.waker.wake(self)
+
+    def refuse_source(self, source: object) -> None:
+        """Let whoever reads a source wait no longer."""
+        with self.lock:
+            line, self._line = self._line, deque()
+            for producer in line:
+                if producer.source is None or producer.source is not source:
+                    self._line.append(producer)
+                else:
+                    producer.refuse(stopped(None))
+
+    # -- turns, interrupts, the end -----------------------------------------------------------
+
+    def begin(self, turn: Turn[Any, Any]) -> int:
+        """Make it the current turn, to which plain puts belong too; return its number."""
+        with self.lock:
+            self.check_open()
+            self._turns[turn] = None
+            self._number = next(self._numbers)
+            if self._shared.turns is not None:
+                now = 0.0 if self._shared.clock is None else self._shared.clock()
+                self._shared.turns.begin(self._number, now)
+            return self._number
+
+    def leave(self, turn: Turn[Any, Any]) -> None:
+        """Know the turn no longer, and refuse those who still wait with something of it."""
+        with self.lock:
+            self._turns.pop(turn, None)
+            self._refuse_outlived()
+        self._pump_now()
+
+    def _refuse_outlived(self) -> None:
+        line, self._line = self._line, deque()
+        for producer in line:
+            if producer.turn is not None and producer.turn.over:
+                producer.refuse(producer.turn.error())
+            else:
+                self._line.append(producer)
+
+    def flush(self, *, interrupts: bool) -> int:
+        """Bring everything accepted into the link; end the turns; drop what producers wait with.
+
+        Their puts return: the item was accepted, and dropped like all of its turn. Puts bound to a
+        turn raise. Waiting sentinels stay in line; they have not been accepted yet. The lock is held.
+
+        Returns how many items of threads were dropped so. That of a task is counted when its put does
+        return, because cancelled natively in the same tick it raises instead, and then the item
+        was never accepted.
+        """
+        if interrupts:
+            for turn in self._turns:
+                turn.interrupt()
+                if self._shared.turns is not None:
+                    self._shared.turns.cut_short(turn.number)
+        self.push()
+        self._refuse_outlived()
+        number, self._number = self._number, 0
+        line, self._line = self._line, deque()
+        dropped = 0
+        for producer in line:
+            if producer.item.outcome != PASSED:
+                self._line.append(producer)
+            elif isinstance(producer.answer, Event):
+                producer.dropped_in = number
+                producer.answer.set()
+            else:
+                dropped += 1
+                producer.answer.put(None)
+        self._count_dropped(dropped, number)
+        return dropped
+
+    def push(self) -> None:
+        """Bring into the link what was accepted; the lock is held."""
+        arrivals, self._arrivals = self._arrivals, []
+        if arrivals:
+            self._link.push(arrivals)
+
+    def _count_dropped(self, items: int, number: int) -> None:
+        """Count items that were accepted and dropped in one step."""
+        counts = self._first.stage.counts
+        with self.lock:
+            counts.accepted += items
+        counts.dropped += items
+        if items and self._shared.turns is not None:
+            self._shared.turns.drop_waiting(number, items)
+
+    def close(self, reason: Callable[[], PipelineStateError]) -> None:
+        """Accept nothing more; wake whoever waits with an error from ``reason``."""
+        with self.lock:
+            if self._closed is None:
+                self._closed = reason
+            line, self._line = self._line, deque()
+        for producer in line:
+            producer.refuse(reason())
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Put the end of input behind everything accepted, bound or no bound. On the loop."""
+        if self._closed is not None:
+            return
+        self.error = error
+        with self.lock:
+            self.close(lambda: PipelineStateError("the input of this pipeline has been closed"))
+            self._accept(Item(error, END))
+        self._pump_now()
+

@@ -1,0 +1,148 @@
+"""One interrupt, from the request until the last of its calls has ended.
+
+The rule: what an interrupt drops is known in the step in which it is made; what it cannot know
+then is when the calls that were running end. Each of their shifts is noted here until it has
+ended, and whoever waits hears of the last.
+
+A thread's request is known from before it reaches the loop until it is answered, so a thread that
+waits for its answer gets one even if the loop never runs the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from .._statistics import DroppedItems, InterruptReceipt
+from .._timing._clock import Clock
+from ._item import Item
+from ._shift import Shift
+from ._wakeup import Waker
+
+
+class Interrupt:
+    """What an interrupt has dropped, and which of its calls are still running.
+
+    Args:
+        clock: In seconds.
+        on_idle: Is told the seconds from the request to the end of the last call that this
+            interrupt made stale; not called if there was none.
+        last_delivered: The number of the last result handed to the consumer.
+        waits: Whether anybody waits for the calls that earlier interrupts made stale, too.
+
+    Attributes:
+        dropped: By stage.
+        items: The items themselves, for the report, until they are noted there.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        on_idle: Callable[[float], object] | None = None,
+        *,
+        last_delivered: int = 0,
+        waits: bool = False,
+    ) -> None:
+        self.waits = waits
+        self.dropped: dict[str, DroppedItems] = {}
+        self.items: list[Item] = []
+        self._last_delivered = last_delivered
+        self._clock = clock
+        self._began = clock()
+        self._on_idle = on_idle
+        self._own: set[Shift] = set()
+        self._pending: dict[Shift, str] = {}
+        self._idle_after: dict[str, float] = {}
+        self._waiters: list[Callable[[], object]] = []
+
+    def watch(self, shift: Shift, stage: str, *, own: bool) -> None:
+        """Wait for the call of this shift too; ``own`` if this interrupt is what made it stale."""
+        self._pending[shift] = stage
+        if own:
+            self._own.add(shift)
+
+    def owns(self, shift: Shift) -> bool:
+        """Whether this interrupt made the shift's call stale, and it has not ended."""
+        return shift in self._own
+
+    def ended(self, shift: Shift) -> None:
+        """Note that a shift has ended."""
+        seconds = self._clock() - self._began
+        self._idle_after[self._pending.pop(shift)] = seconds
+        if shift in self._own:
+            self._own.discard(shift)
+            if not self._own and self._on_idle is not None:
+                self._on_idle(seconds)
+        if self._pending:
+            return
+        for waiter in self._waiters:
+            waiter()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a call is still running."""
+        return bool(self._pending)
+
+    def when_idle(self, waiter: Callable[[], object]) -> None:
+        """Call this when the last call has ended, now if it has."""
+        if self._pending:
+            self._waiters.append(waiter)
+        else:
+            waiter()
+
+    def receipt(self) -> InterruptReceipt:
+        """What is known by now."""
+        return InterruptReceipt(
+            dropped=dict(self.dropped),
+            busy=tuple(dict.fromkeys(sorted(self._pending.values(), key=list(self.dropped).index))),
+            last_delivered=self._last_delivered,
+            idle_after=dict(self._idle_after),
+        )
+
+
+class InterruptRequests:
+    """What threads have asked for and not been answered."""
+
+    def __init__(self, waker: Waker) -> None:
+        self._waker = waker
+        self._open: set[Future[Interrupt | None]] = set()
+        self._closed = False
+
+    def ask(
+        self,
+        interrupt: Callable[[Interrupt], None],
+        new: Callable[[], Interrupt],
+        on_idle: Callable[[], object],
+    ) -> Interrupt | None:
+        """Have the loop interrupt, and block until it has; ``None`` if it is too late for that."""
+        request: Future[Interrupt | None] = Future()
+        self._open.add(request)
+
+        def serve() -> None:
+            if request not in self._open:
+                return
+            try:
+                made = new()
+                interrupt(made)
+                made.when_idle(on_idle)
+            except BaseException as exc:  # an injected clock's; the loop is no place for it
+                self._open.discard(request)
+                request.set_exception(exc)
+            else:
+                self._answer(request, made)
+
+        # Looked at after the request is there to be found.
+        if self._closed or not self._waker.post(serve):
+            self._open.discard(request)
+            return None
+        return request.result()
+
+    def close(self) -> None:
+        """Answer everybody that it is too late."""
+        self._closed = True
+        for request in tuple(self._open):
+            self._answer(request, None)
+
+    def _answer(self, request: Future[Interrupt | None], made: Interrupt | None) -> None:
+        self._open.discard(request)
+        request.set_result(made)

@@ -1,0 +1,159 @@
+"""Where results leave: the one place that delivers, to one consumer at a time.
+
+The rule: the consumer waits for "there is something" and then takes it in one step
+without an await, so that a read that is cancelled, natively or not, takes nothing, and
+nothing is ever outside the reach of an interrupt but what the consumer already has.
+
+It is a class and not an async generator: it can be left by ``break`` and taken up
+again, needs no closing, and holds nothing across a yield (PEP 789).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Generic, TypeVar, cast
+
+from anyio import BusyResourceError, Event
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from ._item import END, PASSED, SENTINEL, Item
+from ._link import Link
+from ._stage_runner import StageRunner
+from ._wakeup import Waker
+from ._window import lasting
+
+OutT = TypeVar("OutT")
+
+
+class Output:
+    """The output of one run: reads the last link, one item at a time.
+
+    The burst that the consumer is at stays in the link, so an interrupt reaches it.
+
+    Attributes:
+        delivered: Items handed to the consumer.
+        dropped: Items dropped here.
+        last: The last stage, which waits for room here.
+    """
+
+    last: StageRunner
+
+    def __init__(
+        self, link: Link, waker: Waker, *, record: Callable[[Item], None] | None, on_end: Callable[[], None]
+    ) -> None:
+        self.link = link
+        self.delivered: int = 0
+        self.dropped: int = 0
+        self._waker = waker
+        self._record = record
+        self._on_end = on_end
+        self._reading = False
+        self._wanted: Event | None = None
+        self._failure: BaseException | None = None
+        self._traceback: TracebackType | None = None
+        self._ended = False
+
+    def end(self, failure: BaseException | None = None) -> None:
+        """End the output; with a failure, every later read raises it. Idempotent."""
+        if not self._ended:
+            self._ended = True
+            self._failure = failure
+            self._traceback = None if failure is None else failure.__traceback__
+            self.arrived(0)
+
+    def ended_with(self, error: BaseException) -> bool:
+        """Whether the consumer has met this error."""
+        return self._failure is error
+
+    def arrived(self, items: int) -> None:
+        """Tell the consumer that there is something."""
+        if self._wanted is not None:
+            self._wanted.set()
+
+    async def read(self) -> Any:
+        """The next result or sentinel; see :py:class:`OutputStream`."""
+        if self._reading:
+            raise BusyResourceError("reading the output of")
+        self._reading = True
+        try:
+            await self._waker.let_others_run()
+            while not self.link.level and not self._ended:
+                self._wanted = Event()
+                await self._wanted.wait()
+            if self._ended:
+                # What cancelled the consumer may have stopped the pipeline: the cancellation
+                # is what the consumer has to hear.
+                await checkpoint_if_cancelled()
+                raise self._end
+            return self._take()
+        finally:
+            self._reading = False
+            self._wanted = None
+
+    @property
+    def _end(self) -> BaseException:
+        """What to raise at the end; a failure as it was, without the frames of earlier reads."""
+        failure = self._failure
+        return StopAsyncIteration() if failure is None else failure.with_traceback(self._traceback)
+
+    def _take(self) -> Any:
+        link = self.link
+        item = link.pop()
+        # Once the link is half empty, which is soon enough: at one item at a time a fast chain
+        # would be pumped for every item.
+        if link.level == link.maxsize // 2:
+            self._waker.mark(self.last)
+            self._waker.step()
+        if item.outcome == PASSED:
+            self.delivered += 1
+            if self._record is not None:
+                self._record(item)
+        elif item.outcome == END:
+            self.end(item.data)
+            self._on_end()
+            raise self._end
+        return item.data
+
+    def line_up(self, others: list[Item]) -> None:
+        """Put sentinels behind what is here, but not behind the end of input, where nobody reads on."""
+        others = [*self.link.drain(), *others]
+        others.sort(key=lambda each: each.outcome == END)
+        if others:
+            items = sum(each.outcome < SENTINEL for each in others)
+            self.link.send(others, len(others) - items)
+        self.arrived(0)
+
+    def flush(self, *, sentinels: bool) -> tuple[list[Item], list[Item]]:
+        """Drop every item; return them, and what survives."""
+        entries = self.link.drain()
+        items = [each for each in entries if each.outcome < SENTINEL]
+        self.dropped += len(items)
+        return items, lasting(entries, sentinels=sentinels)
+
+
+class OutputStream(Generic[OutT]):
+    """An async iterator over the results of one run of a pipeline, in order.
+
+    Made by :py:meth:`AsyncTaskPipeline.generate_output_stream`. Leaving a loop over it
+    by ``break`` and starting another continues where the first left off; a read that is
+    cancelled loses nothing. It ends after the last result once the input is closed,
+    or at once when the pipeline is stopped.
+
+    Iterating raises the failure that ended the pipeline, if one did, and
+    :py:exc:`anyio.BusyResourceError` if another task is reading the same output now.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def __aiter__(self) -> OutputStream[OutT]:
+        """Return the stream itself."""
+        return self
+
+    def __anext__(self) -> Awaitable[OutT]:
+        """Wait for the next result or sentinel; a checkpoint if it has to wait."""
+        return cast("Awaitable[OutT]", self._output.read())
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing to close. For code written for a generator."""

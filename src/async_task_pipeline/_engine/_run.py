@@ -1,0 +1,335 @@
+"""One life of a pipeline: from start to end, with everything it owns.
+
+The rule: ``serve`` holds the only task group, and everything that runs for the pipeline runs in it.
+Whatever ends the run (stop, failure, the end of input, a cancellation from outside) goes through
+``_close`` before the group waits for its tasks: a worker thread that is parked has to be told to
+leave, or the group would wait for it for ever.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+
+import attrs
+from anyio import TASK_STATUS_IGNORED, Event, create_task_group, get_cancelled_exc_class
+from anyio.abc import TaskGroup, TaskStatus
+
+from .._exceptions import stopped
+from .._log import logger
+from .._native import current_native_task
+from .._stage import PipelineStage
+from .._statistics import DroppedItems
+from .._timing._clock import Clock
+from .._timing._history import TimingHistory
+from ._input import Input, Overflow
+from ._interrupt import Interrupt, InterruptRequests
+from ._item import Item
+from ._link import Link
+from ._output import Output
+from ._shift import Worker
+from ._stage_runner import Downstream, Shared, StageRunner
+from ._wakeup import Waker
+from ._window import lasting
+
+
+def no_clock() -> float:
+    """Stand in for the clock where nobody looks at the time."""
+    return 0.0
+
+
+class Run:
+    """The links, stages, input and output of a running pipeline.
+
+    Attributes:
+        failure: What ended it, if something has failed.
+        closed: Whether nothing moves any more.
+        started: Whether every worker was ready.
+        streams: How many streams are being fed that are, together, the whole input.
+        done: Set when nothing of it is left.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[PipelineStage],
+        maxsize: int,
+        *,
+        clock: Clock | None,
+        history: TimingHistory | None,
+        numbers: Iterator[int],
+        overflow: Overflow,
+        workers_of: Callable[[StageRunner], list[Worker]],
+    ) -> None:
+        self.waker = Waker(self.fail)
+        self.turns = None if history is None else history.turns
+        self.failure: BaseException | None = None
+        self.closed = self.started = False
+        self.streams = 0
+        self.done = Event()
+        self._over = self._ready = False
+        self._beside: list[Worker] = []
+        self._woken = Event()
+        self._requests = InterruptRequests(self.waker)
+        self._workers_of = workers_of
+        self.shared = Shared(
+            bound=maxsize,
+            clock=clock,
+            waker=self.waker,
+            fail=self.fail,
+            beside=self._work_beside,
+            turns=self.turns,
+            context=contextvars.Context(),
+            cancelled=get_cancelled_exc_class(),
+            main_task=None,
+        )
+        self.links = [Link(maxsize) for _ in range(len(stages) + 1)]
+        self.output = Output(
+            self.links[-1], self.waker, record=None if history is None else history.record, on_end=self.stop
+        )
+        self.runners = self._connected(stages)
+        self.output.last = self.runners[-1]
+        self.input = Input(self.runners[0], self.shared, numbers=numbers, overflow=overflow)
+        self.runners[0].upstream = self.input
+
+    def _connected(self, stages: Sequence[PipelineStage]) -> list[StageRunner]:
+        """The stages as a chain: the one place that says which follows which."""
+        runners: list[StageRunner] = []
+        downstream: Downstream = self.output
+        for stage, (link, outbound) in reversed([*zip(stages, pairwise(self.links), strict=True)]):
+            runner = StageRunner(stage, link, outbound, downstream, self.shared)
+            runners.insert(0, runner)
+            downstream = runner
+        for before, runner in pairwise(runners):
+            runner.upstream = before
+        return runners
+
+    # -- its life -----------------------------------------------------------------------
+
+    async def serve(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Run until stopped, failed, drained or cancelled; raise the failure, if any.
+
+        Has started when every worker is ready. If making a worker's state fails, it never has.
+        """
+        try:
+            async with create_task_group() as tasks:
+                try:
+                    self._begin(tasks)
+                    await self._until_over(tasks, task_status)
+                finally:
+                    self._close()
+                tasks.cancel_scope.cancel()
+        except get_cancelled_exc_class():
+            if self.failure is None:  # which is what the owner has to hear, if there is one
+                raise
+        finally:
+            for link in self.links:
+                link.close()
+            self.done.set()
+        if self.failure is not None:
+            raise self.failure
+
+    def never_began(self) -> None:
+        """Leave nothing behind, if the task that was to serve has ended before its first step."""
+        if not self.done.is_set():
+            self.closed = True
+            for link in self.links:
+                link.close()
+            self.done.set()
+
+    def _begin(self, tasks: TaskGroup) -> None:
+        """Bring all workers to life."""
+        self.shared.context = contextvars.copy_context()
+        self.shared.main_task = current_native_task()
+        for runner in self.runners:
+            runner.workers = self._workers_of(runner)
+            for service in runner.services:
+                tasks.start_soon(service)
+            for worker in runner.workers:
+                tasks.start_soon(worker.live, name=f"stage {runner.stage.name}")
+        workers = [worker for runner in self.runners for worker in runner.workers]
+        self._ready = all(worker.ready.is_set() for worker in workers)
+        if not self._ready:
+            tasks.start_soon(self._wait_ready, workers)
+
+    async def _wait_ready(self, workers: list[Worker]) -> None:
+        for worker in workers:
+            await worker.ready.wait()
+        self._ready = True
+        self._woken.set()
+
+    async def _until_over(self, tasks: TaskGroup, task_status: TaskStatus[None]) -> None:
+        while not self._over:
+            if self._ready and not self.started:
+                self._start(task_status)
+            await self._woken.wait()
+            self._woken = Event()
+            workers, self._beside = self._beside, []
+            for worker in workers:
+                tasks.start_soon(worker.work_shifts)
+        if not self.started and self.failure is None:
+            self._start(task_status)  # stopped before it had begun
+
+    def _start(self, task_status: TaskStatus[None]) -> None:
+        self.started = True
+        logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
+        task_status.started()
+
+    def _work_beside(self, worker: Worker) -> None:
+        # Not at once: an interrupt from a thread is a callback, in which no task can be started.
+        self._beside.append(worker)
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End the run soon; what is inside is dropped."""
+        self._over = True
+        self._woken.set()
+
+    def fail(self, exc: BaseException) -> None:
+        """End the run with a failure; the first one counts, later ones are logged."""
+        if exc is self.failure:
+            return
+        if self.failure is not None or self.done.is_set():
+            logger.warning("the pipeline had ended when this was raised", exc_info=exc)
+            return
+        self.failure = exc
+        for runner in self.runners:
+            runner.closing = True  # no shift begins any more, which would call functions for nothing
+        if self.closed:
+            return  # raised when the last worker has left
+        self.input.close(partial(stopped, exc))
+        self.output.end(exc)
+        self.stop()
+
+    def _close(self) -> None:
+        self.closed = True
+        self.input.close(partial(stopped, self.failure))
+        self._requests.close()
+        interrupt = Interrupt(no_clock)
+        try:
+            self._drop(interrupt, keep=False)
+        finally:  # or a thread that is parked would be waited for
+            self.links[-1].drain()  # not even the end of input is waited for any more
+            self.output.end(self.failure)
+            for runner in self.runners:
+                runner.close()
+        receipt = interrupt.receipt()
+        if receipt.total:
+            logger.info("pipeline stopped; dropped %d items: %s", receipt.total, receipt.dropped)
+        else:
+            logger.info("pipeline stopped; nothing was inside")
+        for name in receipt.busy:
+            logger.info("stage %r is still in a call, which is waited for if it cannot be cancelled", name)
+
+    # -- interrupts ---------------------------------------------------------------------
+
+    def interrupt(self, interrupt: Interrupt, first: int = 0, *, markers: Sequence[Item] = ()) -> None:
+        """Drop everything stale in one step, and let the next turn begin.
+
+        Args:
+            interrupt: Where to note what was dropped.
+            first: The first stage to interrupt.
+            markers: What enters the output behind the surviving sentinels.
+        """
+        if self.closed or self.failure is not None:
+            return
+        self._drop(interrupt, first, markers=markers)
+        if self.turns is not None:
+            self.turns.interrupt()
+        self._pump()
+
+    def clear(self, interrupt: Interrupt, reset: Callable[[], None]) -> None:
+        """Drop everything, sentinels included, and set the counters back in the same step."""
+        with self.input.lock:
+            if not self.closed:
+                self._drop(interrupt, keep=False)
+                if self.turns is not None:
+                    self.turns.interrupt()
+            reset()
+        self._pump()
+
+    def interrupt_from_thread(
+        self,
+        first: int,
+        markers: Sequence[Item],
+        new: Callable[[], Interrupt],
+        on_idle: Callable[[], object],
+    ) -> Interrupt | None:
+        """Have the loop interrupt, and wait for that step; ``None`` if the run has ended."""
+        return self._requests.ask(lambda it: self.interrupt(it, first, markers=markers), new, on_idle)
+
+    def forget(self, interrupt: Interrupt) -> None:
+        """Wait no longer for the calls of an interrupt."""
+        for runner in self.runners:
+            runner.forget(interrupt)
+
+    def _pump(self) -> None:
+        if self.closed:
+            return
+        for what in (self.input, *self.runners):
+            self.waker.mark(what)
+        self.waker.step()
+
+    def _drop(self, interrupt: Interrupt, first: int = 0, *, markers: Sequence[Item] = (), keep: bool = True) -> None:
+        """Drop the items of these stages; what survives goes as far as it can, in order.
+
+        Nothing is left between a surviving sentinel and the output, so it waits for no stage that is
+        still in a call. Only a protected stage keeps its items, and what comes from before it lines up
+        behind them. With ``keep`` false nothing survives but the end of input.
+        """
+        with self.input.lock:
+            of_threads = self.input.flush(interrupts=first == 0) if first == 0 else 0
+            at_output, survivors = 0, list[Item]()
+            if not keep or self.runners[-1].stage.interruptible:
+                finished, survivors = self.output.flush(sentinels=keep)
+                at_output = len(finished)
+                interrupt.items += finished if self.turns is not None else []
+            ahead: StageRunner | Output = self.output
+            dropped: dict[str, DroppedItems] = {}
+            for runner in reversed(self.runners[first:]):
+                part = DroppedItems()
+                if keep and not runner.stage.interruptible:
+                    if runner.occupied:
+                        self._line_up(survivors, ahead, markers)
+                        ahead, survivors = runner, []
+                else:
+                    part, others = runner.flush(interrupt)
+                    survivors += lasting(others, sentinels=keep)
+                if runner is self.runners[-1]:
+                    part = attrs.evolve(part, finished=part.finished + at_output)
+                if runner is self.runners[0]:
+                    part = attrs.evolve(part, queued=part.queued + of_threads)
+                dropped[runner.stage.name] = part
+            self._line_up(survivors, ahead, markers)
+        self._note(interrupt.items)
+        interrupt.items = []
+        interrupt.dropped.update(reversed(dropped.items()))
+
+    def _line_up(self, others: list[Item], ahead: StageRunner | Output, markers: Sequence[Item]) -> None:
+        if isinstance(ahead, Output):
+            ahead.line_up([*others, *markers])
+        elif others:
+            ahead.link.send(others, len(others))
+
+    def clear_output(self) -> int:
+        """Drop what waits for the consumer, sentinels included; return how many items."""
+        items, others = self.output.flush(sentinels=False)
+        self._note(items, cut_short=False)
+        self.output.line_up(others)
+        self._pump()
+        return len(items)
+
+    def clear_link(self, index: int) -> int:
+        """Drop what waits for one stage, sentinels included; return how many items."""
+        with self.input.lock:
+            if index == 0:
+                self.input.push()
+            items = self.runners[index].clear_link()
+        self._note(items, cut_short=False)
+        self._pump()
+        return len(items)
+
+    def _note(self, items: list[Item], *, cut_short: bool = True) -> None:
+        if self.turns is not None:
+            self.turns.drop(items, cut_short=cut_short)

@@ -1,0 +1,110 @@
+"""One stay of a worker inside its cancel scope.
+
+The rule: a shift ends when an interrupt or a timeout has met the call it is in, and the worker's
+next shift begins when that call has ended, never earlier. So a scope that was cancelled hits one
+call and no other, and a stage never runs more calls at once than it has workers. An idle worker
+keeps its shift.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from anyio import CancelScope, Event
+
+from ._item import Taken
+from ._wakeup import Parking
+
+
+class TaskParking:
+    """Where a task waits until there is something for it; the counterpart of :py:class:`Parking`."""
+
+    __slots__ = ("_wanted", "parked")
+
+    def __init__(self) -> None:
+        self.parked = False
+        self._wanted = Event()
+
+    async def wait(self) -> None:
+        """Wait until unparked; nothing runs between the last look and this."""
+        self._wanted = Event()
+        self.parked = True
+        try:
+            await self._wanted.wait()
+        finally:
+            self.parked = False
+
+    def unpark(self) -> bool:
+        """Let the task look again if it is parked; whether it was."""
+        if not self.parked:
+            return False
+        self.parked = False
+        self._wanted.set()
+        return True
+
+
+class Worker(Protocol):
+    """What makes the calls of a stage, one at a time.
+
+    Attributes:
+        ready: Set when calls can be made, or never will be.
+    """
+
+    ready: Event
+
+    async def live(self) -> None:
+        """Come to life, make calls until the stage closes, and leave nothing behind. Must not raise."""
+
+    async def work_shifts(self) -> None:
+        """One shift after another, until the stage closes or a shift was replaced."""
+
+    def cut_short(self) -> None:
+        """End the running call, if there is a way to other than cancelling it; on the loop, must not block."""
+
+
+class Shift:
+    """A worker at work, until the next interrupt or timeout that meets its call.
+
+    Args:
+        worker: Whose it is.
+        parking: Where the worker waits.
+        resets: See below.
+
+    Attributes:
+        current: What the worker has taken and not given back, from before its call to after its
+            outcome was written. Written by the worker, except that the loop reads it.
+        began: When the running call, or step of a generator, began (:py:func:`time.monotonic`), if
+            the stage has a timeout; infinity between steps. Written before ``current``.
+        over: Whether the worker has to leave its scope. Written by the loop.
+        resets: Whether the stage's ``on_interrupt`` comes before the first call.
+        dropped: What an interrupt has dropped with this shift's call, for the report.
+        interrupted: Whether the worker's next shift begins with the stage's ``on_interrupt``.
+        replaced: Whether the next shift began beside this one, because the stage is reentrant.
+    """
+
+    __slots__ = ("began", "current", "dropped", "interrupted", "over", "parking", "replaced", "resets", "scope", "worker")
+
+    def __init__(self, worker: Worker, parking: Parking | TaskParking, *, resets: bool) -> None:
+        self.worker = worker
+        self.parking = parking
+        self.scope = CancelScope()
+        self.current: Taken | None = None
+        self.began = math.inf
+        self.over = False
+        self.resets = resets
+        self.interrupted = False
+        self.dropped: Taken | None = None
+        self.replaced = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether the worker waits for something to take."""
+        return self.parking.parked and self.current is None
+
+    def end(self) -> None:
+        """Have the worker leave its scope once its call has ended, and end the call if that can be done."""
+        self.over = True
+        self.scope.cancel()
+        self.parking.unpark()
+        self.worker.cut_short()

@@ -1,0 +1,139 @@
+"""Feeding a whole source into the input, whatever kind of iterable it is.
+
+The rule: the loop iterates only what cannot block it, which is an async iterable or one of
+Python's own containers. Any other iterable (a file, a generator, a database cursor) is read by a
+thread of its own, which puts each item as any producer in a thread does. A source is closed in the
+place that iterated it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
+from typing import Any
+
+from anyio import CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
+from anyio.lowlevel import checkpoint
+
+from .._exceptions import PipelineStateError, closing_error, raisable
+from .._log import logger
+from ._input import Input
+
+_IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict, str, bytes, bytearray)
+
+
+def checked_source(name: str, source: Any) -> Any:
+    """Return the source if it can be iterated, sync or async."""
+    if not isinstance(source, (AsyncIterable, Iterable)) and not hasattr(type(source), "__getitem__"):
+        raise TypeError(f"{name} must be an iterable or an async iterable, not {source!r}")
+    return source
+
+
+async def feed(input_: Input, source: Any) -> None:
+    """Feed every item of a source, with back-pressure; errors of the source come out."""
+    if isinstance(source, AsyncIterable):
+        await _feed_async(input_, source)
+    elif isinstance(source, _IN_MEMORY):
+        await _feed_container(input_, source)
+    else:
+        await _feed_from_thread(input_, source)
+
+
+async def _feed_async(input_: Input, source: AsyncIterable[Any]) -> None:
+    iterator = aiter(source)
+    try:
+        async for data in iterator:
+            await input_.put(input_.item(data))
+    except BaseException as exc:
+        if isinstance(iterator, AsyncGenerator):
+            await _close(iterator)
+        raise exc
+    if isinstance(iterator, AsyncGenerator):
+        await _close(iterator)
+
+
+async def _close(iterator: AsyncGenerator[Any, None]) -> None:
+    try:
+        await iterator.aclose()
+    except BaseException as exc:
+        if (error := closing_error(exc)) is not None:
+            raise error from None
+
+
+async def _feed_container(input_: Input, source: Iterable[Any]) -> None:
+    iterator = iter(source)
+    missing = object()
+    while (data := next(iterator, missing)) is not missing:
+        # One item waits for room, and whatever room there is then goes to the next ones.
+        await input_.put(input_.item(data))
+        input_.put_some(iterator)
+        await checkpoint()
+
+
+class _Reader:
+    """Reads a blocking iterable in a thread, which puts what it has read."""
+
+    def __init__(self, input_: Input, source: Iterable[Any]) -> None:
+        self.error: BaseException | None = None
+        # What ended the reading before the source was exhausted.
+        self.refused: PipelineStateError | None = None
+        self.done = Event()
+        self._input = input_
+        self._source = source
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Read no further than the item being read."""
+        self._stopped = True
+        self._input.refuse_source(self)
+
+    def _read_all(self) -> None:
+        try:
+            self._read_items(iter(self._source))
+        except BaseException as exc:
+            # Kept, not raised: SystemExit must not leave in a task, and a cancellation would look
+            # like one of ours.
+            self.error = exc
+
+    def _read_items(self, iterator: Iterator[Any]) -> None:
+        try:
+            for data in iterator:
+                if self._stopped:
+                    logger.info("1 item had been read from the source and was not accepted")
+                    return
+                try:
+                    self._input.put_from_thread(self._input.item(data), source=self)
+                except PipelineStateError as exc:
+                    self.refused = exc
+                    logger.info("1 item had been read from the source and was not accepted")
+                    return
+                if self._stopped:
+                    return
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()
+
+    async def serve(self) -> None:
+        """Host the thread."""
+        try:
+            await to_thread.run_sync(self._read_all, limiter=CapacityLimiter(1))
+        finally:
+            self.done.set()
+
+
+async def _feed_from_thread(input_: Input, source: Iterable[Any]) -> None:
+    reader = _Reader(input_, source)
+    try:
+        async with create_task_group() as tg:
+            tg.start_soon(reader.serve)
+            try:
+                await reader.done.wait()
+            finally:
+                reader.stop()
+    except get_cancelled_exc_class():
+        if reader.error is None:  # which must not vanish, as one of an async source does not
+            raise
+    if reader.error is not None:
+        raise raisable(reader.error, get_cancelled_exc_class())
+    if reader.refused is not None:
+        raise reader.refused

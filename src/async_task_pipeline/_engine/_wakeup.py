@@ -1,0 +1,210 @@
+"""Waking the loop from a thread, a thread from the loop, and either at a given time.
+
+The rule: nothing polls. Whoever has something for the loop says who has to look at it
+(:py:meth:`Waker.wake`); however many say so before the loop gets round to it, the loop is woken
+once and then looks at those, and at nobody else. A wake-up costs a system call (7 to 13
+microseconds on asyncio and trio), so one per item would cost more than the pipeline itself.
+
+``from_thread.run_sync`` is not used: it is a blocking round trip, and on asyncio it can wait
+for ever when the loop shuts down.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from anyio import Event, move_on_after
+from anyio.lowlevel import checkpoint, current_token
+
+STEP_SECONDS = 0.001
+"""How long the library may keep the loop before it lets others run: what an application does not
+notice, and a hundred times what letting others run costs."""
+
+
+class Pumped(Protocol):
+    """What moves items: the input, or a stage.
+
+    Attributes:
+        woken: Whether it is going to be pumped. Written by whoever wakes it, and by the loop
+            before it looks.
+    """
+
+    woken: bool
+
+    def pump(self) -> None:
+        """Move what can move, in one step of the loop. Must not raise."""
+
+
+class Waker:
+    """Has the loop it was made on pump whatever there is something to move for.
+
+    On asyncio the pumping happens in a callback outside any task, so it may only touch plain data
+    and set events. A callback that raises would end trio's whole run.
+
+    Args:
+        failed: Is told what a pump has raised.
+
+    Attributes:
+        pending: Whether a step is going to be run.
+        gone: Whether the loop was found to have ended.
+        ran_at: When the last step ended (:py:func:`time.perf_counter`).
+        thread: The loop's.
+    """
+
+    __slots__ = ("_failed", "_post", "_post_here", "_stepping", "_woken", "gone", "pending", "ran_at", "thread")
+
+    def __init__(self, failed: Callable[[BaseException], object]) -> None:
+        native: Any = current_token().native_token
+        self.thread: int = threading.get_ident()
+        if hasattr(native, "run_sync_soon"):
+            self._post = self._post_here = native.run_sync_soon
+        else:
+            self._post = native.call_soon_threadsafe
+            self._post_here = native.call_soon  # no system call
+        self._failed = failed
+        self._woken: deque[Pumped] = deque()
+        self._stepping = False
+        self.pending = False
+        self.gone = False
+        self.ran_at = time.perf_counter()
+
+    def wake(self, what: Pumped) -> None:
+        """Have it pumped soon. Safe in any thread, never blocks."""
+        if not what.woken:
+            what.woken = True
+            self._woken.append(what)  # before pending is read: the loop clears that before it takes
+            if not self.pending:
+                self.pending = True
+                self.post(self._run)
+
+    def wake_here(self, what: Pumped) -> None:
+        """The same, for the loop's own thread."""
+        if not what.woken:
+            what.woken = True
+            self._woken.append(what)
+            if not self.pending:
+                self.pending = True
+                self._post_here(self._run)
+
+    def mark(self, what: Pumped) -> None:
+        """The same inside a step: :py:meth:`step`, or whoever has begun one, comes to it."""
+        if not what.woken:
+            what.woken = True
+            self._woken.append(what)
+
+    def post(self, function: Callable[[], object]) -> bool:
+        """Have any callback run on the loop soon; false if the loop is gone."""
+        try:
+            self._post(function)
+        except RuntimeError:
+            # The loop has ended (trio's RunFinishedError is a RuntimeError too). Whoever waits
+            # for the callback was released when the pipeline's scope closed.
+            self.gone = True
+            return False
+        return True
+
+    def _run(self) -> None:
+        # Cleared before anything is taken: what is added from here on brings its own wake-up.
+        self.pending = False
+        self.step()
+
+    def step(self) -> None:
+        """Pump all that were woken, until nothing moves or the step has lasted long enough."""
+        if self._stepping:
+            return  # called by what is being pumped, a log handler of the user's for example
+        self._stepping = True
+        woken = self._woken
+        began = time.perf_counter()
+        try:
+            while woken:
+                what = woken.popleft()
+                what.woken = False  # before the look: what is written from here on wakes it again
+                what.pump()
+                if woken and time.perf_counter() - began > STEP_SECONDS:
+                    if not self.pending:
+                        self.pending = True
+                        self._post_here(self._run)
+                    break
+        except BaseException as exc:
+            self._failed(exc)  # only an injected clock can raise here
+        self._stepping = False
+        self.ran_at = time.perf_counter()
+
+    async def let_others_run(self) -> None:
+        """A checkpoint, if the loop has run nothing of ours for about a millisecond.
+
+        Whoever keeps putting or reading without ever waiting keeps the loop, and while it does no
+        step is run; so the last step tells for how long.
+        """
+        if time.perf_counter() - self.ran_at > STEP_SECONDS:
+            await checkpoint()
+            self.ran_at = time.perf_counter()
+
+
+class Parking:
+    """Where one thread waits until the loop has something for it.
+
+    The thread raises the flag first and looks again second; the loop changes the data first and
+    reads the flag second. So one of the two always sees the other, and at worst there is one ticket
+    too many, which costs one more look.
+    """
+
+    __slots__ = ("_tickets", "parked")
+
+    def __init__(self) -> None:
+        self.parked = False
+        self._tickets: SimpleQueue[None] = SimpleQueue()
+
+    def wait(self) -> None:
+        """Block until unparked; after ``parked`` was set and everything looked at again."""
+        self._tickets.get()
+
+    def unpark(self) -> bool:
+        """Let the thread look again if it is parked; whether it was."""
+        if not self.parked:
+            return False
+        self.parked = False
+        self._tickets.put(None)
+        return True
+
+
+class Timer:
+    """Calls a function on the loop when an instant has come.
+
+    Instants are those of :py:func:`time.monotonic`. While none is set the timer sleeps without a
+    deadline, and setting an earlier one than it sleeps for wakes it to sleep again.
+    """
+
+    def __init__(self, ring: Callable[[], object]) -> None:
+        self._ring = ring
+        self._at = math.inf
+        self._moved = Event()
+
+    @property
+    def at(self) -> float:
+        """When it rings next; infinity if it does not."""
+        return self._at
+
+    def set(self, at: float) -> None:
+        """Ring at this instant, unless an earlier one is set. On the loop."""
+        if at < self._at:
+            self._at = at
+            self._moved.set()
+
+    async def serve(self) -> None:
+        """Ring whenever it is time, for ever."""
+        while True:
+            self._moved = Event()
+            delay = self._at - time.monotonic()
+            if delay > 0:
+                with move_on_after(delay):
+                    await self._moved.wait()
+                continue
+            self._at = math.inf
+            self._ring()

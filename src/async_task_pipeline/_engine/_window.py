@@ -1,0 +1,290 @@
+"""What a stage has accepted and not passed on, and in which order it leaves.
+
+The rule: an item leaves when it has an outcome and nothing before it has to go first. With
+:py:class:`InOrder` that is the item at the front. With :py:class:`AsReady` items between two
+sentinels are equals, and of the first such segment whatever has an outcome leaves; nothing
+overtakes a sentinel, and no sentinel overtakes anything.
+
+Windows are plain data of the loop's thread. Workers hold the items themselves and write
+outcomes into them at any moment, so each item is looked at once and handled by what it is
+then: a step of a window reads an outcome before it reads what that outcome publishes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from ._item import END, EXPANDED, FILTERED, PASSED, SENTINEL, WAITING, Item
+
+
+class Window(Protocol):
+    """Either kind.
+
+    Attributes:
+        fanned_out: How many outcomes beyond the first of their call have left.
+    """
+
+    fanned_out: int
+
+    def __len__(self) -> int:
+        """How many entries it holds, sentinels included."""
+        ...
+
+    @property
+    def items(self) -> int:
+        """How many items; one whose generator goes on after its first outcome has left is none."""
+        ...
+
+    def accept(self, burst: list[Item], others: int) -> None:
+        """Take in a burst, of which so many are no items."""
+
+    def finished(self, item: Item) -> None:
+        """Note that there is something of this item to pass on."""
+
+    def leave(self, room: int) -> tuple[list[Item], bool]:
+        """Take out what may leave now, of what needs room at most ``room``.
+
+        Returns those items, and whether all of them were passed, so that nobody has to look
+        at each again.
+        """
+        ...
+
+    def replace(self, old: Item, new: Item) -> None:
+        """Let ``old`` be an orphan, and ``new`` stand in its place."""
+
+    def remove(self, item: Item) -> None:
+        """Take out one item that no worker has taken."""
+
+    def clear(self) -> list[Item]:
+        """Take out everything, in order as far as there is one."""
+        ...
+
+
+class InOrder:
+    """First come, first out."""
+
+    def __init__(self) -> None:
+        self.fanned_out = 0
+        self._entries: deque[Item] = deque()
+        self._others = 0  # entries that are no items any more, or never were
+
+    def __len__(self) -> int:
+        """How many entries it holds."""
+        return len(self._entries)
+
+    @property
+    def items(self) -> int:
+        """How many items."""
+        return len(self._entries) - self._others
+
+    def accept(self, burst: list[Item], others: int) -> None:
+        """Take in a burst."""
+        self._entries.extend(burst)
+        self._others += others
+
+    def finished(self, item: Item) -> None:
+        """Do nothing: what is at the front is looked at anyway."""
+
+    def leave(self, room: int) -> tuple[list[Item], bool]:
+        """Take out what may leave now."""
+        leaving: list[Item] = []
+        entries, plain = self._entries, True
+        while entries:
+            head = entries[0]
+            outcome = head.outcome
+            if outcome == PASSED:
+                if room <= 0:
+                    break
+                room -= 1
+                leaving.append(entries.popleft())
+                continue
+            if outcome == WAITING and not head.children:
+                break
+            plain = False
+            if outcome == WAITING or outcome == EXPANDED:
+                room = self._expand(head, leaving, room)
+                if head.children or outcome == WAITING:
+                    break
+                self._others -= entries.popleft().children is not None
+                continue
+            if outcome != FILTERED:
+                if room <= 0:
+                    break
+                room -= 1
+            self._others -= outcome >= SENTINEL
+            leaving.append(entries.popleft())
+        return leaving, plain
+
+    def _expand(self, item: Item, leaving: list[Item], room: int) -> int:
+        room, first, further = expand(item, leaving, room)
+        self._others += first
+        self.fanned_out += further
+        return room
+
+    def replace(self, old: Item, new: Item) -> None:
+        """Let ``new`` stand in the place of ``old``."""
+        self._entries[self._entries.index(old)] = new
+
+    def remove(self, item: Item) -> None:
+        """Take out one item that no worker has taken."""
+        self._entries.remove(item)
+
+    def clear(self) -> list[Item]:
+        """Take out everything, in order."""
+        entries, self._entries, self._others = self._entries, deque(), 0
+        return [*entries]
+
+
+class Segment:
+    """The items between two sentinels, or one entry that is no item."""
+
+    __slots__ = ("items", "ready")
+
+    def __init__(self) -> None:
+        # In the order of acceptance, which matters to whoever counts them when they are dropped.
+        self.items: dict[Item, None] = {}
+        self.ready: deque[Item] = deque()
+
+
+class AsReady:
+    """Whatever has an outcome, between one sentinel and the next."""
+
+    def __init__(self) -> None:
+        self.fanned_out = 0
+        self._segments: deque[Segment | Item] = deque()
+        self._length = 0
+        self._others = 0
+
+    def __len__(self) -> int:
+        """How many entries it holds."""
+        return self._length
+
+    @property
+    def items(self) -> int:
+        """How many items."""
+        return self._length - self._others
+
+    def accept(self, burst: list[Item], others: int) -> None:
+        """Take in a burst."""
+        segments = self._segments
+        for item in burst:
+            if item.outcome >= SENTINEL:
+                segments.append(item)
+                continue
+            if not segments or type(segments[-1]) is not Segment:
+                segments.append(Segment())
+            item.segment = segment = segments[-1]
+            segment.items[item] = None
+        self._length += len(burst)
+        self._others += others
+
+    def finished(self, item: Item) -> None:
+        """Note that there is something of this item to pass on."""
+        if item in item.segment.items:
+            item.segment.ready.append(item)
+
+    def leave(self, room: int) -> tuple[list[Item], bool]:
+        """Take out what may leave now."""
+        leaving: list[Item] = []
+        plain = True
+        while self._segments:
+            head = self._segments[0]
+            if isinstance(head, Segment):
+                room, only_passed = self._leave_segment(head, leaving, room)
+                plain = plain and only_passed
+                if head.items:
+                    break
+            else:
+                if room <= 0:
+                    break
+                room -= 1
+                plain = False
+                leaving.append(head)
+                self._length -= 1
+                self._others -= 1
+            self._segments.popleft()
+        return leaving, plain
+
+    def _leave_segment(self, segment: Segment, leaving: list[Item], room: int) -> tuple[int, bool]:
+        items, ready, plain = segment.items, segment.ready, True
+        while ready:
+            item = ready[0]
+            if item not in items:
+                ready.popleft()  # noted twice
+                continue
+            outcome = item.outcome
+            if outcome != PASSED:
+                plain = False
+            if outcome == WAITING or outcome == EXPANDED:
+                room, first, further = expand(item, leaving, room)
+                self._others += first
+                self.fanned_out += further
+                if item.children:
+                    break  # for want of room
+                ready.popleft()
+                if outcome == EXPANDED:
+                    self._others -= 1
+                    self._length -= 1
+                    del items[item]
+                continue
+            if outcome != FILTERED:
+                if room <= 0:
+                    break
+                room -= 1
+            leaving.append(ready.popleft())
+            self._length -= 1
+            del items[item]
+        return room, plain
+
+    def replace(self, old: Item, new: Item) -> None:
+        """Let ``new`` stand in the place of ``old``."""
+        segment = new.segment = old.segment
+        del segment.items[old]
+        segment.items[new] = None
+        segment.ready.append(new)
+
+    def remove(self, item: Item) -> None:
+        """Take out one item that no worker has taken."""
+        segment = item.segment
+        del segment.items[item]
+        self._length -= 1
+        if not segment.items:  # what comes after it need not wait for it
+            self._segments.remove(segment)
+
+    def clear(self) -> list[Item]:
+        """Take out everything."""
+        entries: list[Item] = []
+        for each in self._segments:
+            entries += each.items if isinstance(each, Segment) else [each]
+        self._segments.clear()
+        self._length = self._others = 0
+        return entries
+
+
+def expand(item: Item, leaving: list[Item], room: int) -> tuple[int, int, int]:
+    """Take out what a generator has yielded, as far as there is room for it.
+
+    Returns the room left; 1 if the first outcome of the call was among it, else 0; and how many
+    were further ones.
+    """
+    children = item.children
+    if children is None:
+        return room, 0, 0
+    before = len(leaving)
+    while children:
+        if children[0].outcome != FILTERED:
+            if room <= 0:
+                break
+            room -= 1
+        leaving.append(children.popleft())
+    moved = len(leaving) - before
+    first = moved > 0 and not children.passed
+    if first:
+        children.passed = True
+    return room, int(first), moved - first
+
+
+def lasting(entries: list[Item], *, sentinels: bool) -> list[Item]:
+    """Those of the entries that survive: sentinels if so wanted, and the end of input always."""
+    return [each for each in entries if each.outcome == END or (sentinels and each.outcome == SENTINEL)]

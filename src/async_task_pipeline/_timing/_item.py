@@ -1,0 +1,161 @@
+"""What a delivered item tells about its journey.
+
+The rule: a record is made from the instants that the engine has noted in the item, when somebody
+asks for it and not before. The recording methods are those of 0.1.10.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Generic, Protocol, TypeVar
+
+import attrs
+
+from ._clock import DetailedTiming
+from ._report import ItemTimingBreakdown, ItemTimingTotals, StageTimingDetail
+
+DataT = TypeVar("DataT")
+
+STAMPS_PER_STAGE = 3
+"""Instants added per stage: accepted, call began, call ended. The next stage's acceptance is this
+one's exit, so the intervals of all stages sum to the latency."""
+
+
+class Timed(Protocol):
+    """An item of the engine, with timing on.
+
+    Attributes:
+        data: The user's object.
+        created_at: The producer's, or ``None``; seconds of the pipeline's clock.
+        timestamps: Accepted by the first link; then for each stage: call began, call ended,
+            accepted by what is behind.
+        turn: The number of its turn.
+    """
+
+    data: Any
+    created_at: float | None
+    timestamps: list[float]
+    turn: int
+
+
+def item_breakdown(timed: Timed, names: tuple[str, ...]) -> ItemTimingBreakdown:
+    """The intervals of one delivered item, stage by stage."""
+    stamps = timed.timestamps
+    stages: dict[str, StageTimingDetail] = {}
+    computation = 0.0
+    for index, name in enumerate(names):
+        enter, start, end, leave = stamps[index * STAMPS_PER_STAGE : (index + 1) * STAMPS_PER_STAGE + 1]
+        computation += end - start
+        stages[name] = StageTimingDetail(start - enter, end - start, leave - end, leave - enter)
+    began = stamps[0] if timed.created_at is None else timed.created_at
+    return ItemTimingBreakdown(_totals(computation, stamps[-1] - began, stamps[0] - began), stages)
+
+
+def _totals(computation: float, latency: float, admission: float) -> ItemTimingTotals:
+    ratio = computation / latency if latency > 0 else 0.0
+    return ItemTimingTotals(computation, latency - computation, latency, ratio, admission)
+
+
+@attrs.define(slots=True)
+class PipelineItem(Generic[DataT]):
+    """One item and the timing of its journey.
+
+    A pipeline hands these out in ``completed_items``; the recording methods are those
+    of 0.1.10 and do nothing while ``enable_timing`` is false, as every getter then
+    returns ``None``.
+
+    Attributes:
+        data: The result delivered.
+        enable_timing: Whether timing is kept.
+        start_timestamp: When the item was created: ``created_at`` if the producer
+            gave one, otherwise the moment the pipeline accepted it. Seconds of the
+            pipeline's clock (:py:func:`time.perf_counter` by default).
+        turn: The number of the turn it belongs to.
+    """
+
+    data: DataT
+    enable_timing: bool = True
+    start_timestamp: float = attrs.field(factory=time.perf_counter)
+    turn: int = attrs.field(default=0, repr=False)
+    _entries: dict[str, float] = attrs.field(init=False, factory=dict, repr=False)
+    _completions: dict[str, float] = attrs.field(init=False, factory=dict, repr=False)
+    _timings: dict[str, DetailedTiming] = attrs.field(init=False, factory=dict, repr=False)
+
+    @classmethod
+    def _from_timed(cls, timed: Timed, names: tuple[str, ...]) -> PipelineItem[DataT]:
+        stamps = timed.timestamps
+        began = stamps[0] if timed.created_at is None else timed.created_at
+        item = cls(timed.data, start_timestamp=began, turn=timed.turn)
+        for index, name in enumerate(names):
+            visit = DetailedTiming(*stamps[index * STAMPS_PER_STAGE : (index + 1) * STAMPS_PER_STAGE + 1])
+            item.record_entry_time(name, visit.queue_enter_time)
+            item.record_detailed_timing(name, visit)
+            item.record_completion_time(name, visit.queue_exit_time)
+        return item
+
+    def record_entry_time(self, stage_name: str, at: float | None = None) -> None:
+        """Record that the item entered a stage, ``at`` seconds or now."""
+        if self.enable_timing:
+            self._entries[stage_name] = time.perf_counter() if at is None else at
+
+    def record_completion_time(self, stage_name: str, at: float | None = None) -> None:
+        """Record that a stage is done with the item, ``at`` seconds or now."""
+        if self.enable_timing:
+            self._completions[stage_name] = time.perf_counter() if at is None else at
+
+    def record_detailed_timing(self, stage_name: str, detailed_timing: DetailedTiming) -> None:
+        """Record the four instants of a visit."""
+        if self.enable_timing:
+            self._timings[stage_name] = detailed_timing
+
+    def get_entry_time(self, stage_name: str) -> float | None:
+        """When the item entered the stage, or ``None``."""
+        return self._entries.get(stage_name)
+
+    def get_completion_time(self, stage_name: str) -> float | None:
+        """When the stage was done with the item, or ``None``."""
+        return self._completions.get(stage_name)
+
+    def get_detailed_timing(self, stage_name: str) -> DetailedTiming | None:
+        """The four instants of the visit, or ``None``."""
+        return self._timings.get(stage_name)
+
+    def get_total_latency(self) -> float | None:
+        """Seconds from ``start_timestamp`` to the last completion, or ``None``."""
+        if not self._completions:
+            return None
+        return max(self._completions.values()) - self.start_timestamp
+
+    def get_stage_latencies(self) -> dict[str, float] | None:
+        """Seconds between one completion and the next, per stage, or ``None``."""
+        if not self._completions:
+            return None
+        latencies: dict[str, float] = {}
+        previous = self.start_timestamp
+        for name, completed in sorted(self._completions.items(), key=lambda pair: pair[1]):
+            latencies[name] = completed - previous
+            previous = completed
+        return latencies
+
+    def get_timing_breakdown(self) -> ItemTimingBreakdown | None:
+        """The intervals per stage and in total, or ``None`` without timing.
+
+        0.1.10 returned one dictionary in which a stage named ``totals`` vanished; this
+        is the record the report uses.
+        """
+        if not self._timings:
+            return None
+        latency = self.get_total_latency()
+        first = min(visit.queue_enter_time for visit in self._timings.values())
+        stages = {
+            name: StageTimingDetail(
+                visit.queue_wait_time,
+                visit.computation_time,
+                visit.transmission_time,
+                visit.queue_exit_time - visit.queue_enter_time,
+            )
+            for name, visit in self._timings.items()
+        }
+        computation = sum(detail.computation_time for detail in stages.values())
+        totals = _totals(computation, latency or 0.0, first - self.start_timestamp)
+        return ItemTimingBreakdown(totals, stages)

@@ -1,0 +1,218 @@
+"""How calls are made in a worker elsewhere, a process or an interpreter, from here.
+
+The rule: every method blocks, and one thread calls them all; only ``kill`` may come from another,
+and it never closes what that thread waits on. What a method raises is what the function raised,
+the user's own exception, or :py:exc:`WorkerGoneError`. A call is over, for this end and for that,
+before the next is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from multiprocessing.connection import Connection
+from typing import Any
+
+from .._exceptions import RemoteCallError, add_note, not_awaited, shown
+from ._wire import Payload, Word, message, packed, parts, unpacked, unpacked_exception, watch
+
+
+class WorkerGoneError(Exception):
+    """Raised when there is no worker at the other end any more.
+
+    Private, and of a class of its own, because a stage's function may raise whatever a pipe does.
+    """
+
+
+class WorkerElsewhere(ABC):
+    """Has a function called by whoever is at the other end of a pipe.
+
+    Args:
+        connection: Our end of it.
+        end: What is ready when the other end has ended, if there is such a thing.
+        function: What is called.
+        greeting: What :py:func:`greeting` made of it.
+        credit: How many values a generator may be ahead.
+
+    Attributes:
+        last_computation: Seconds that the function itself ran in the last call, or in the last
+            step of its generator, as measured where it ran; 0 if that is not known.
+    """
+
+    def __init__(
+        self, connection: Connection, end: int | None, function: Callable[..., Any], greeting: bytes, credit: int
+    ) -> None:
+        self.last_computation = 0.0
+        self._connection = connection
+        self._watch = watch(connection) if end is None else watch(connection, end)
+        self._function = function
+        self._credit = credit
+        self._ready = False
+        # Whether a generator has been returned whose last word has not been heard.
+        self._generating = False
+        with contextlib.suppress(OSError):  # gone already: whoever waits for it hears of that
+            connection.send_bytes(greeting)
+
+    @abstractmethod
+    def kill(self) -> bool:
+        """End it at once, from any thread; false if that cannot be done."""
+
+    @abstractmethod
+    def leave(self) -> bool:
+        """Have it let its state go and end; nothing of it is left when this returns or raises.
+
+        Returns:
+            Whether it has said that its state is let go. It has not if it was ended or had ended before.
+
+        Raises:
+            BaseException: What letting the state go raised, or closing a generator that was left open.
+        """
+
+    @abstractmethod
+    def ended(self) -> str:
+        """After :py:exc:`WorkerGoneError`: tell how it ended; nothing of it is left then."""
+
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether it has not ended; takes microseconds."""
+
+    def wait_ready(self) -> None:
+        """Wait until calls can be made.
+
+        Raises:
+            WorkerGoneError: It ended before.
+            BaseException: What ``setup`` raised.
+        """
+        if self._ready:
+            return
+        word, payload = self._receive()
+        if word is Word.RAISED:
+            raise unpacked_exception(payload)
+        self._ready = True
+
+    def call(self, data: Any) -> Any:
+        """Have the function called; to be used once :py:meth:`wait_ready` has returned.
+
+        Returns:
+            What the function returned. For a generator, one of our own, which yields what that
+            yields; exhaust it or close it before the next call. To close it closes the other, waits
+            until that has ended, and raises what that raised.
+
+        Raises:
+            WorkerGoneError: It ended before or in the call.
+            RemoteCallError: The data, the result or the exception cannot be brought over.
+            BaseException: What the function raised.
+        """
+        self.last_computation = 0.0
+        try:
+            argument = packed(data)
+        except BaseException as exc:
+            raise RemoteCallError(f"an item cannot be sent to the worker: {shown(data)} ({shown(exc)})") from exc
+        if self._generating:
+            raise RuntimeError("the last call was a generator, which has to be closed first")
+        self._send(Word.CALL, argument)
+        word, payload = self._receive()
+        if word is Word.RETURNED:
+            return _result(payload)
+        if word is Word.RAISED:
+            raise unpacked_exception(payload)
+        if word is Word.AWAITABLE:
+            raise not_awaited(self._function, unpacked(payload))
+        values = self._values(word, payload)
+        next(values)
+        return values
+
+    def _values(self, word: Word, payload: Payload) -> Generator[Any, None, None]:
+        """The values of a generator over there, after one that nobody is to see."""
+        self._generating = True
+        left = self._credit
+        try:
+            yield  # it has begun, so that to close it does what is below
+            while word is Word.YIELDED:
+                yield _result(payload)
+                left -= 1
+                if not left:
+                    self._send(Word.MORE)
+                    left = self._credit
+                word, payload = self._receive()
+        except RemoteCallError as exc:
+            if (failure := self._close_generator()) is not None:
+                add_note(exc, f"and the generator failed when it was closed: {shown(failure)}")
+            raise
+        except BaseException:
+            if (failure := self._close_generator()) is not None:
+                raise failure from None
+            raise
+        self._generating = False
+        if word is Word.GENERATOR_RAISED:
+            raise unpacked_exception(payload)
+
+    def _close_generator(self) -> BaseException | None:
+        """End the generator over there, if it has not ended; return what that raised."""
+        if not self._generating:
+            return None
+        try:
+            self._send(Word.CLOSE)
+            word, payload = self._receive()
+            while word is Word.YIELDED:
+                word, payload = self._receive()
+        except WorkerGoneError:
+            return None  # and the generator with it, as whoever makes the next call hears
+        self._generating = False
+        # What it raised when it was ahead is of values that nobody wants.
+        return unpacked_exception(payload) if word is Word.CLOSED and payload else None
+
+    def _say_goodbye(self, seconds: float | None) -> bool:
+        """Have it let its state go; whether it says so in time. Raises what that raised."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        failure: BaseException | None = None
+        try:
+            if not self._ready and self._receive(deadline)[0] is not Word.READY:
+                return False  # its set-up failed, which is no news of ours
+            if self._generating:
+                self._send(Word.CLOSE)
+            self._send(Word.LEAVE)
+            word = Word.READY
+            while word is not Word.LEFT:
+                word, payload = self._receive(deadline)
+                if word in (Word.CLOSED, Word.LEFT) and payload:
+                    failure = failure or unpacked_exception(payload)
+        except WorkerGoneError:
+            return False
+        if failure is not None:
+            raise failure
+        return True
+
+    def _send(self, word: Word, payload: bytes = b"") -> None:
+        try:
+            self._connection.send_bytes(message(word, payload))
+        except OSError as exc:
+            self._generating = False
+            raise WorkerGoneError from exc
+
+    def _receive(self, deadline: float | None = None) -> tuple[Word, Payload]:
+        """Wait for a message; who does not send it in time counts as gone."""
+        seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            # Not for the connection alone: what the function has forked may hold that open.
+            if self._connection.closed or self._connection not in self._watch(seconds):
+                raise EOFError  # noqa: TRY301  as if its end had been read
+            word, payload, self.last_computation = parts(self._connection.recv_bytes())
+        except (EOFError, OSError) as exc:
+            self._generating = False
+            raise WorkerGoneError from exc
+        return word, payload
+
+
+def greeting(function: Callable[..., Any], setup: Callable[[], Any] | None, credit: int) -> bytes:
+    """What a worker is told before its first call; raises what pickling it raises."""
+    return packed((function, setup, credit))
+
+
+def _result(payload: Payload) -> Any:
+    try:
+        return unpacked(payload)
+    except BaseException as exc:
+        raise RemoteCallError(f"a result cannot be unpickled here: {shown(exc)}") from exc

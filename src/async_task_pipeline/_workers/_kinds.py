@@ -1,0 +1,29 @@
+"""Which workers a stage gets.
+
+The rule: what the user said a stage is decides here, once, and nothing behind this asks again. To
+add a kind of worker is to write its class in a file of its own and name it in ``KINDS``: a name that
+``add_stage`` then takes as ``executor=``.
+"""
+
+from __future__ import annotations
+
+from .._engine._shift import Worker
+from .._engine._stage_runner import StageRunner
+from ._executor import ExecutorWorker
+from ._process_worker import InterpreterWorker, ProcessWorker
+from ._task import TaskWorker
+from ._thread import ThreadWorker
+from ._worker import StageWorker
+
+KINDS: dict[str, type[StageWorker]] = {
+    "thread": ThreadWorker,
+    "loop": TaskWorker,
+    "process": ProcessWorker,
+    "interpreter": InterpreterWorker,
+    "executor": ExecutorWorker,
+}
+
+
+def workers_of(runner: StageRunner) -> list[Worker]:
+    """The workers of a stage."""
+    return [*KINDS[runner.stage.kind].all_of(runner)]

@@ -1,0 +1,225 @@
+"""One process of our own that makes calls: how it is started, killed and waited for; and one kept ready.
+
+The rule: never a fork of this process, which has threads, and nobody else is ever killed in
+its place. It is asked to leave if it waits for a request, and killed if it does not leave; either
+way it is gone, and waited for, when ``leave`` or ``ended`` returns. On Linux a server without
+threads, Python's own, starts it in a fifth of the time that a fresh interpreter takes; that is
+also Python's default there from 3.14 on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from multiprocessing import Pipe, forkserver, get_context
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from ._elsewhere import WorkerElsewhere, greeting
+from ._process_main import serve_process
+from ._wire import watch
+
+START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+
+CREDIT = 16
+"""How many values a generator may be ahead: one round trip in so many is a small part of what they cost."""
+
+LEAVE_SECONDS = 5.0
+"""What a process gets to let its state go and to end, before it is killed."""
+
+ENDED_SECONDS = 0.5
+"""The same for one that has closed its pipe: it ends at once, or not at all."""
+
+_multiprocessing = threading.Lock()
+"""Held while a process is started or waited for: to start one, multiprocessing looks at all of its
+children, and would take from another thread the word of how one has ended."""
+
+_started: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+
+class WorkerProcess(WorkerElsewhere):
+    """A process, started afresh: it shares nothing with this one but what is sent.
+
+    Args:
+        function: What it calls; takes the state first if there is a ``setup``.
+        setup: What makes the state, or ``None``.
+        credit: How many values a generator may be ahead of who reads them.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], setup: Callable[[], Any] | None = None, *, credit: int = CREDIT
+    ) -> None:
+        told = greeting(function, setup, credit)
+        here, there = Pipe()
+        # Nothing is sent through it. That it closes ends the process, as it does when this process ends, however.
+        held, self._lifeline = Pipe(duplex=False)
+        context: Any = get_context(START_METHOD)
+        with there, held:
+            self._process: BaseProcess = context.Process(
+                target=serve_process,
+                # The environment as it is now: the server has that of its own start.
+                args=(there, held, dict(os.environ)),
+                name="async_task_pipeline",
+                daemon=True,  # so that this process does not wait for it when it ends itself
+            )
+            with _multiprocessing:
+                _preload(serve_process.__module__)
+                self._process.start()
+        self._descriptor = _descriptor_of(self._process)
+        end = self._process.sentinel if self._descriptor is None else self._descriptor
+        self._watch_end = watch(end)
+        self._exit_code: int | None = None
+        # Held while the process is killed or forgotten, lest its number be another's.
+        self._lock = threading.Lock()
+        self._killed = self._over = False
+        super().__init__(here, end, function, told, credit)
+        _started.add(self)
+
+    def kill(self) -> bool:
+        """End it at once, if it has not ended, from any thread; always true."""
+        with self._lock:
+            self._killed = True
+            if self._over:
+                pass
+            elif self._descriptor is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+            elif not wait([self._process.sentinel], timeout=0):  # or another process may have its number
+                self._process.kill()
+        return True
+
+    def is_alive(self) -> bool:
+        """Whether it has neither been killed nor ended; takes microseconds."""
+        return not (self._killed or self._over or self._watch_end(0))
+
+    def leave(self) -> bool:
+        """Have it let its state go and end, in ``LEAVE_SECONDS``; one whose set-up has not ended is killed.
+
+        Returns:
+            Whether it has said that its state is let go.
+
+        Raises:
+            BaseException: What letting the state go raised, or closing a generator that was left open.
+        """
+        deadline = time.monotonic() + LEAVE_SECONDS
+        if self._over:
+            return False
+        if not self._ready and not self._watch(0):
+            self.kill()  # its set-up may never end
+        try:
+            return self._say_goodbye(LEAVE_SECONDS)
+        finally:
+            self._wait(deadline - time.monotonic())
+
+    def ended(self) -> str:
+        """Tell how it ended by itself; one that is only lost is ended, as it is of no use."""
+        self._wait(ENDED_SECONDS)
+        return f"process ended with exit code {self._exit_code}"
+
+    def _wait(self, seconds: float) -> None:
+        """Wait until it has ended, and end it if that takes so long."""
+        self._connection.close()
+        if not self._over and not self._watch_end(max(0.0, seconds)):
+            self.kill()  # it has threads that do not end, or has lost its pipe
+            self._watch_end(None)
+        with _multiprocessing, self._lock:
+            if not self._over:
+                self._forget()
+
+    def _forget(self) -> None:
+        self._process.join()
+        self._over = True
+        self._exit_code = self._process.exitcode
+        with contextlib.suppress(ValueError):  # somebody else has waited for it, and not yet said so
+            self._process.close()  # it holds a descriptor, until it is collected otherwise
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._lifeline.close()
+
+    def close_in_fork(self) -> None:
+        """In a fork of the process that has started it: hold nothing that would keep it alive."""
+        self._lifeline.close()
+        self._connection.close()
+
+
+class Standby:
+    """One process of a stage started ahead of need, with its state made.
+
+    To start one takes longer than the silence after an interrupt may last. All methods may be
+    called in any thread, and block.
+
+    Args:
+        start: Starts one.
+    """
+
+    def __init__(self, start: Callable[[], WorkerProcess]) -> None:
+        self._start = start
+        self._lock = threading.Lock()
+        self._ready: WorkerProcess | None = None
+        self._closed = False
+
+    def take(self) -> WorkerProcess:
+        """The one that was started, if there is one and it has not died since, or one started now."""
+        with self._lock:
+            taken, self._ready = self._ready, None
+        if taken is not None:
+            if taken.is_alive():
+                return taken
+            taken.ended()  # while nobody needed it, which is no fault of the stage's
+        return self._start()
+
+    def fill(self) -> None:
+        """Start one, if there is none; raises what starting it raises."""
+        if not self._wanting():
+            return
+        started = self._start()
+        with self._lock:
+            if self._wanting():  # still
+                self._ready = started
+                return
+        started.leave()
+
+    def _wanting(self) -> bool:
+        return self._ready is None and not self._closed
+
+    def close(self) -> None:
+        """Have the one that is ready leave, and keep none from now on; raises what that raises."""
+        with self._lock:
+            self._closed = True
+            left, self._ready = self._ready, None
+        if left is not None:
+            left.leave()
+
+
+def _descriptor_of(process: BaseProcess) -> int | None:
+    """A descriptor of the process itself, where the system has such: its number may be another's one day."""
+    try:
+        return os.pidfd_open(process.pid or 0)
+    except (AttributeError, OSError):
+        return None
+
+
+def _preload(module: str) -> None:
+    """Have the server import, unless it is running, what a process runs, beside what others asked for.
+
+    That is to be had from a private attribute only; without it, what others asked for would be lost.
+    """
+    wanted: list[str] = getattr(forkserver._forkserver, "_preload_modules", ["__main__"])
+    if module not in wanted:
+        forkserver.set_forkserver_preload([*wanted, module])
+
+
+def _in_fork() -> None:
+    for each in _started:
+        each.close_in_fork()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_in_fork)

@@ -1,0 +1,186 @@
+"""Workers that have their calls made elsewhere: in a process, or in another interpreter.
+
+The rule: each is a thread whose function sends a request and waits for what came of it, so all that
+a thread does holds here too. A process can be ended, so an interrupt or a timeout ends a running call
+at once, and the next gets a fresh process; one is kept on standby for that. A process that ends by
+itself has failed the call it was in and nothing else. An interpreter cannot be ended.
+
+Instants measured over there are put between the sending of the request and the arrival of the
+reply, half of what the round trip took besides on either side: the way there is queue wait, the way
+back transmission.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import GeneratorType
+from typing import Any, Self
+
+from anyio import CancelScope, CapacityLimiter, Event, to_thread
+
+from .._engine._stage_runner import StageRunner
+from .._exceptions import WorkerDiedError
+from .._log import logger
+from ._elsewhere import WorkerElsewhere, WorkerGoneError
+from ._interpreter import Interpreters
+from ._process import Standby, WorkerProcess
+from ._thread import ThreadWorker
+
+
+class ElsewhereWorker(ThreadWorker):
+    """A worker whose calls are made elsewhere, in what outlives its shifts unless it is killed."""
+
+    def __init__(self, runner: StageRunner, start: Callable[[], WorkerElsewhere]) -> None:
+        super().__init__(runner)
+        self.ready = Event()
+        self.function = self._call
+        self._start = start
+        self._there: WorkerElsewhere | None = None
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Leave nothing running."""
+        with CancelScope(shield=True):
+            await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
+
+    def cut_short(self) -> None:
+        """Kill what makes the running call, or hangs in its set-up while the stage closes."""
+        there = self._there  # the thread may let go of it at any moment
+        in_call = self.shift is not None and self.shift.current is not None
+        if there is not None and (in_call or (self.runner.closing and not there.is_ready())):
+            there.kill()
+
+    # -- in the thread ------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Have somebody to make calls."""
+        there = self._there
+        if there is not None and not there.is_alive():
+            self._there = None
+            there.ended()  # waited for, so that nothing of it is left; killed, or for want of calls nobody's fault
+        if self._there is None:
+            self._there = there = self._start()
+            if self.runner.closing:
+                there.kill()  # whoever closes looked before it was there
+            try:
+                there.wait_ready()
+            except WorkerGoneError:
+                if not self._unwanted:
+                    raise self._died(there, "before it was ready") from None
+        self.shared.waker.post(self.ready.set)
+
+    def leave(self) -> None:
+        """Have it let go of its state and end."""
+        there, self._there = self._there, None
+        if there is not None:
+            there.leave()
+
+    @property
+    def _unwanted(self) -> bool:
+        """Whether nobody wants what a call still brings, so that its end is no failure."""
+        return self.runner.closing or (self.shift is not None and self.shift.over)
+
+    def _died(self, there: WorkerElsewhere, when: str) -> WorkerDiedError:
+        if self._there is there:
+            self._there = None
+        return WorkerDiedError(f"stage {self.stage.name!r}: the worker {there.ended()} {when}")
+
+    def _call(self, data: Any) -> Any:
+        there = self._there
+        if there is None or not there.is_alive():
+            if self._unwanted:
+                return None
+            self.enter()  # it ended between two calls
+            there = self._there
+        if there is None:
+            return None
+        try:
+            result = there.call(data)
+        except WorkerGoneError:
+            if self._unwanted:
+                return None
+            raise self._died(there, "in a call") from None
+        return self._values(there, result) if type(result) is GeneratorType else result
+
+    def _values(self, there: WorkerElsewhere, generator: Any) -> Iterator[Any]:
+        try:
+            yield from generator
+        except WorkerGoneError:
+            if not self._unwanted:
+                raise self._died(there, "in a call") from None
+
+    def measured(self, start: float, end: float) -> tuple[float, float]:
+        """From when to when the function ran, over there."""
+        there = self._there
+        if there is None or self.clock is not time.perf_counter:  # of another clock than what was measured
+            return start, end
+        way = (end - start - there.last_computation) / 2
+        return start + way, end - way
+
+
+class ProcessWorker(ElsewhereWorker):
+    """A worker that is a process."""
+
+    @classmethod
+    def all_of(cls, runner: StageRunner) -> list[Self]:
+        """The workers of a stage, and what keeps a process on standby for them."""
+        stage = runner.stage
+        standby = Standby(partial(WorkerProcess, stage.process_fn, stage.setup))
+        keeper = _StandbyKeeper(runner, standby)
+        runner.services.append(keeper.serve)
+        return [cls(runner, keeper.take) for _ in range(stage.workers)]
+
+
+class _StandbyKeeper:
+    """Has a process started whenever the one on standby was taken."""
+
+    def __init__(self, runner: StageRunner, standby: Standby) -> None:
+        self._runner = runner
+        self._standby = standby
+        self._wanted = Event()
+
+    def take(self) -> WorkerProcess:
+        """One that is ready, or starting; in a worker's thread."""
+        taken = self._standby.take()
+        self._runner.shared.waker.post(self._want)
+        return taken
+
+    def _want(self) -> None:
+        self._wanted.set()
+
+    async def serve(self) -> None:
+        """Fill the standby until cancelled, and leave none."""
+        try:
+            while True:
+                await self._wanted.wait()
+                self._wanted = Event()
+                try:
+                    await to_thread.run_sync(self._standby.fill, limiter=CapacityLimiter(1))
+                except OSError as exc:
+                    # Whoever needs one will try again, and tell the pipeline if that fails too.
+                    logger.warning(
+                        "stage %r: no process could be started ahead of need", self._runner.stage.name, exc_info=exc
+                    )
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(self._close, limiter=CapacityLimiter(1))
+
+    def _close(self) -> None:
+        try:
+            self._standby.close()
+        except Exception as exc:
+            self._runner.end_with(exc)
+
+
+class InterpreterWorker(ElsewhereWorker):
+    """A worker that is an interpreter of its own in this process."""
+
+    @classmethod
+    def all_of(cls, runner: StageRunner) -> list[Self]:
+        """The workers of a stage, and what hosts their interpreters."""
+        stage = runner.stage
+        interpreters = Interpreters(stage.name, runner.shared.waker.post)
+        runner.services.append(interpreters.serve)
+        start = partial(interpreters.start, stage.process_fn, stage.setup)
+        return [cls(runner, start) for _ in range(stage.workers)]

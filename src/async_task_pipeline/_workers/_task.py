@@ -1,0 +1,254 @@
+"""A worker that is a task of the event loop.
+
+The rule: the same as a thread's, with awaits where the thread blocks. The task runs inside the
+shift's cancel scope, so an interrupt cancels the running call as anyio or trio would; a function that
+swallows its cancellation keeps the stage busy until it ends, and what it returns is dropped.
+
+A call's context variables are those of where the pipeline was started. A task cannot be given them
+anew, so after a call that has changed them the worker goes on in a fresh task; a call that has not
+costs one comparison of two contexts, which are equal if they are the same inside.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import time
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from functools import partial
+from types import GeneratorType
+from typing import Any, Self
+
+from anyio import create_task_group
+
+from .._engine._item import Batch, Item, Taken
+from .._engine._shift import Shift, TaskParking
+from .._engine._stage_runner import StageRunner
+from .._exceptions import closing_error, raisable, unawaited
+from .._native import NativeCancellations, cancelled_from_outside
+from ._worker import StageWorker
+
+
+class TaskShift(Shift):
+    """A shift whose worker waits as a task does."""
+
+    __slots__ = ()
+
+    parking: TaskParking
+
+
+class TaskWorker(StageWorker):
+    """Awaits an async function, or iterates an async generator, in a task of the loop."""
+
+    def __init__(self, runner: StageRunner) -> None:
+        super().__init__(runner)
+        self._stack = AsyncExitStack()
+        self._context_changed = False
+        if self.stage.setup is None:
+            self.ready.set()
+
+    def new_shift(self, *, resets: bool) -> TaskShift:
+        """A shift that begins now; ``resets`` if the stage's ``on_interrupt`` comes first."""
+        return TaskShift(self, TaskParking(), resets=resets)
+
+    async def __aenter__(self) -> Self:
+        """Make the state."""
+        if self.stage.setup is not None:
+            made = self.stage.setup()
+            state = await made if isinstance(made, Awaitable) else made
+            if isinstance(state, AbstractAsyncContextManager):
+                state = await self._stack.enter_async_context(state)
+            elif isinstance(state, AbstractContextManager):
+                state = self._stack.enter_context(state)
+            self.function = partial(self.function, state)
+            self.ready.set()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Let the state go; clean-up that awaits under cancellation must shield itself."""
+        self.function = self.stage.process_fn
+        await self._stack.aclose()
+
+    async def work_shifts(self) -> None:
+        """One shift after another; in a fresh task after a call that has changed context variables."""
+        await super().work_shifts()
+        while self._context_changed and not self.runner.closing:
+            self._context_changed = False
+            async with create_task_group() as tasks:
+                self.shared.context.copy().run(tasks.start_soon, super().work_shifts)
+
+    def must_move(self) -> bool:
+        """Whether the next shift has to be worked by another task."""
+        return self._context_changed
+
+    async def work(self, shift: TaskShift) -> BaseException | None:
+        """Make calls until the shift is over."""
+        natively = self.native_cancellations()
+        if shift.resets and self.stage.on_interrupt is not None:
+            waiting = self.stage.on_interrupt()
+            if isinstance(waiting, Awaitable):
+                await waiting
+        runner, waker, parking = self.runner, self.shared.waker, shift.parking
+        while not shift.over:
+            if not runner.inbox:
+                runner.idle.append(shift)
+                try:
+                    await parking.wait()
+                except self.shared.cancelled:
+                    if not natively.alone:
+                        raise
+                    natively.undo()  # by somebody who meant this task and got it while it was idle
+                continue
+            await waker.let_others_run()
+            try:
+                taken = runner.inbox.popleft()
+            except IndexError:
+                continue
+            shift.began = time.monotonic()
+            shift.current = taken
+            ended = await self._call(shift, taken, natively)
+            if ended is not None:
+                return ended
+            shift.current = taken = None  # type: ignore[assignment]  # not to keep it alive while idle
+            if runner.inbox:
+                waker.wake_here(runner)  # together with what else ends before the loop looks
+            else:
+                waker.mark(runner)
+                waker.step()
+            if self.stage.on_error == "raise" and runner.failures:
+                return None  # the pipeline ends: nothing more is called
+            if changed(self.shared.context):
+                self._context_changed = True
+                return None
+        return None
+
+    async def _call(self, shift: TaskShift, taken: Taken, natively: NativeCancellations) -> BaseException | None:
+        """Make one call and write what came of it; returns what no call may be failed by."""
+        clock, start = self.clock, self.clock()
+        generator: AsyncGenerator[Any, None] | None = None
+        value: Any = None
+        try:
+            outcome: Any = self.function(self.data_of(taken))
+            if isinstance(outcome, AsyncGenerator):
+                generator = outcome
+            else:
+                value = await outcome
+        except Exception as exc:
+            self.raised(taken, exc, start, clock())
+        except self.shared.cancelled as exc:
+            if (error := self._uncalled_for(shift, exc, natively)) is None:
+                raise
+            self.raised(taken, error, start, clock())
+        except BaseException as exc:
+            return exc
+        else:
+            if generator is not None and not isinstance(taken, Batch):
+                return await self._expand(shift, taken, generator, start, natively)
+            if isinstance(taken, Batch):
+                self._write_batch(taken, value if generator is None else generator, start)
+            else:
+                self.write(taken, value, start)
+        natively.undo()
+        return None
+
+    def write(self, item: Item, value: Any, start: float) -> None:
+        """Write what an async function returned."""
+        kind = type(value)
+        if kind not in self.plain and value is not None:
+            what = "generator" if kind is GeneratorType else unawaited(value)
+            if what is not None:
+                self.raised(item, self.not_awaited(what, on_loop=True), start, self.clock())
+                return
+            self.remember_plain(kind)
+        self.returned(item, value, start, self.clock())
+
+    def _write_batch(self, batch: Batch, value: Any, start: float) -> None:
+        what = None if isinstance(value, AsyncGenerator) else unawaited(value)
+        if what is not None:
+            self.raised(batch, self.not_awaited(what, on_loop=True), start, self.clock())
+        else:
+            self.returned_batch(batch, value, start, self.clock())
+
+    def _uncalled_for(
+        self, shift: TaskShift, exc: BaseException, natively: NativeCancellations
+    ) -> BaseException | None:
+        """The failure that a cancellation is which nobody meant for the shift or the run; else ``None``."""
+        if shift.over:
+            return None
+        if natively.alone:
+            natively.undo()
+        elif cancelled_from_outside():
+            return None
+        return raisable(exc, self.shared.cancelled)
+
+    async def _expand(
+        self,
+        shift: TaskShift,
+        item: Item,
+        generator: AsyncGenerator[Any, None],
+        start: float,
+        natively: NativeCancellations,
+    ) -> BaseException | None:
+        """Add each yielded value at once, as room allows."""
+        clock = self.clock
+        error: BaseException | None = None
+        try:
+            while await self._room(shift, item):
+                shift.began = time.monotonic()
+                try:
+                    value = await anext(generator)
+                except StopAsyncIteration:
+                    break
+                shift.began = math.inf
+                self.yielded(item, value, start, clock())
+                self.shared.waker.wake_here(self.runner)
+                await self.shared.waker.let_others_run()
+                start = clock()
+        except self.shared.cancelled as exc:
+            error = self._uncalled_for(shift, exc, natively)
+            if error is None:
+                await self._close(generator)
+                raise
+        except BaseException as exc:
+            error = exc
+        closing = await self._close(generator)
+        error = error or closing
+        natively.undo()
+        if error is None:
+            self.exhausted(item, start, clock())
+        elif isinstance(error, Exception):
+            self.raised(item, error, start, clock())
+        else:
+            return raisable(error)
+        return None
+
+    async def _close(self, generator: AsyncGenerator[Any, None]) -> BaseException | None:
+        """Close a generator, and return what that raised if it is a real error.
+
+        Not shielded: clean-up that has to await under cancellation must shield itself, as everywhere
+        in anyio and trio.
+        """
+        try:
+            await generator.aclose()
+        except self.shared.cancelled:
+            raise
+        except BaseException as exc:
+            return closing_error(exc)
+        return None
+
+    async def _room(self, shift: TaskShift, item: Item) -> bool:
+        """Wait until another outcome has room; false if nobody wants it."""
+        while len(item.children or ()) >= self.shared.bound and not item.stale:
+            shift.began = math.inf
+            await shift.parking.wait()
+        return not item.stale
+
+
+def changed(context: contextvars.Context) -> bool:
+    """Whether the current context variables are others than these."""
+    try:
+        return contextvars.copy_context() != context
+    except BaseException:
+        return True  # values are anybody's, and may compare in any way
+

@@ -1,0 +1,256 @@
+"""A worker that is a thread.
+
+The rule: one of anyio's threads is entered once per shift and stays; between items it looks at a
+plain flag and waits, without polling, until the loop has something for it. It never touches the
+loop's data: see :py:mod:`._worker` for what it relies on. One loop serves all that happens off the
+event loop, whatever the options: processes and interpreters are functions that it calls.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import time
+from types import GeneratorType
+from typing import Any
+
+from anyio import CancelScope, CapacityLimiter, Event, to_thread
+
+from .._engine._item import PASSED, Batch, Children, Item, Taken
+from .._engine._shift import Shift
+from .._engine._stage_runner import StageRunner
+from .._engine._wakeup import Parking
+from .._exceptions import closing_error, raisable, unawaited
+from ._setup import WorkerState
+from ._worker import StageWorker, left_behind
+
+
+class ThreadShift(Shift):
+    """A shift whose worker waits as a thread does."""
+
+    __slots__ = ()
+
+    parking: Parking
+
+
+class ThreadWorker(StageWorker):
+    """Calls a plain function in a thread.
+
+    What ``setup`` makes outlives the shifts. It is made in the first shift's thread and let go in the
+    last one's, or, if that has gone, in another of anyio's threads.
+    """
+
+    def __init__(self, runner: StageRunner) -> None:
+        super().__init__(runner)
+        self.state = WorkerState(self.stage.process_fn, self.stage.setup)
+        # Whether a thread is inside; on asyncio it may be when its task is not.
+        self._inside = False
+        if self.state.entered:
+            self.ready.set()
+
+    def new_shift(self, *, resets: bool) -> ThreadShift:
+        """A shift that begins now; ``resets`` if the stage's ``on_interrupt`` comes first."""
+        return ThreadShift(self, Parking(), resets=resets)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Let the state go, unless a thread that could not be waited for will do it."""
+        if self.stage.setup is not None and not self._inside:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
+
+    async def work(self, shift: ThreadShift) -> BaseException | None:
+        """Host the thread; cancelling waits for its running call, a thread is never abandoned."""
+        left = Event()
+        ended: list[BaseException | None] = []
+
+        def serve() -> None:
+            # Kept, not raised: the way out of a thread is not made for every exception.
+            ended.append(self._serve(shift))
+            self.shared.waker.post(left.set)
+
+        natively = self.native_cancellations()
+        try:
+            # A limiter of its own: the default one is shared with the application's file access,
+            # and 40 busy stages would starve it.
+            await to_thread.run_sync(serve, limiter=CapacityLimiter(1))
+        except self.shared.cancelled:
+            # Of asyncio's own making it does not wait for the thread. If it was meant for this task
+            # alone, the thread goes on as if nothing had happened.
+            while natively.alone:
+                natively.undo()
+                try:
+                    await left.wait()
+                except self.shared.cancelled:
+                    continue
+                break
+            else:
+                shift.over = True  # the thread leaves by itself after its call
+                shift.parking.unpark()
+                raise
+        return ended[0]
+
+    def _warn_if_left_behind(self, shift: Shift) -> None:
+        if self._inside and shift.current is not None:
+            left_behind(self.stage.name, self.stage.process_fn)
+
+    # -- in the thread ------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Make the state, if there is none yet."""
+        if not self.state.entered:
+            self.state.enter()
+            self.function = self.state.function
+            self.shared.waker.post(self.ready.set)
+
+    def leave(self) -> None:
+        """Let the state go."""
+        self.state.leave()
+
+    def _serve(self, shift: ThreadShift) -> BaseException | None:
+        self._inside = True
+        try:
+            try:
+                self.enter()
+                if shift.resets and not shift.over and self.stage.on_interrupt is not None:
+                    self.shared.context.copy().run(self.stage.on_interrupt)
+                return self._work(shift)
+            finally:
+                # In this thread, which made it, or was the last to use it.
+                if self.runner.closing or not shift.over:
+                    self.leave()
+        except BaseException as exc:
+            return exc
+        finally:
+            self._inside = False
+
+    def _work(self, shift: ThreadShift) -> BaseException | None:
+        runner, waker, clock, timed = self.runner, self.shared.waker, self.clock, self.timed
+        inbox, published = runner.inbox, runner.published
+        ordered, copy, plain = self.stage.ordered, self.shared.context.copy, self.plain
+        limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
+        function, start = self.function, 0.0
+        while True:
+            try:
+                taken = inbox.popleft()
+            except IndexError:
+                taken = value = context = None  # not to keep the last item alive while parked
+                if self._park(shift):
+                    return None
+                continue
+            if shift.over:
+                if not taken.stale:
+                    inbox.appendleft(taken)  # of the next turn: not for a scope that is cancelled
+                return None
+            if limited:
+                shift.began = time.monotonic()  # before current: whoever sees the item must see its own instant
+            shift.current = taken
+            if taken.stale:  # dropped in the instant in which it was taken
+                shift.current = None
+                continue
+            if timed:
+                start = clock()
+            context = copy()  # what a call sets, no other sees
+            try:
+                value = context.run(function, self.data_of(taken) if type(taken) is Batch else taken.data)
+            except Exception as exc:
+                self.raised(taken, exc, *self.measured(start, clock()))
+            except BaseException as exc:
+                return exc  # for the host to judge, which is in a task; current tells which call
+            else:
+                if type(value) in plain and not timed:
+                    taken.data = value
+                    taken.outcome = PASSED  # publishes the data
+                    if not ordered:
+                        published.append(taken)
+                else:
+                    ended = self._settle(shift, taken, value, context, start)
+                    if ended is not None:
+                        return ended
+            shift.current = None
+            if not runner.woken:
+                waker.wake(runner)
+            if raises and runner.failures:
+                return None  # the pipeline ends: nothing more is called
+
+    def _park(self, shift: ThreadShift) -> bool:
+        """Wait until there may be something to take; whether the shift is over."""
+        parking = shift.parking
+        parking.parked = True  # the flag first, the look second
+        self.runner.idle.append(shift)
+        if not self.runner.inbox and not shift.over:
+            parking.wait()
+        parking.parked = False
+        return shift.over
+
+    def measured(self, start: float, end: float) -> tuple[float, float]:
+        """From when to when the function ran, if it is known better than from outside."""
+        return start, end
+
+    def _settle(
+        self, shift: ThreadShift, taken: Taken, value: Any, context: contextvars.Context, start: float
+    ) -> BaseException | None:
+        """Write what is no plain untimed result; returns what no call may be failed by."""
+        kind = type(value)
+        if isinstance(taken, Batch):
+            kind_unawaited = unawaited(value)
+            start, end = self.measured(start, self.clock())
+            if kind_unawaited is not None:
+                self.raised(taken, self.not_awaited(kind_unawaited), start, end)
+            else:
+                if kind is GeneratorType:
+                    value.close()
+                self.returned_batch(taken, value, start, end)
+            return None
+        if kind not in self.plain and value is not None:
+            if (what := unawaited(value)) is not None:
+                self.raised(taken, self.not_awaited(what), *self.measured(start, self.clock()))
+                return None
+            if kind is GeneratorType:
+                return self._expand(shift, taken, value, context, start)
+            self.remember_plain(kind)
+        self.returned(taken, value, *self.measured(start, self.clock()))
+        return None
+
+    def _expand(
+        self, shift: ThreadShift, item: Item, generator: Any, context: contextvars.Context, start: float
+    ) -> BaseException | None:
+        """Add each yielded value at once, as room allows; all steps see the same context variables."""
+        children = Children()
+        error: BaseException | None = None
+        try:
+            while self._room(shift, item, children):
+                if self.stage.timeout is not None:
+                    shift.began = time.monotonic()
+                value = context.run(next, generator, children)
+                if value is children:  # which nobody but this loop can yield: it has ended
+                    break
+                shift.began = math.inf
+                self.yielded(item, value, *self.measured(start, self.clock()))
+                children = item.children or children
+                self.shared.waker.wake(self.runner)
+                start = self.clock()
+        except BaseException as exc:
+            error = exc
+        try:
+            # In this thread, as it was run: a generator may hold thread-bound state.
+            context.run(generator.close)
+        except BaseException as exc:
+            error = error or closing_error(exc)
+        if error is None:
+            self.exhausted(item, *self.measured(start, self.clock()))
+        elif isinstance(error, Exception):
+            self.raised(item, error, *self.measured(start, self.clock()))
+        else:
+            return raisable(error)
+        return None
+
+    def _room(self, shift: ThreadShift, item: Item, children: Children) -> bool:
+        """Wait until another outcome has room; false if nobody wants it."""
+        parking = shift.parking
+        while len(children) >= self.shared.bound and not item.stale:
+            shift.began = math.inf
+            parking.parked = True  # the flag first, the look second
+            if len(children) >= self.shared.bound and not item.stale:
+                parking.wait()
+            parking.parked = False
+        return not item.stale

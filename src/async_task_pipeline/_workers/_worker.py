@@ -1,0 +1,316 @@
+"""What every kind of worker does: one shift after another, and writing what came of a call.
+
+The rule: a worker takes, calls, and writes the outcome into what it has taken; it decides nothing.
+What is stale, what a failure means and where results go is the stage runner's business, on the
+loop. A kind of worker says where the call is made (:py:mod:`._thread`, :py:mod:`._task`, ...);
+everything it has to write stands here once.
+
+**What threads and the loop rely on.** No lock is held while an item is taken or its outcome
+written. That is right because of the following, all of which CPython promises, with the global
+interpreter lock (one bytecode or C call at a time) and on free-threaded builds (each object has a
+lock of its own, and attribute writes are published in the order in which they were made):
+
+1. ``deque.append``, ``appendleft``, ``popleft`` and ``extend`` are atomic. An item is taken by one
+   worker or drained by the loop, never both: ``inbox.popleft`` decides.
+2. What is written before an attribute is seen by whoever sees the attribute: ``data``, ``children``
+   and ``timestamps`` before ``outcome``; ``began`` before ``current``; ``outcome`` before
+   ``current = None``. So the loop that sees an outcome sees what it publishes.
+3. Flag first, look second: a worker that parks sets ``parked`` and then looks at the inbox again; the
+   loop fills the inbox and then looks at ``parked``. The two cannot both miss the other. On a
+   free-threaded build the ``append`` to ``idle`` between flag and look takes that deque's lock, which
+   keeps the processor from reordering them. :py:meth:`.Waker.wake` and its ``woken`` are the same
+   pattern the other way round.
+4. ``stale`` is written by the loop alone and only from false to true. A worker that reads it too early
+   makes a call nobody wants, which is waste and was counted as a call; it never makes one for an item
+   that was dropped while it waited, because such an item was no longer in the inbox.
+5. A float is added to by its worker alone (:py:class:`.Spent`), since adding is two steps.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Set
+from typing import Any, Self
+
+from anyio import Event
+
+from .._counts import StageCounts
+from .._engine._item import EXPANDED, FAILED, FILTERED, PASSED, Batch, Children, Item, Taken
+from .._engine._shift import Shift
+from .._engine._stage_runner import StageRunner
+from .._exceptions import StageProtocolError, not_awaited, raisable, shown
+from .._log import logger
+from .._native import NativeCancellations, cancelled_from_outside
+
+MOST_TYPES = 64
+"""How many types of results a worker remembers to be plain: more than a stage has, unless it makes
+types as it goes, which must not all be kept alive."""
+
+
+def no_clock() -> float:
+    """Stand in for the clock while timing is off."""
+    return 0.0
+
+
+class StageWorker(ABC):
+    """A worker of one stage.
+
+    Attributes:
+        ready: Set when calls can be made, or never will be.
+        function: What is called with an item's data.
+    """
+
+    def __init__(self, runner: StageRunner) -> None:
+        self.runner = runner
+        self.stage = runner.stage
+        self.shared = runner.shared
+        self.ready = Event()
+        self.function: Any = runner.stage.process_fn
+        self.timed = runner.shared.clock is not None
+        self.clock = runner.shared.clock or no_clock
+        # Types that are known to be neither generators nor awaitable.
+        self.plain: set[type] = set()
+        self._counts: StageCounts = runner.stage.counts
+        self._spent = self._counts.spent_by(self)
+        self._resets = False
+        self.shift: Shift | None = None
+
+    @classmethod
+    def all_of(cls, runner: StageRunner) -> list[Self]:
+        """The workers of a stage, and whatever they share."""
+        return [cls(runner) for _ in range(runner.stage.workers)]
+
+    # -- its life -------------------------------------------------------------------------
+
+    @abstractmethod
+    def new_shift(self, *, resets: bool) -> Shift:
+        """A shift that begins now; ``resets`` if the stage's ``on_interrupt`` comes first."""
+
+    @abstractmethod
+    async def work(self, shift: Shift) -> BaseException | None:
+        """Make calls until the shift is over, and return what ended it if that is no call's failure.
+
+        What a call raised is written as its failure, unless it is no :py:exc:`Exception`: that is
+        returned or raised while ``shift.current`` tells of which call. Must not return while a call
+        is running.
+        """
+
+    async def __aenter__(self) -> Self:
+        """Come to life, in the task that will work."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Leave nothing behind, in the same task."""
+
+    def cut_short(self) -> None:
+        """End the running call, if there is a way to other than cancelling it."""
+
+    async def live(self) -> None:
+        """Come to life, make calls until the stage closes, and leave nothing behind."""
+        try:
+            async with self:
+                await self.work_shifts()
+        except self.shared.cancelled as exc:
+            if cancelled_from_outside():
+                raise
+            self.runner.end_with(exc)  # made up by what makes the state, or lets it go
+        except BaseException as exc:
+            if self._only_cancelled(exc):
+                raise
+            self.runner.end_with(exc)
+        finally:
+            self.ready.set()  # whoever waits for it: it will never be
+
+    async def work_shifts(self) -> None:
+        """One shift after another, until the stage closes or a shift was replaced."""
+        while not self.runner.closing:
+            shift = self.new_shift(resets=self._resets)
+            await self._work_shift(shift)
+            self._resets = shift.interrupted
+            if shift.replaced or self.must_move():
+                return
+
+    def must_move(self) -> bool:
+        """Whether the next shift has to be worked by another task."""
+        return False
+
+    async def _work_shift(self, shift: Shift) -> None:
+        self.shift = shift
+        self.runner.begin_shift(shift)
+        exc: BaseException | None
+        try:
+            with shift.scope:
+                exc = await self.work(shift)
+        except self.shared.cancelled as raised:
+            if cancelled_from_outside():
+                self._warn_if_left_behind(shift)
+                raise
+            exc = raised
+        except BaseException as raised:
+            if self._only_cancelled(raised):
+                raise
+            exc = raised
+        finally:
+            self.runner.end_shift(shift)
+        if exc is not None:
+            self._ended_with(shift, exc)
+
+    def _ended_with(self, shift: Shift, exc: BaseException) -> None:
+        taken = shift.current
+        if isinstance(exc, self.shared.cancelled):
+            # Asked for by the end of the shift; or by nobody, then it is the call's failure.
+            if not shift.over and taken is not None:
+                self.raised(taken, raisable(exc, self.shared.cancelled), 0.0, 0.0)
+                self.runner.shared.waker.wake_here(self.runner)
+            elif not shift.over:
+                self.runner.end_with(exc)
+            return
+        if taken is not None and not taken.stale:
+            self._write_failure(taken, exc, 0.0, 0.0)
+        self.runner.end_with(exc)
+        self.ready.set()
+
+    def _only_cancelled(self, exc: BaseException) -> bool:
+        """Whether it is a group of nothing but cancellations, as a nursery of trio's raises."""
+        return isinstance(exc, BaseExceptionGroup) and exc.split(self.shared.cancelled)[1] is None
+
+    def _warn_if_left_behind(self, shift: Shift) -> None:
+        """Say so if a thread is still in a call that could not be waited for."""
+
+    def native_cancellations(self) -> NativeCancellations:
+        """Those of the current task."""
+        return NativeCancellations(self.shared.main_task)
+
+    # -- what came of a call ----------------------------------------------------------------
+
+    def data_of(self, taken: Taken) -> Any:
+        """What the function is called with for an item, or for a batch."""
+        return [item.data for item in taken] if isinstance(taken, Batch) else taken.data
+
+    def _write(self, item: Item, data: Any, outcome: int) -> None:
+        item.data = data
+        item.outcome = outcome  # publishes the rest
+        if not self.stage.ordered:
+            self.runner.published.append(item)
+
+    def spend(self, taken: Taken, start: float, end: float, *, useful: bool) -> None:
+        """Add the seconds of one call or step, with timing on."""
+        counts = self.stage.counts
+        if counts is not self._counts:  # cleared since
+            self._counts, self._spent = counts, counts.spent_by(self)
+        self._spent.seconds += end - start
+        if taken.stale or not useful:
+            self._spent.unproductive += end - start
+
+    def returned(self, item: Item, value: Any, start: float, end: float) -> None:
+        """Write what a plain call returned; ``None`` means filtered."""
+        if self.timed:
+            self.spend(item, start, end, useful=value is not None)
+            item.timestamps += (start, end)
+        self._write(item, value, FILTERED if value is None else PASSED)
+
+    def yielded(self, item: Item, value: Any, start: float, end: float) -> None:
+        """Add one outcome of a generator; ``None`` means filtered."""
+        if self.timed:
+            self.spend(item, start, end, useful=value is not None)
+        self.add_child(item, item.child(value, FILTERED if value is None else PASSED, start, end))
+
+    def add_child(self, item: Item, child: Item) -> None:
+        """Add one outcome of a generator."""
+        if item.children is None:
+            item.children = Children()
+        item.children.append(child)
+        if not self.stage.ordered:
+            self.runner.published.append(item)
+
+    def exhausted(self, item: Item, start: float, end: float) -> None:
+        """Write that a generator has ended."""
+        if self.timed:
+            self.spend(item, start, end, useful=item.children is not None)
+        if item.children is None:
+            if self.timed:
+                item.timestamps += (start, end)
+            self._write(item, None, FILTERED)
+        else:
+            self._write(item, None, EXPANDED)
+
+    def raised(self, taken: Taken, exc: BaseException, start: float, end: float) -> None:
+        """Write that a call has failed."""
+        if self.timed:
+            self.spend(taken, start, end, useful=False)
+        self._write_failure(taken, exc, start, end)
+        # At once, so that a slow item in front does not hide it.
+        self.runner.failures.append((taken, exc))
+
+    def _write_failure(self, taken: Taken, exc: BaseException, start: float, end: float) -> None:
+        for item in taken if isinstance(taken, Batch) else (taken,):
+            if item.children is not None:
+                self.add_child(item, item.child(exc, FAILED, start, end))
+                self._write(item, None, EXPANDED)
+            else:
+                if self.timed:
+                    item.timestamps += (start, end)
+                self._write(item, exc, FAILED)
+
+    def returned_batch(self, batch: Batch, results: Any, start: float, end: float) -> None:
+        """Write the results of a batch, one for each item or any number."""
+        per_item = self.stage.batch is None or self.stage.batch.per_item
+        if not is_sequence(results) or (per_item and len(results) != len(batch)):
+            self.raised(batch, self._not_a_list(batch, results), start, end)
+            return
+        values = list(results)
+        if self.timed:
+            self.spend(batch, start, end, useful=True)
+            if not batch.stale and values:
+                # Each item was computed as long as its batch, but the seconds were spent once.
+                self._spent.unproductive += (end - start) * sum(each is None for each in values) / len(values)
+            for item in batch:
+                item.timestamps += (start, end)
+        # What there is no result for was filtered; what there is no item for was fanned out.
+        beyond = values[len(batch) :]
+        values += [None] * (len(batch) - len(values))
+        for item, value in zip(batch[: len(batch) - bool(beyond)], values, strict=False):
+            self._write(item, value, FILTERED if value is None else PASSED)
+        if beyond:
+            last = batch[-1]
+            for value in (values[len(batch) - 1], *beyond):
+                child = last.child(value, FILTERED if value is None else PASSED, start, end)
+                if self.timed:
+                    child.timestamps = [*last.timestamps]
+                self.add_child(last, child)
+            self._write(last, None, EXPANDED)
+
+    def _not_a_list(self, batch: Batch, returned: Any) -> StageProtocolError:
+        counted = is_sequence(returned)
+        amount = f"a list of {len(returned)}" if counted else shown(returned)
+        wanted = "a list of as many results" if self.stage.batch is None or self.stage.batch.per_item else "a list"
+        return StageProtocolError(
+            f"stage {self.stage.name!r}: process_fn {shown(self.stage.process_fn)} was called with a list of "
+            f"{len(batch)} item{'s' if len(batch) > 1 else ''}, must return {wanted}, and returned {amount}"
+        )
+
+    def remember_plain(self, kind: type) -> None:
+        """Know that results of this type are neither generators nor awaitable."""
+        if len(self.plain) >= MOST_TYPES:
+            self.plain.clear()
+        self.plain.add(kind)
+
+    def not_awaited(self, kind: str, *, on_loop: bool = False) -> StageProtocolError:
+        """The error for a call that returned what somebody has still to run."""
+        return not_awaited(self.stage.process_fn, kind, f"stage {self.stage.name!r}: ", on_loop=on_loop)
+
+
+def is_sequence(results: object) -> bool:
+    """Whether it has a length and an order; a text is one value, and so is a mapping."""
+    if isinstance(results, (list, tuple)):
+        return True
+    if isinstance(results, (str, bytes, bytearray, Mapping, Set)):
+        return False
+    return hasattr(type(results), "__len__") and hasattr(type(results), "__getitem__")
+
+
+def left_behind(stage: str, function: object) -> None:
+    """Say that a thread could not be waited for."""
+    # As text: a log record must not keep the function's owner alive.
+    logger.warning("stage %r: its thread was left inside %r, which has not returned", stage, shown(function))
+
