@@ -189,7 +189,7 @@ class WorkerElsewhere(ABC):
         try:
             self._connection.send_bytes(message(word, payload))
         except OSError as exc:
-            self._generating = False
+            self._forget()
             raise WorkerGoneError from exc
 
     def _receive(self, deadline: float | None = None) -> tuple[Word, Payload]:
@@ -201,9 +201,14 @@ class WorkerElsewhere(ABC):
                 raise EOFError  # noqa: TRY301  as if its end had been read
             word, payload, self.last_computation = parts(self._connection.recv_bytes())
         except (EOFError, OSError) as exc:
-            self._generating = False
+            self._forget()
             raise WorkerGoneError from exc
         return word, payload
+
+    def _forget(self) -> None:
+        """From here on it is gone for whoever asks."""
+        self._generating = False
+        self._connection.close()
 
 
 def greeting(function: Callable[..., Any], setup: Callable[[], Any] | None, credit: int) -> bytes:

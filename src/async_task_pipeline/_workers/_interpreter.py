@@ -67,11 +67,11 @@ class WorkerInterpreter(WorkerElsewhere):
         try:
             return self._say_goodbye(None)
         finally:
-            self._connection.close()
+            self._forget()
 
     def ended(self) -> str:
         """Tell how it ended by itself."""
-        self._connection.close()
+        self._forget()
         return "interpreter ended"
 
 

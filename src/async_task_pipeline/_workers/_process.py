@@ -76,7 +76,7 @@ class WorkerProcess(WorkerElsewhere):
         end = self._process.sentinel if self._descriptor is None else self._descriptor
         self._watch_end = watch(end)
         self._exit_code: int | None = None
-        # Held while the process is killed or forgotten, lest its number be another's.
+        # Held while the process is killed or waited for, lest its number be another's.
         self._lock = threading.Lock()
         self._killed = self._over = False
         super().__init__(here, end, function, told, credit)
@@ -97,7 +97,7 @@ class WorkerProcess(WorkerElsewhere):
 
     def is_alive(self) -> bool:
         """Whether it has neither been killed nor ended; takes microseconds."""
-        return not (self._killed or self._over or self._watch_end(0))
+        return not (self._killed or self._connection.closed or self._watch_end(0))
 
     def leave(self) -> bool:
         """Have it let its state go and end, in ``LEAVE_SECONDS``; one whose set-up has not ended is killed.
@@ -109,9 +109,7 @@ class WorkerProcess(WorkerElsewhere):
             BaseException: What letting the state go raised, or closing a generator that was left open.
         """
         deadline = time.monotonic() + LEAVE_SECONDS
-        if self._over:
-            return False
-        if not self._ready and not self._watch(0):
+        if not self._ready and not self._connection.closed and not self._watch(0):
             self.kill()  # its set-up may never end
         try:
             return self._say_goodbye(LEAVE_SECONDS)
@@ -125,15 +123,15 @@ class WorkerProcess(WorkerElsewhere):
 
     def _wait(self, seconds: float) -> None:
         """Wait until it has ended, and end it if that takes so long."""
-        self._connection.close()
+        self._forget()
         if not self._over and not self._watch_end(max(0.0, seconds)):
             self.kill()  # it has threads that do not end, or has lost its pipe
             self._watch_end(None)
         with _multiprocessing, self._lock:
             if not self._over:
-                self._forget()
+                self._reap()
 
-    def _forget(self) -> None:
+    def _reap(self) -> None:
         self._process.join()
         self._over = True
         self._exit_code = self._process.exitcode
@@ -221,5 +219,5 @@ def _in_fork() -> None:
         each.close_in_fork()
 
 
-if sys.platform != "win32":
+with contextlib.suppress(AttributeError):  # nothing forks on Windows
     os.register_at_fork(after_in_child=_in_fork)

@@ -137,7 +137,7 @@ class StageWorker(ABC):
     async def _work_shift(self, shift: Shift) -> None:
         self.shift = shift
         self.runner.begin_shift(shift)
-        exc: BaseException | None
+        exc: BaseException | None = None  # also if the scope was cancelled
         try:
             with shift.scope:
                 exc = await self.work(shift)

@@ -1,0 +1,154 @@
+"""What workers elsewhere are asked to do by tests without a pipeline: other processes import it.
+
+The rule: a call says itself what is to be called, so that one worker serves many tests. Run as a
+program, this module is one that is killed while a process of its own is in a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+import time
+
+from async_task_pipeline._workers._process import WorkerProcess
+from tests.kinds.functions import MineError, OneWay, visit
+
+
+def do(call):
+    """Call a function with arguments, all of which come with the call."""
+    function, *arguments = call
+    return function(*arguments)
+
+
+def do_with(state, call):
+    """The same, with a state."""
+    function, *arguments = call
+    return function(state, *arguments)
+
+
+def state_of(state):
+    """The state itself."""
+    return state
+
+
+def noted():
+    """Raise an exception that has notes."""
+    error = MineError("noted")
+    error.add_note("a note")
+    raise error
+
+
+def raise_this(error):
+    """Raise what came with the call."""
+    raise error
+
+
+def returned(value):
+    """Return what came with the call."""
+    return value
+
+
+def future():
+    """An awaitable that is no coroutine."""
+    return asyncio.Future(loop=asyncio.new_event_loop())
+
+
+def sleeps(seconds):
+    """Yield after so long, and end after as long again."""
+    time.sleep(seconds)
+    yield 1
+    time.sleep(seconds)
+
+
+def ends_badly(data, *more):
+    """Yield these, and fail in the clean-up."""
+    try:
+        yield data
+        yield from more
+    finally:
+        raise MineError("the clean-up")
+
+
+def odd_and_ends_badly(what):
+    """Yield what cannot be brought back, and more, and fail in the clean-up."""
+    return ends_badly(threading.Lock() if what == "no pickle" else OneWay(), *range(20))
+
+
+def one_way_first():
+    """Yield what cannot be made where it is brought, and more."""
+    yield OneWay()
+    yield from range(20)
+
+
+def fails_after(data, *more):
+    """Yield these, and fail."""
+    yield data
+    yield from more
+    raise MineError("after them")
+
+
+def endless():
+    """Yield for ever."""
+    number = 0
+    while True:
+        yield number
+        number += 1
+
+
+def breed(address):
+    """Leave a child behind, which stays at the gate, and die."""
+    if os.fork() == 0:
+        visit(address, "child")
+        os._exit(0)
+    os._exit(4)
+
+
+def lose_the_pipe():
+    """Close every descriptor but those of Python's own streams, and go on."""
+    os.closerange(3, 256)
+    threading.Event().wait()
+
+
+def present(address):
+    """A state whose end its gate hears of when the process ends."""
+    at_gate = socket.socket(socket.AF_UNIX)
+    at_gate.connect(address)
+    at_gate.sendall(b"present")
+    at_gate.recv(1)
+    return at_gate
+
+
+def hold_the_lock(state, address):
+    """Keep the interpreter's lock for minutes, without a look at signals or other threads."""
+    visit(address, "in a call")
+    return sum(range(10**10))
+
+
+def program(address, when):
+    """Start a process, say that it is there, and wait to be killed."""
+    worker = WorkerProcess(do_with, _Present(address))
+    worker.wait_ready()
+    if when == "in a call":
+        if os.fork() == 0:  # a copy of all that this process has open, which stays longer than this does
+            sys.stdin.read()
+            os._exit(0)
+        worker.call((hold_the_lock, address))
+    visit(address, "idle")
+    sys.stdin.read()
+
+
+class _Present:
+    """A set-up that can be pickled where this module is the program."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def __call__(self):
+        return present(self.address)
+
+
+if __name__ == "__main__":
+    program(*sys.argv[1:])

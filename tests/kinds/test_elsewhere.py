@@ -1,0 +1,313 @@
+"""Calls in a worker elsewhere, without a pipeline and without a loop.
+
+The rule: one process serves all tests that end none, so each of them also shows that the one
+before has left it as it was.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import types
+from functools import partial
+
+import pytest
+
+from async_task_pipeline._exceptions import RemoteCallError, StageProtocolError
+from async_task_pipeline._workers._elsewhere import WorkerGoneError
+from async_task_pipeline._workers._process import WorkerProcess
+from async_task_pipeline._workers._wire import packed_exception, unpacked_exception
+from tests.kinds import elsewhere, functions, mistakes, odd
+from tests.kinds.functions import MineError
+from tests.kinds.gates import PATIENCE
+
+start = partial(WorkerProcess, credit=3)
+
+
+@pytest.fixture(scope="module")
+def worker():
+    """One that does what it is told."""
+    shared = start(elsewhere.do)
+    shared.wait_ready()
+    yield shared
+    assert shared.is_alive()
+    assert shared.leave()
+    assert not shared.is_alive()
+
+
+def gone_to(gate, label):
+    assert gate._wait_for(lambda: str(label) in gate.arrivals), gate.arrivals
+
+
+# -- what a call comes to ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [None, 0, "text", b"x" * 300_000, [None, {"a": (1, 2)}]])
+def test_a_call_returns_what_the_function_returns(worker, value):
+    assert worker.call((elsewhere.returned, value)) == value
+
+
+def test_an_exception_is_the_functions_own_with_its_notes_and_where_it_was_raised(worker):
+    with pytest.raises(MineError) as caught:
+        worker.call((elsewhere.noted,))
+    assert caught.value.data == "noted"
+    first, where = caught.value.__notes__
+    assert first == "a note"
+    assert where.startswith("in the worker it was raised so:\nTraceback")
+    assert "in noted" in where
+
+
+@pytest.mark.parametrize("data", ["exits", "stops"])
+def test_an_exception_that_python_reads_as_control_flow_is_raised_all_the_same(worker, data):
+    with pytest.raises((SystemExit, StopIteration)) as caught:
+        worker.call((functions.outcome, data))
+    assert caught.value.args == (data,)
+
+
+@pytest.mark.parametrize("data", ["returns a lock", "returns one way"])
+def test_a_result_that_cannot_be_brought_back_fails_the_call(worker, data):
+    with pytest.raises(RemoteCallError, match=r"a result cannot be (brought back|unpickled here)"):
+        worker.call((functions.unsendable, data))
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ((functions.unsendable, "raises one way"), "OneWayError: this and that ("),
+        ((functions.unsendable, "raises a lock"), "MineError: <unlocked _thread.lock object"),
+        ((odd.bring, "raises"), "ExitingError: which cannot be shown ("),
+        ((elsewhere.raise_this, ValueError("a\n b")), None),
+    ],
+)
+def test_of_an_exception_that_cannot_be_brought_back_the_first_line_says_what_it_was(worker, call, told):
+    with pytest.raises((RemoteCallError, ValueError)) as caught:
+        worker.call(call)
+    if told is None:
+        assert type(caught.value) is ValueError
+    else:
+        assert str(caught.value).startswith(told)
+        assert "\n" not in str(caught.value)
+        assert "in the worker it was raised so:" in caught.value.__notes__[-1]
+
+
+@pytest.mark.parametrize("data", [threading.Lock(), odd.Unspeakable(), odd.Exiting()])
+def test_data_that_cannot_be_sent_fails_the_call(worker, data):
+    with pytest.raises(RemoteCallError, match="an item cannot be sent to the worker"):
+        worker.call((elsewhere.returned, data))
+
+
+def test_data_that_cannot_be_made_there_fails_the_call(worker):
+    with pytest.raises(RemoteCallError, match="an item cannot be unpickled in the worker"):
+        worker.call((elsewhere.returned, functions.OneWay()))
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (functions.outcome_on_loop, "a coroutine; declare it 'async def' so that it runs on the event loop"),
+        (functions.each_in_on_loop, "an async_generator; declare it 'async def' and yield in it"),
+    ],
+)
+def test_what_has_to_be_awaited_is_a_mistake(worker, function, kind):
+    with pytest.raises(StageProtocolError, match=kind):
+        worker.call((function, "data"))
+
+
+def test_so_is_any_other_awaitable(worker):
+    with pytest.raises(StageProtocolError, match="a Future; declare it"):
+        worker.call((elsewhere.future,))
+
+
+class TracelessError(Exception):
+    """Cannot be formatted."""
+
+    @property
+    def __traceback__(self):
+        raise ValueError("none")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MineError("text"), "MineError('text')"),
+        (TracelessError("text"), "TracelessError('text')"),
+        (functions.OneWayError("this", "that"), "RemoteCallError('OneWayError: this and that (raised in the worker"),
+        (odd.ExitingError(), "RemoteCallError('ExitingError: which cannot be shown (raised in the worker"),
+    ],
+)
+def test_what_crosses_of_an_exception(error, told):
+    assert repr(unpacked_exception(packed_exception(error))).startswith(told)
+
+
+# -- generators -------------------------------------------------------------------------------
+
+
+def test_a_generator_is_a_generator_here(worker):
+    values = worker.call((functions.each_in, [1, None, 2, *range(20)]))
+    assert type(values) is types.GeneratorType
+    assert list(values) == [(1, 1), None, (2, 2), 0, *((n, n) for n in range(1, 20))]
+    assert list(worker.call((functions.each_in, []))) == []
+
+
+def test_what_a_generator_raises_comes_after_what_it_yielded(worker):
+    values = worker.call((elsewhere.fails_after, 1, *range(10)))
+    assert [next(values) for _ in range(11)] == [1, *range(10)]
+    with pytest.raises(MineError, match="after them"):
+        next(values)
+    assert list(values) == []
+
+
+def test_a_generator_is_so_many_values_ahead_and_no_more(worker, gate):
+    credit = worker._credit
+    values = worker.call((functions.fan, gate.address, 20))
+    gone_to(gate, credit - 1)
+    assert [next(values) for _ in range(credit)] == [*range(credit)]
+    values.close()
+    assert gate.arrivals == [*map(str, range(credit)), "closed"]
+
+
+def test_a_generator_goes_on_when_it_is_asked(worker, gate):
+    credit = worker._credit
+    values = worker.call((functions.fan, gate.address, 20))
+    assert [next(values) for _ in range(credit + 1)] == [*range(credit + 1)]
+    gone_to(gate, 2 * credit - 1)
+    values.close()
+    assert gate.arrivals == [*map(str, range(2 * credit)), "closed"]
+
+
+@pytest.mark.parametrize("read", [0, 1, 2])
+def test_to_close_a_generator_waits_until_it_is_closed_over_there(worker, gate, read):
+    values = worker.call((functions.fan, gate.address, 20))
+    for _ in range(read):
+        next(values)
+    values.close()
+    assert gate.arrivals[-1] == "closed"
+    assert worker.call((elsewhere.returned, "next")) == "next"
+
+
+def test_a_generator_that_is_dropped_is_closed(worker, gate):
+    worker.call((functions.fan, gate.address, 20))
+    assert gate.arrivals[-1] == "closed"
+
+
+def test_to_close_a_generator_that_has_ended_by_itself_is_nothing(worker):
+    for call in [(functions.each_in, [1]), (elsewhere.fails_after, 1), (elsewhere.returned, 1)]:
+        values = worker.call(call)
+        if call[0] is not elsewhere.returned:
+            values.close()
+    assert worker.call((elsewhere.returned, "next")) == "next"
+
+
+def test_to_close_a_generator_raises_what_its_clean_up_raises(worker):
+    values = worker.call((elsewhere.ends_badly, *range(10)))
+    next(values)
+    with pytest.raises(MineError, match="the clean-up"):
+        values.close()
+    assert worker.call((elsewhere.returned, "next")) == "next"
+
+
+def test_a_value_that_cannot_be_brought_back_ends_its_generator(worker, gate):
+    values = worker.call((functions.yields_a_lock, gate.address, 3))
+    assert next(values) == "before"
+    with pytest.raises(RemoteCallError, match="a result cannot be brought back"):
+        next(values)
+    assert list(values) == []
+    assert gate.arrivals == []
+
+
+def test_so_does_one_that_cannot_be_made_here(worker):
+    values = worker.call((elsewhere.one_way_first,))
+    with pytest.raises(RemoteCallError, match="a result cannot be unpickled here") as caught:
+        next(values)
+    assert not hasattr(caught.value, "__notes__")
+    assert worker.call((elsewhere.returned, "next")) == "next"
+
+
+@pytest.mark.parametrize("value", ["no pickle", "no way back"])
+def test_and_the_failure_of_its_clean_up_is_in_a_note(worker, value):
+    values = worker.call((elsewhere.odd_and_ends_badly, value))
+    with pytest.raises(RemoteCallError, match="a result cannot be") as caught:
+        next(values)
+    assert caught.value.__notes__[0] == "and the generator failed when it was closed: MineError('the clean-up')"
+    assert worker.call((elsewhere.returned, "next")) == "next"
+
+
+def test_nothing_is_called_while_a_generator_is_open(worker):
+    values = worker.call((elsewhere.endless,))
+    with pytest.raises(RuntimeError, match="has to be closed first"):
+        worker.call((elsewhere.returned, 1))
+    assert next(values) == 0
+    values.close()
+
+
+# -- time -------------------------------------------------------------------------------------
+
+
+def test_computation_is_what_the_function_took(worker):
+    began = time.perf_counter()
+    worker.call((time.sleep, 0.02))
+    assert 0.02 <= worker.last_computation <= time.perf_counter() - began
+
+
+def test_computation_of_a_generator_is_that_of_its_last_step(worker):
+    began = time.perf_counter()
+    values = worker.call((elsewhere.sleeps, 0.02))
+    assert next(values) == 1
+    first = worker.last_computation
+    assert list(values) == []
+    assert first >= 0.02
+    assert worker.last_computation >= 0.02
+    assert first + worker.last_computation <= time.perf_counter() - began
+
+
+# -- states -----------------------------------------------------------------------------------
+
+
+def test_the_state_is_made_before_the_first_call_and_let_go_after_the_last(gate):
+    worker = start(functions.count, partial(functions.Resource, gate.address))
+    worker.wait_ready()
+    worker.wait_ready()  # there is nothing more to be heard of it
+    assert gate.arrivals == ["made"]
+    assert [worker.call("a"), worker.call("b")] == [(1, "a"), (2, "b")]
+    assert worker.leave()
+    assert gate.arrivals == ["made", "let go"]
+    assert not worker.leave()  # it has left
+    with pytest.raises(WorkerGoneError):
+        worker.call("c")
+
+
+def test_what_a_set_up_raises_is_raised_here():
+    worker = start(functions.second, functions.missing_model)
+    with pytest.raises(FileNotFoundError, match=r"model\.bin"):
+        worker.wait_ready()
+    with pytest.raises(WorkerGoneError):
+        worker.wait_ready()
+    assert "ended" in worker.ended()
+    worker = start(functions.second, functions.missing_model)
+    while not worker._watch(PATIENCE):
+        pass
+    assert not worker.leave()  # whoever waits for it has been told, or nobody wants to know
+
+
+def test_what_a_clean_up_raises_is_raised_here(gate):
+    worker = start(functions.second, partial(mistakes.Unclean, gate.address))
+    worker.wait_ready()
+    with pytest.raises(MineError, match="the clean-up"):
+        worker.leave()
+    assert not worker.is_alive()
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_generator_that_is_open_is_closed_before_the_state_is_let_go(gate, clean):
+    worker = start(elsewhere.do)
+    worker.wait_ready()
+    call = (functions.fan, gate.address, 20) if clean else (elsewhere.ends_badly, *range(20))
+    values = worker.call(call)
+    assert next(values) == 0
+    if clean:
+        assert worker.leave()
+        assert gate.arrivals[-1] == "closed"
+    else:
+        with pytest.raises(MineError, match="the clean-up"):
+            worker.leave()
+    values.close()  # it is

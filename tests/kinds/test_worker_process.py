@@ -1,0 +1,355 @@
+"""One process that makes calls, without a pipeline: how it begins, is killed, dies and leaves; and one on standby.
+
+The rule: each test speaks with a real process, and waits for what that says or for its end. What
+calls come to is in ``test_elsewhere``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from functools import partial
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from async_task_pipeline._workers import _process
+from async_task_pipeline._workers._elsewhere import WorkerGoneError
+from async_task_pipeline._workers._process import Standby, WorkerProcess
+from tests.kinds import elsewhere, functions, mistakes, odd_workers
+from tests.kinds.functions import MineError
+from tests.kinds.gates import PATIENCE
+
+KILLED = "process ended with exit code -9"
+LEFT = "process ended with exit code 0"
+ROOT = Path(__file__).parents[2]
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="there are a server and pidfds on Linux alone")
+
+
+@pytest.fixture
+def start():
+    """Starts processes, and sees to it that none is left."""
+    workers = []
+
+    def started(function=elsewhere.do, setup=None, *, ready=True, **options):
+        workers.append(WorkerProcess(function, setup, **options))
+        if ready:
+            workers[-1].wait_ready()
+        return workers[-1]
+
+    yield started
+    for worker in workers:
+        worker.kill()
+        worker.ended()
+
+
+def come(gate, *labels):
+    """Wait until each of these has come to the gate."""
+    assert gate._wait_for(lambda: all(label in gate.arrivals for label in labels)), gate.arrivals
+
+
+def gone(gate, *labels):
+    """Wait until each of these has gone from it."""
+    assert gate._wait_for(lambda: all(label in gate.departed for label in labels)), gate.departed
+
+
+class InThread:
+    """Something that blocks, in a thread of its own."""
+
+    def __init__(self, function, *args) -> None:
+        self._raised = None
+        self._thread = threading.Thread(target=self._run, args=(function, *args))
+        self._thread.start()
+
+    def _run(self, function, *args) -> None:
+        try:
+            function(*args)
+        except BaseException as exc:
+            self._raised = exc
+
+    def raised(self):
+        """What it raised, once it has ended."""
+        self._thread.join(PATIENCE / 2)
+        assert not self._thread.is_alive()
+        return self._raised
+
+
+# -- how it begins ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_process_begins_with_the_environment_of_its_start(start, method, monkeypatch, tmp_path):
+    monkeypatch.setattr(_process, "START_METHOD", method)
+    assert start(functions.variable).call("A_VARIABLE") == (None, str(Path.cwd()))
+    monkeypatch.setenv("A_VARIABLE", "now")
+    monkeypatch.chdir(tmp_path)
+    assert start(functions.variable).call("A_VARIABLE") == ("now", str(tmp_path))
+
+
+def test_the_server_still_imports_what_others_want_of_it(start, monkeypatch):
+    monkeypatch.setattr(forkserver._forkserver, "_preload_modules", ["of somebody else"])
+    start()
+    start()
+    ours = "async_task_pipeline._workers._process_main"
+    assert forkserver._forkserver._preload_modules == ["of somebody else", ours]
+
+
+def test_ctrl_c_is_no_business_of_a_process(start):
+    worker = start()
+    os.kill(worker._process.pid, signal.SIGINT)
+    assert worker.call((elsewhere.returned, 1)) == 1
+
+
+# -- how it is killed -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_a_killed_process_is_gone_for_whoever_asks(start, described, monkeypatch):
+    if not described:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    worker = start()
+    assert worker.is_alive()
+    assert worker.kill()
+    assert not worker.is_alive()
+    worker._watch_end(None)
+    assert worker.kill()  # once more does no harm to anybody
+    with pytest.raises(WorkerGoneError):
+        worker.call((elsewhere.returned, 1))
+    assert worker.ended() == KILLED
+    with pytest.raises(WorkerGoneError):
+        worker.call((elsewhere.returned, 1))
+    assert not worker.leave()
+    assert worker.kill()
+    assert worker.ended() == KILLED
+
+
+@pytest.mark.parametrize("stage", ["call", "generator", "close", "set-up", "leave"])
+def test_it_can_be_killed_from_another_thread_whatever_it_does(start, gate, stage):
+    setup, function = None, elsewhere.do
+    if stage in ("set-up", "leave"):
+        setup, function = partial(functions.Resource, gate.address), functions.second
+    held = {"call": "here", "generator": "2", "close": "closed", "set-up": "made", "leave": "let go"}[stage]
+    gate.hold(held)
+    worker = start(function, setup, ready=stage != "set-up", credit=1)
+    call = (functions.visit, gate.address, "here") if stage == "call" else (functions.fan, gate.address, 9)
+    values = worker.call(call) if stage in ("generator", "close") else None
+    ask = {
+        "call": partial(worker.call, call),
+        "generator": lambda: [*values],
+        "close": getattr(values, "close", None),
+        "set-up": worker.wait_ready,
+        "leave": worker.leave,
+    }[stage]
+    asking = InThread(ask)
+    come(gate, held)
+    worker.kill()
+    # To close a generator of a process that is gone is done; and so is to have it leave.
+    assert type(asking.raised()) is (type(None) if stage in ("close", "leave") else WorkerGoneError)
+    assert worker.ended() == KILLED
+    gone(gate, held)
+
+
+@linux
+def test_it_can_be_killed_though_the_server_it_came_from_is_gone(start, gate):
+    gate.hold("here")
+    worker = start()
+    asking = InThread(worker.call, (functions.visit, gate.address, "here"))
+    come(gate, "here")
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGKILL)
+    # Until it has gone, and not beyond: it is multiprocessing that waits for it.
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
+    worker.kill()
+    assert type(asking.raised()) is WorkerGoneError
+    assert "process ended" in worker.ended()
+    gone(gate, "here")
+
+
+# -- how it dies ------------------------------------------------------------------------------
+
+
+def test_one_that_dies_in_a_call_is_gone(start):
+    worker = start()
+    with pytest.raises(WorkerGoneError):
+        worker.call((os._exit, 3))
+    assert not worker.is_alive()
+    assert worker.ended() == "process ended with exit code 3"
+
+
+def test_one_that_dies_between_calls_is_seen_to_before_the_next(start):
+    worker = start()
+    os.kill(worker._process.pid, signal.SIGKILL)
+    worker._watch_end(None)
+    assert not worker.is_alive()
+    with pytest.raises(WorkerGoneError):
+        worker.call((elsewhere.returned, 1))
+    assert worker.ended() == KILLED
+
+
+def test_one_that_dies_in_its_set_up_never_is_ready(start):
+    worker = start(functions.second, functions.dies, ready=False)
+    with pytest.raises(WorkerGoneError):
+        worker.wait_ready()
+    assert worker.ended() == KILLED
+
+
+def test_its_death_is_noticed_though_a_child_of_its_lives(start, gate):
+    gate.hold("child")
+    worker = start()
+    with pytest.raises(WorkerGoneError):
+        worker.call((elsewhere.breed, gate.address))
+    assert worker.ended() == "process ended with exit code 4"
+    come(gate, "child")
+    assert gate.inside == ["child"]
+
+
+def test_one_that_has_only_lost_its_pipe_is_ended(start, monkeypatch):
+    monkeypatch.setattr(_process, "ENDED_SECONDS", 0.01)
+    worker = start()
+    with pytest.raises(WorkerGoneError):
+        worker.call((elsewhere.lose_the_pipe,))
+    assert worker.ended() == KILLED
+
+
+@linux
+@pytest.mark.parametrize("when", ["idle", "in a call"])
+def test_it_ends_when_the_program_is_killed(gate, when):
+    command = [sys.executable, "-m", elsewhere.__name__, gate.address, when]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as program:
+        try:
+            come(gate, "present", when)
+            assert "present" in gate.inside
+        finally:
+            program.kill()
+        program.wait()
+        # In the middle of a call that keeps the interpreter's lock, and though a fork of the program is still there.
+        gone(gate, "present")
+
+
+@linux
+def test_a_fork_of_the_program_keeps_nothing_of_it(start):
+    worker = start()
+    _process._in_fork()  # as in a fork, but here, so that nobody has the other end any more
+    worker._watch_end(None)
+    assert worker.ended() == KILLED
+
+
+# -- how it leaves ----------------------------------------------------------------------------
+
+
+def test_one_in_set_up_is_killed(start, gate):
+    gate.hold("setup")
+    worker = start(functions.second, partial(functions.held_setup, gate.address), ready=False)
+    come(gate, "setup")
+    assert not worker.leave()
+    assert worker.ended() == KILLED
+
+
+def test_one_whose_clean_up_hangs_is_killed(start, gate, monkeypatch):
+    gate.hold("let go")
+    worker = start(functions.second, partial(functions.Resource, gate.address))
+    monkeypatch.setattr(_process, "LEAVE_SECONDS", 0.1)
+    assert not worker.leave()
+    assert worker.ended() == KILLED
+    gone(gate, "let go")
+
+
+def test_one_with_a_thread_that_does_not_end_is_killed(start, gate, monkeypatch):
+    gate.hold("thread")
+    worker = start()
+    worker.call((odd_workers.begin_a_thread, gate.address, 1))
+    come(gate, "thread")
+    monkeypatch.setattr(_process, "LEAVE_SECONDS", 0.5)
+    worker.leave()
+    assert worker.ended() == KILLED
+    gone(gate, "thread")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors where Linux shows them")
+@pytest.mark.parametrize("end", ["leaves", "fails to leave", "fails to begin", "dies", "killed", "dropped"])
+def test_nothing_of_it_is_left_open(start, gate, end):
+    def live():
+        setup = {"fails to leave": partial(mistakes.Unclean, gate.address), "fails to begin": functions.missing_model}
+        worker = WorkerProcess(functions.second if end in setup else elsewhere.do, setup.get(end))
+        try:
+            worker.wait_ready()
+            if end == "dies":
+                worker.call((os._exit, 1))
+            elif end == "killed":
+                worker.kill()
+            worker.leave()
+        except (MineError, FileNotFoundError, WorkerGoneError):
+            worker.ended()
+
+    def open_now():
+        return len([*Path("/proc/self/fd").iterdir()])
+
+    live()  # whatever is started once and kept is there now
+    before = open_now()
+    live()
+    assert open_now() == before
+
+
+@linux
+def test_one_that_nobody_has_any_more_ends(start, gate):
+    worker = WorkerProcess(elsewhere.do_with, partial(elsewhere.present, gate.address))
+    worker.wait_ready()
+    assert gate.inside == ["present"]
+    del worker
+    gone(gate, "present")
+
+
+# -- standby ----------------------------------------------------------------------------------
+
+
+def test_one_on_standby_is_there_before_it_is_needed_and_there_is_only_one(start):
+    started = []
+
+    def start_one():
+        started.append(start())
+        return started[-1]
+
+    standby = Standby(start_one)
+    standby.fill()
+    standby.fill()
+    assert len(started) == 1
+    assert standby.take() is started[0]
+    assert standby.take() is started[1]  # started now
+    standby.close()
+    standby.fill()
+    assert len(started) == 2
+
+
+def test_one_that_died_on_standby_is_not_taken(start):
+    standby = Standby(start)
+    standby.fill()
+    standby._ready.kill()
+    assert standby.take().call((elsewhere.returned, 1)) == 1
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_one_on_standby_leaves_when_nobody_will_need_it(start, gate, ready):
+    gate.hold(*[] if ready else ["made"])
+    standby = Standby(partial(start, functions.second, partial(functions.Resource, gate.address), ready=ready))
+    standby.fill()
+    worker = standby._ready
+    standby.close()
+    assert worker.ended() == (LEFT if ready else KILLED)
+
+
+def test_one_that_was_started_too_late_leaves(start):
+    workers = []
+
+    def start_late():
+        workers.append(start())
+        standby.close()
+        return workers[-1]
+
+    standby = Standby(start_late)
+    standby.fill()
+    assert workers[0].ended() == LEFT
