@@ -8,7 +8,7 @@ Every run is a process of its own: no contestant inherits threads, garbage or wa
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
@@ -47,14 +47,22 @@ class Samples:
     lines: dict[str, list[Line | None]]
     failures: dict[str, str] = field(factory=dict)
 
-    def values(self, name: str, key: str) -> list[float | None]:
-        """Return one value of a contestant's lines, by round."""
-        return [None if line is None else float(line[key]) for line in self.lines.get(name, ())]
+    def values(self, name: str, key: str) -> tuple[float, ...]:
+        """Return one value of a contestant's lines, for every round in which it took part."""
+        return tuple(float(line[key]) for line in self.lines.get(name, ()) if line and line[key] is not None)
 
     def ratios(self, upper: str, lower: str, key: str) -> tuple[float, ...]:
-        """Return ``upper / lower`` for every round in which both took part."""
-        pairs = zip(self.values(upper, key), self.values(lower, key), strict=False)
-        return tuple(up / low for up, low in pairs if up is not None and low is not None)
+        """Return ``upper / lower`` of two contestants, for every round in which both took part."""
+        return _ratios(zip(self.lines.get(upper, ()), self.lines.get(lower, ()), strict=False), key, key)
+
+    def within(self, name: str, upper: str, lower: str) -> tuple[float, ...]:
+        """Return ``upper / lower`` of two values of one contestant, by round."""
+        lines = self.lines.get(name, ())
+        return _ratios(zip(lines, lines, strict=True), upper, lower)
+
+
+def _ratios(pairs: Iterable[tuple[Line | None, Line | None]], upper: str, lower: str) -> tuple[float, ...]:
+    return tuple(up[upper] / low[lower] for up, low in pairs if up and low and low[lower])
 
 
 def play(contestants: Sequence[Contestant], rounds: int, timeout: float) -> Samples:
