@@ -1,15 +1,15 @@
-"""Rounds are interleaved: each round runs every contestant once, ours and peers in turn.
+"""Rounds are interleaved: each round runs every contestant once, and what is compared stands close together.
 
 A noisy machine slows neighbours in time alike, so ratios are taken within a round and their
-median over the rounds. Odd rounds run backwards, so that no one always follows the same neighbour.
-Every run is a process of its own: no contestant inherits threads, garbage or warm caches.
+median over the rounds. A measurement lists its contestants in the order in which they run; odd
+rounds run backwards, so that no one always follows the same neighbour. Every run is a process of
+its own: no contestant inherits threads, garbage or warm caches.
 """
 
 import json
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -66,24 +66,16 @@ def _ratios(pairs: Iterable[tuple[Line | None, Line | None]], upper: str, lower:
 
 
 def play(contestants: Sequence[Contestant], rounds: int, timeout: float) -> Samples:
-    """Run every contestant once per round; one that failed takes no further part."""
+    """Run every contestant once per round, in the order given; one that failed takes no further part."""
     samples = Samples({contestant.name: [] for contestant in contestants})
-    order = _interleaved(contestants)
     for number in range(rounds):
-        print(f"  round {number + 1} of {rounds}, {len(order)} scripts", flush=True)
-        for contestant in reversed(order) if number % 2 else order:
+        print(f"  round {number + 1} of {rounds}, {len(contestants)} scripts", flush=True)
+        for contestant in reversed(contestants) if number % 2 else contestants:
             limit = rounds if contestant.rounds is None else contestant.rounds
             sits_out = number >= limit or contestant.name in samples.failures
             line = None if sits_out else _run(contestant, timeout, samples.failures)
             samples.lines[contestant.name].append(line)
     return samples
-
-
-def _interleaved(contestants: Sequence[Contestant]) -> list[Contestant]:
-    ours = [contestant for contestant in contestants if contestant.ours]
-    peers = [contestant for contestant in contestants if not contestant.ours]
-    pairs = chain.from_iterable(zip_longest(ours, peers))
-    return [contestant for contestant in pairs if contestant is not None]
 
 
 def _run(contestant: Contestant, timeout: float, failures: dict[str, str]) -> Line | None:

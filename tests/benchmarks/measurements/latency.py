@@ -18,11 +18,10 @@ def beside(backend: str) -> str:
 
 def contestants(plan: Plan) -> list[Contestant]:
     """Return this library on each backend, the raw chain and 0.1.10."""
-    found = plan.on_each("both.latency", items=plan.size(3_000))
-    raw = {"items": plan.size(3_000)}
-    found += [
-        Contestant(beside(backend), "peers.queue_latency", plan.python, raw, ours=False) for backend in plan.backends
-    ]
+    found = []
+    items = {"items": plan.size(3_000)}
+    for ours in plan.on_each("both.latency", **items):
+        found += [ours, Contestant(beside(ours.name), "peers.queue_latency", plan.python, items, ours=False)]
     if ORIGINAL in plan.peers:
         options = {"items": plan.size(1_000), "backend": "asyncio"}
         python = plan.peers[ORIGINAL]

@@ -7,7 +7,7 @@ In bursts, as a callback of an audio device has them, and in a flood, where the 
 from harness.figures import Figure, Measurement, Plan, Target, figure
 from harness.rounds import Contestant, Samples
 
-BURSTS = {"bursts of 100": (100, 100), "a flood of 10,000": (10_000, 1)}
+BURSTS = {"bursts of 100": (100, 100), "a flood of 5,000": (5_000, 4)}
 
 
 def contestants(plan: Plan) -> list[Contestant]:
