@@ -3,6 +3,7 @@
 Run it with a Python that has the library installed, with `uvloop` and `trio` for those backends.
 Prints ratios per backend beside the figures to reach and writes everything to a JSON file. A figure
 that misses its target is marked, and fails the run only with ``--strict``: machines are noisy.
+With ``--against`` an earlier commit of this library runs beside it, in the same rounds.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness.environments import Environments, prepare
+from harness.against import new_over_old, with_earlier
+from harness.environments import Environments, commit, prepare
 from harness.figures import Figure, Plan
 from harness.line import BACKENDS
 from harness.rounds import ROOT, Contestant, Samples, play
@@ -32,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", default=[])
     parser.add_argument("--rounds", type=int, help="rounds to take the median of (default 5)")
+    parser.add_argument("--against", type=commit, metavar="COMMIT", help="also run ours as of this commit, new / old")
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything run?")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
     parser.add_argument("--envs", type=Path, default=ROOT / ".bench-envs", help="peers live here")
@@ -49,15 +52,17 @@ def backends() -> tuple[str, ...]:
     return tuple(name for name in BACKENDS if find_spec(NEEDS[name]) is not None)
 
 
-def measure(name: str, plan: Plan, rounds: int) -> tuple[list[Figure], dict[str, Any], bool]:
+def measure(name: str, plan: Plan, rounds: int, older: dict[Path, Path]) -> tuple[list[Figure], dict[str, Any], bool]:
     """Run one measurement, print it, and return its figures, its JSON and whether ours ran."""
     print(f"\n{name}", flush=True)
     measurement = MEASUREMENTS[name]
-    contestants = measurement.contestants(plan)
+    contestants = with_earlier(measurement.contestants(plan), older)
     samples = play(contestants, rounds, timeout=60 if plan.quick else 600)
     figures = measurement.figures(plan, samples)
-    columns = tuple(dict.fromkeys([*plan.backends, *(figure.backend for figure in figures)]))
-    print(figures_table(figures, columns))
+    compared = new_over_old(contestants, samples, measurement.shown)
+    print(figures_table(figures, plan.backends))
+    if compared:
+        print("\n" + figures_table(compared, plan.backends, "new / old"))
     if measurement.shown:
         print("\n" + samples_table(samples, measurement))
     for failed, reason in samples.failures.items():
@@ -65,6 +70,7 @@ def measure(name: str, plan: Plan, rounds: int) -> tuple[list[Figure], dict[str,
         telling = [line for line in reason.splitlines() if any(map(str.isalpha, line))]
         print(f"  FAILED {failed}: {telling[-1] if telling else reason}")
     ran = not any(contestant.name in samples.failures for contestant in contestants if contestant.ours)
+    figures += compared
     return figures, _as_json(contestants, figures, samples), ran
 
 
@@ -117,13 +123,14 @@ def main() -> int:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
     names = given.only or list(MEASUREMENTS)
     wanted = {peer for name in names for peer in MEASUREMENTS[name].peers}
-    environments = prepare(given.envs.resolve(), wanted)
+    environments = prepare(given.envs.resolve(), wanted, given.against)
     for peer, reason in environments.missing.items():
         print(f"skipped {peer}: {reason}")
     plan = Plan(given.quick, Path(sys.executable), environments.interpreters, backends())
     written: dict[str, Any] = {
         "machine": machine(environments),
         "rounds": given.rounds,
+        "against": given.against,
         "cores": given.cores or os.cpu_count(),
         "quick": given.quick,
         "measurements": {},
@@ -131,7 +138,7 @@ def main() -> int:
     every: list[Figure] = []
     all_ran = True
     for name in names:
-        figures, written["measurements"][name], ran = measure(name, plan, given.rounds)
+        figures, written["measurements"][name], ran = measure(name, plan, given.rounds, environments.older)
         every += figures
         all_ran = all_ran and ran
     if given.output:

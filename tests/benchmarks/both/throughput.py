@@ -4,23 +4,16 @@ Timed from the first item fed to the last one received; `start()` and `stop()` s
 """
 
 import logging
-from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import Any
 
 import anyio
-from harness.line import BACKENDS, STAGES, emit_per_item, identity, options
+from harness.line import BACKENDS, STAGES, emit_per_item, identity, numbers, options
 
 from async_task_pipeline import AsyncTaskPipeline
 
 # 0.1.10 configures the root logger at import, with a rich handler at the lowest level.
 logging.disable(logging.INFO)
-
-
-async def numbers(items: int) -> AsyncIterator[int]:
-    """Yield the items; 0.1.10 takes async iterators only."""
-    for number in range(items):
-        yield number
 
 
 async def job(items: int, bound: int, timing: bool) -> float:

@@ -36,8 +36,9 @@ class Peer:
 PROJECT = Path(__file__).parents[3]
 SHARED = tuple(f"{name}=={version(name)}" for name in ("anyio", "trio", "uvloop") if find_spec(name))
 
-# Not a peer: this library on a Python that has interpreters to work in.
+# Not peers: this library on a Python that has interpreters to work in, and an earlier commit of it.
 INTERPRETERS = "Python 3.13"
+EARLIER = Peer("earlier", (), beside_ours=True)
 
 PEERS: tuple[Peer, ...] = (
     # anyio of our own version beside it: the scripts that run on both libraries use it.
@@ -57,30 +58,55 @@ PEERS: tuple[Peer, ...] = (
 
 @frozen
 class Environments:
-    """The interpreters of the peers that could be installed, and why the others could not."""
+    """The interpreters of the peers that could be installed, and why the others could not.
+
+    ``older`` has, for each interpreter with this source tree, the one with the earlier commit.
+    """
 
     interpreters: dict[str, Path]
     missing: dict[str, str] = field(factory=dict)
+    older: dict[Path, Path] = field(factory=dict)
 
 
-def prepare(folder: Path, wanted: Collection[str]) -> Environments:
-    """Make or reuse one environment under ``folder`` for each peer that is wanted."""
+def commit(name: str) -> str:
+    """Return the hash of a commit of this repository.
+
+    Raises:
+        ValueError: If it has no such commit.
+    """
+    command = ["git", "-C", str(PROJECT), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(name)
+    return done.stdout.strip()
+
+
+def prepare(folder: Path, wanted: Collection[str], against: str | None = None) -> Environments:
+    """Make or reuse one environment under ``folder`` for each peer that is wanted.
+
+    With a commit in ``against``, also one that has this library as of then for each that has it as it is.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # The folder ignores itself, so that it never needs a line in the repository's own file.
     (folder / ".gitignore").write_text("*\n")
     interpreters: dict[str, Path] = {}
     missing: dict[str, str] = {}
+    older: dict[Path, Path] = {}
+    if against:
+        older[Path(sys.executable)] = _environment(folder, EARLIER, sys.executable, against)
     for peer in [each for each in PEERS if each.name in wanted]:
         base = _interpreter(peer.series)
         if base is None:
             missing[peer.name] = f"installs on Python {peer.series} only, and none was found"
             continue
         try:
-            interpreters[peer.name] = _environment(folder, peer, base)
+            interpreters[peer.name] = python = _environment(folder, peer, base)
+            if against and peer.beside_ours:
+                older[python] = _environment(folder, peer, base, against)
         except subprocess.CalledProcessError as error:
             lines = (error.stderr or "no output").strip().splitlines()
             missing[peer.name] = f"could not be installed: {lines[-1]}"
-    return Environments(interpreters, missing)
+    return Environments(interpreters, missing, older)
 
 
 def _interpreter(series: str | None) -> str | None:
@@ -94,12 +120,12 @@ def _interpreter(series: str | None) -> str | None:
     return command if works.returncode == 0 else None
 
 
-def _environment(folder: Path, peer: Peer, base: str) -> Path:
+def _environment(folder: Path, peer: Peer, base: str, against: str | None = None) -> Path:
     """Return the interpreter of the peer's environment, making it when it is not complete."""
     series = peer.series or f"{sys.version_info.major}.{sys.version_info.minor}"
-    requirements = (*peer.requirements, *(_ours() if peer.beside_ours else ()))
+    requirements = (*peer.requirements, *(_ours(against) if peer.beside_ours else ()))
     first = peer.requirements[0].replace("==", "-") if peer.requirements else "async-task-pipeline"
-    home = folder / f"{first}-py{series}"
+    home = folder / f"{first}-py{series}{f'-at-{against[:12]}' if against else ''}"
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     marker, wanted = home / "complete", "\n".join(requirements)
     if not marker.exists() or marker.read_text() != wanted:
@@ -110,10 +136,15 @@ def _environment(folder: Path, peer: Peer, base: str) -> Path:
     return python
 
 
-def _ours() -> tuple[str, ...]:
-    """Return what pip takes to install this source tree, so that an edit needs no new environment."""
-    return ("--editable", str(PROJECT), *SHARED)
+def _ours(against: str | None) -> tuple[str, ...]:
+    """Return what pip takes to install a commit, or this source tree, so that an edit needs no new environment."""
+    source = (f"git+{PROJECT.as_uri()}@{against}",) if against else ("--editable", str(PROJECT))
+    return (*source, *SHARED)
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        error.add_note(error.stderr)
+        raise

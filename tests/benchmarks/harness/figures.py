@@ -86,6 +86,18 @@ class Plan:
         """Return ``full``, or a tenth of it in a quick run."""
         return max(full // 10, 10) if self.quick else full
 
+    @property
+    def repeats(self) -> int:
+        """How often a script repeats what it times."""
+        return 1 if self.quick else 3
+
+    def on_each(self, script: str, **options: Any) -> list[Contestant]:
+        """Return one script of ours for each backend, of which it has the name."""
+        return [
+            Contestant(backend, script, self.python, {**options, "backend": backend}, ours=True)
+            for backend in self.backends
+        ]
+
 
 @frozen
 class Measurement:

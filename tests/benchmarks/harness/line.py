@@ -5,7 +5,7 @@ This module runs in the environments of the peers too, so it imports the standar
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 from statistics import median
 from typing import Any
@@ -23,6 +23,17 @@ BACKENDS: dict[str, dict[str, Any]] = {
 def identity(value: int) -> int:
     """Return the value: what is measured is everything around the call."""
     return value
+
+
+async def on_loop(value: int) -> int:
+    """Return the value, on the loop."""
+    return value
+
+
+async def numbers(items: int) -> AsyncIterator[int]:
+    """Yield the items as an async source that never waits."""
+    for number in range(items):
+        yield number
 
 
 def options() -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""Rounds are interleaved: each round runs every contestant once, ours and peers in turn.
+"""Rounds are interleaved: each round runs every contestant once, and what is compared stands close together.
 
 A noisy machine slows neighbours in time alike, so ratios are taken within a round and their
-median over the rounds. Odd rounds run backwards, so that no one always follows the same neighbour.
-Every run is a process of its own: no contestant inherits threads, garbage or warm caches.
+median over the rounds. A measurement lists its contestants in the order in which they run; odd
+rounds run backwards, so that no one always follows the same neighbour. Every run is a process of
+its own: no contestant inherits threads, garbage or warm caches.
 """
 
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,35 +47,35 @@ class Samples:
     lines: dict[str, list[Line | None]]
     failures: dict[str, str] = field(factory=dict)
 
-    def values(self, name: str, key: str) -> list[float | None]:
-        """Return one value of a contestant's lines, by round."""
-        return [None if line is None else float(line[key]) for line in self.lines.get(name, ())]
+    def values(self, name: str, key: str) -> tuple[float, ...]:
+        """Return one value of a contestant's lines, for every round in which it took part."""
+        return tuple(float(line[key]) for line in self.lines.get(name, ()) if line and line[key] is not None)
 
     def ratios(self, upper: str, lower: str, key: str) -> tuple[float, ...]:
-        """Return ``upper / lower`` for every round in which both took part."""
-        pairs = zip(self.values(upper, key), self.values(lower, key), strict=False)
-        return tuple(up / low for up, low in pairs if up is not None and low is not None)
+        """Return ``upper / lower`` of two contestants, for every round in which both took part."""
+        return _ratios(zip(self.lines.get(upper, ()), self.lines.get(lower, ()), strict=False), key, key)
+
+    def within(self, name: str, upper: str, lower: str) -> tuple[float, ...]:
+        """Return ``upper / lower`` of two values of one contestant, by round."""
+        lines = self.lines.get(name, ())
+        return _ratios(zip(lines, lines, strict=True), upper, lower)
+
+
+def _ratios(pairs: Iterable[tuple[Line | None, Line | None]], upper: str, lower: str) -> tuple[float, ...]:
+    return tuple(up[upper] / low[lower] for up, low in pairs if up and low and low[lower])
 
 
 def play(contestants: Sequence[Contestant], rounds: int, timeout: float) -> Samples:
-    """Run every contestant once per round; one that failed takes no further part."""
+    """Run every contestant once per round, in the order given; one that failed takes no further part."""
     samples = Samples({contestant.name: [] for contestant in contestants})
-    order = _interleaved(contestants)
     for number in range(rounds):
-        print(f"  round {number + 1} of {rounds}, {len(order)} scripts", flush=True)
-        for contestant in reversed(order) if number % 2 else order:
+        print(f"  round {number + 1} of {rounds}, {len(contestants)} scripts", flush=True)
+        for contestant in reversed(contestants) if number % 2 else contestants:
             limit = rounds if contestant.rounds is None else contestant.rounds
             sits_out = number >= limit or contestant.name in samples.failures
             line = None if sits_out else _run(contestant, timeout, samples.failures)
             samples.lines[contestant.name].append(line)
     return samples
-
-
-def _interleaved(contestants: Sequence[Contestant]) -> list[Contestant]:
-    ours = [contestant for contestant in contestants if contestant.ours]
-    peers = [contestant for contestant in contestants if not contestant.ours]
-    pairs = chain.from_iterable(zip_longest(ours, peers))
-    return [contestant for contestant in pairs if contestant is not None]
 
 
 def _run(contestant: Contestant, timeout: float, failures: dict[str, str]) -> Line | None:

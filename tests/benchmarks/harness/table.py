@@ -1,25 +1,26 @@
 """The tables a run prints: figures by backend with their targets, then what each script gave."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from statistics import median
 
 from harness.figures import Figure, Measurement
 from harness.rounds import Samples
 
 
-def figures_table(figures: Iterable[Figure], backends: tuple[str, ...]) -> str:
-    """Return one row per figure and one column per backend; ``!`` marks a missed target, brackets the rounds' range."""
+def figures_table(figures: Collection[Figure], backends: tuple[str, ...], title: str = "") -> str:
+    """Return one row per figure and one column per backend and peer; ``!`` marks a missed target, brackets the rounds' range."""
     rows: dict[str, dict[str, Figure]] = {}
     for figure in figures:
         rows.setdefault(figure.name, {})[figure.backend] = figure
-    table = [["", *backends, "target", ""]]
+    columns = tuple(dict.fromkeys([*backends, *(figure.backend for figure in figures)]))
+    table = [[title, *columns, "target", ""]]
     for name, cells in rows.items():
         target = next((cell.target for cell in cells.values() if cell.target), None)
         verdicts = [cell.met for cell in cells.values() if cell.met is not None]
         table.append(
             [
                 name,
-                *(_cell(cells.get(backend)) for backend in backends),
+                *(_cell(cells.get(backend)) for backend in columns),
                 "" if target is None else str(target),
                 ("pass" if all(verdicts) else "MISS") if verdicts else "",
             ]

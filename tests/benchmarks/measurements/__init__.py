@@ -12,14 +12,18 @@ from measurements import (
     interrupt,
     kinds,
     latency,
+    options,
     order,
     parallel,
+    put,
     report,
     throughput,
 )
 
 MEASUREMENTS: dict[str, Measurement] = {
     "throughput": throughput.MEASUREMENT,
+    "options": options.MEASUREMENT,
+    "put": put.MEASUREMENT,
     "latency": latency.MEASUREMENT,
     "idle": idle.MEASUREMENT,
     "interrupt": interrupt.MEASUREMENT,

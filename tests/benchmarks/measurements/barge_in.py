@@ -12,9 +12,7 @@ PIPECAT = "pipecat"
 
 def contestants(plan: Plan) -> list[Contestant]:
     """Return this library on each backend, and pipecat, if it is there."""
-    found = [
-        Contestant(backend, "ours.barge_in", plan.python, {"backend": backend}, ours=True) for backend in plan.backends
-    ]
+    found = plan.on_each("ours.barge_in")
     if PIPECAT in plan.peers:
         found.append(Contestant(PIPECAT, "peers.pipecat", plan.peers[PIPECAT], {}, ours=False))
     return found
@@ -33,7 +31,7 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
             rows.append(("lost", "markers lost", ""))
         for key, label, unit in rows:
             for name in (*plan.backends, PIPECAT):
-                rounds = tuple(v for v in samples.values(name, f"{shape}: {key}") if v is not None)
+                rounds = samples.values(name, f"{shape}: {key}")
                 if name != PIPECAT and not unit:
                     rounds = rounds and (max(rounds),)  # no stale item is to be lost in a median
                 target = Target(0, at_least=False) if name != PIPECAT and not unit else None

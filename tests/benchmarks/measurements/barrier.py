@@ -6,16 +6,7 @@ from harness.rounds import Contestant, Samples
 
 def contestants(plan: Plan) -> list[Contestant]:
     """Return this library on each backend."""
-    return [
-        Contestant(
-            backend,
-            "ours.barrier",
-            plan.python,
-            {"interrupts": plan.size(1_000), "backend": backend},
-            ours=True,
-        )
-        for backend in plan.backends
-    ]
+    return plan.on_each("ours.barrier", interrupts=plan.size(1_000))
 
 
 def figures(plan: Plan, samples: Samples) -> list[Figure]:
@@ -29,7 +20,7 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
             ("stale", "stale items", "", Target(0, at_least=False)),
         ):
             scale = 1e3 if unit == "ms" else 1
-            rounds = tuple(value / scale for value in samples.values(backend, key) if value is not None)
+            rounds = tuple(value / scale for value in samples.values(backend, key))
             # No stale item is to be lost in a median.
             found += figure(name, backend, unit, (max(rounds),) if key == "stale" and rounds else rounds, target)
     return found

@@ -26,7 +26,7 @@ def contestants(plan: Plan) -> list[Contestant]:
             python,
             {
                 "items": plan.size(200),
-                "repeats": 1 if plan.quick else 3,
+                "repeats": plan.repeats,
                 "executor": executor,
                 "workers": workers,
                 "backend": backend,
@@ -51,9 +51,7 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
                     ("pipeline_ms", f"sequential / {executor}, {shape}", Target(1.7)),
                     ("pool_ms", f"  sequential / Pool(2) beside {executor}, {shape}", None),
                 ):
-                    pairs = zip(samples.values(name, "sequential_ms"), samples.values(name, key), strict=True)
-                    rounds = tuple(slow / fast for slow, fast in pairs if slow and fast)
-                    found += figure(label, backend, "x", rounds, target)
+                    found += figure(label, backend, "x", samples.within(name, "sequential_ms", key), target)
     return found
 
 

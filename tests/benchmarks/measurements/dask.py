@@ -26,7 +26,7 @@ def contestants(plan: Plan) -> list[Contestant]:
             {
                 "block": block,
                 "items": plan.size(items),
-                "repeats": 1 if plan.quick else 3,
+                "repeats": plan.repeats,
                 "workers": 32,
                 "backend": backend,
             },
@@ -44,9 +44,7 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
         for size in SIZES:
             name = named(size, backend)
             for label, key in ((f"x Client.map, {size}", "map_us"), (f"x executor.submit, {size}", "submit_us")):
-                pairs = zip(samples.values(name, key), samples.values(name, "pipeline_us"), strict=True)
-                rounds = tuple(theirs / own for theirs, own in pairs if theirs and own)
-                found += figure(label, backend, "x", rounds)
+                found += figure(label, backend, "x", samples.within(name, key, "pipeline_us"))
     return found
 
 

@@ -23,7 +23,7 @@ def contestants(plan: Plan) -> list[Contestant]:
     for backend in plan.backends:
         given = {
             "items": plan.size(5_000),
-            "repeats": 1 if plan.quick else 3,
+            "repeats": plan.repeats,
             "workers": 100,
             "delay": 0.002,
             "backend": backend,

@@ -16,10 +16,7 @@ def contestants(plan: Plan) -> list[Contestant]:
     pipelines = 10 if plan.quick else 50
     seconds = 0.5 if plan.quick else 5
     options = {"pipelines": pipelines, "seconds": seconds}
-    found = [
-        Contestant(backend, "both.idle", plan.python, {**options, "backend": backend}, ours=True)
-        for backend in plan.backends
-    ]
+    found = plan.on_each("both.idle", **options)
     if ORIGINAL in plan.peers:
         given = {**options, "backend": "asyncio"}
         found.append(Contestant(ORIGINAL, "both.idle", plan.peers[ORIGINAL], given, ours=False))
@@ -31,7 +28,7 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
     found: list[Figure] = []
     for backend in (*plan.backends, ORIGINAL):
         for key, unit in SHOWN.items():
-            rounds = tuple(v for v in samples.values(backend, key) if v is not None)
+            rounds = samples.values(backend, key)
             cpu = key == "percent_of_a_core" and backend != ORIGINAL
             target = Target(0.5, at_least=False) if cpu else None
             label = "CPU of idle pipelines" if key == "percent_of_a_core" else unit

@@ -6,17 +6,7 @@ from harness.rounds import Contestant, Samples
 
 def contestants(plan: Plan) -> list[Contestant]:
     """Return this library on each backend: no peer has an interrupt to compare with."""
-    repeats = 3 if plan.quick else 20
-    return [
-        Contestant(
-            backend,
-            "ours.interrupt",
-            plan.python,
-            {"repeats": repeats, "bound": 100, "backend": backend},
-            ours=True,
-        )
-        for backend in plan.backends
-    ]
+    return plan.on_each("ours.interrupt", repeats=3 if plan.quick else 20, bound=100)
 
 
 def figures(plan: Plan, samples: Samples) -> list[Figure]:
@@ -24,10 +14,10 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
     found: list[Figure] = []
     for backend in plan.backends:
         for key, name, target in (
-            ("p50_us", "interrupt(), median", Target(2, at_least=False)),
+            ("p50_us", "interrupt(), median", Target(1, at_least=False)),
             ("worst_us", "interrupt(), worst", None),
         ):
-            rounds = tuple(v / 1e3 for v in samples.values(backend, key) if v is not None)
+            rounds = tuple(value / 1e3 for value in samples.values(backend, key))
             found += figure(name, backend, "ms", rounds, target)
     return found
 

@@ -40,7 +40,7 @@ def contestants(plan: Plan) -> list[Contestant]:
             mapped(chunk),
             "peers.pool_map",
             plan.python,
-            {"items": plan.size(items), "repeats": _repeats(plan), "chunk": chunk},
+            {"items": plan.size(items), "repeats": plan.repeats, "chunk": chunk},
             ours=False,
         )
         for chunk, items in CHUNKS.items()
@@ -61,7 +61,7 @@ def _of_kinds(plan: Plan, kinds: tuple[tuple[str, str, int, int], ...], python: 
             python,
             {
                 "items": plan.size(items),
-                "repeats": _repeats(plan),
+                "repeats": plan.repeats,
                 "kind": kind,
                 "workers": workers,
                 "backend": backend,
@@ -70,10 +70,6 @@ def _of_kinds(plan: Plan, kinds: tuple[tuple[str, str, int, int], ...], python: 
         )
         for name, kind, workers, items in kinds
     ]
-
-
-def _repeats(plan: Plan) -> int:
-    return 1 if plan.quick else 3
 
 
 def figures(plan: Plan, samples: Samples) -> list[Figure]:

@@ -18,20 +18,10 @@ def beside(backend: str) -> str:
 
 def contestants(plan: Plan) -> list[Contestant]:
     """Return this library on each backend, the raw chain and 0.1.10."""
-    found = [
-        Contestant(
-            backend,
-            "both.latency",
-            plan.python,
-            {"items": plan.size(3_000), "backend": backend},
-            ours=True,
-        )
-        for backend in plan.backends
-    ]
-    raw = {"items": plan.size(3_000)}
-    found += [
-        Contestant(beside(backend), "peers.queue_latency", plan.python, raw, ours=False) for backend in plan.backends
-    ]
+    found = []
+    items = {"items": plan.size(3_000)}
+    for ours in plan.on_each("both.latency", **items):
+        found += [ours, Contestant(beside(ours.name), "peers.queue_latency", plan.python, items, ours=False)]
     if ORIGINAL in plan.peers:
         options = {"items": plan.size(1_000), "backend": "asyncio"}
         python = plan.peers[ORIGINAL]
@@ -43,7 +33,7 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
     """Return p50 and p99: ours over the raw chain's (less is better), 0.1.10's over ours."""
     found: list[Figure] = []
     for backend in plan.backends:
-        for q, target in (("p50", Target(4, at_least=False)), ("p99", None)):
+        for q, target in (("p50", Target(3, at_least=False)), ("p99", None)):
             over = samples.ratios(backend, beside(backend), f"{q}_us")
             found += figure(f"{q} / {RAW}'s", backend, "x", over, target)
         for q in ("p50", "p99"):

@@ -25,7 +25,7 @@ def contestants(plan: Plan) -> list[Contestant]:
             plan.python,
             {
                 "items": plan.size(1_000),
-                "repeats": 1 if plan.quick else 3,
+                "repeats": plan.repeats,
                 "bound": bound,
                 "backend": backend,
             },
@@ -42,17 +42,13 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
     for backend in plan.backends:
         for bound in BOUNDS:
             name = named(bound, backend)
-            ordered, unordered, sequential = (
-                samples.values(name, f"{each}_ms") for each in ("ordered", "unordered", "sequential")
-            )
             for label, upper, lower, scale in (
-                (f"in order / as ready, {bound}", unordered, ordered, 1),
-                (f"in order / {WORKERS} x sequential, {bound}", sequential, ordered, WORKERS),
-                (f"as ready / {WORKERS} x sequential, {bound}", sequential, unordered, WORKERS),
+                (f"in order / as ready, {bound}", "unordered", "ordered", 1),
+                (f"in order / {WORKERS} x sequential, {bound}", "sequential", "ordered", WORKERS),
+                (f"as ready / {WORKERS} x sequential, {bound}", "sequential", "unordered", WORKERS),
             ):
-                pairs = zip(upper, lower, strict=True)
-                rounds = tuple(up / low / scale for up, low in pairs if up and low)
-                found += figure(label, backend, "x", rounds)
+                ratios = samples.within(name, f"{upper}_ms", f"{lower}_ms")
+                found += figure(label, backend, "x", tuple(ratio / scale for ratio in ratios))
     return found
 
 

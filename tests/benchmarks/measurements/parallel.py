@@ -8,21 +8,7 @@ BLOCK = 2**20
 
 def contestants(plan: Plan) -> list[Contestant]:
     """Return one script per backend; it runs the sequential and the raw one itself."""
-    return [
-        Contestant(
-            backend,
-            "ours.parallel",
-            plan.python,
-            {
-                "items": plan.size(200),
-                "block": BLOCK,
-                "repeats": 1 if plan.quick else 3,
-                "backend": backend,
-            },
-            ours=True,
-        )
-        for backend in plan.backends
-    ]
+    return plan.on_each("ours.parallel", items=plan.size(200), block=BLOCK, repeats=plan.repeats)
 
 
 def figures(plan: Plan, samples: Samples) -> list[Figure]:
@@ -33,9 +19,7 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
             ("pipeline_ms", "sequential / pipeline", Target(1.7)),
             ("threads_ms", "sequential / Queue(100) chain", None),
         ):
-            pairs = zip(samples.values(backend, "sequential_ms"), samples.values(backend, key), strict=True)
-            rounds = tuple(slow / fast for slow, fast in pairs if slow and fast)
-            found += figure(name, backend, "x", rounds, target)
+            found += figure(name, backend, "x", samples.within(backend, "sequential_ms", key), target)
     return found
 
 

@@ -52,10 +52,10 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
     for backend in (*plan.backends, "0.1.10"):
         ours = backend in plan.backends
         for size in (small, middle, large) if ours else (small,):
-            times = _values(samples, f"{backend}, resident", f"report_ms_{size}")
+            times = samples.values(f"{backend}, resident", f"report_ms_{size}")
             target = Target(10, at_least=False) if ours else None
             found += figure(f"get_report() at {size}", backend, "ms", times, target)
-            held = _values(samples, f"{backend}, traced", f"memory_mib_{size}")
+            held = samples.values(f"{backend}, traced", f"memory_mib_{size}")
             found += figure(f"memory at {size}", backend, "MiB", held)
         if ours:
             for kind in ("traced", "resident"):
@@ -65,13 +65,9 @@ def figures(plan: Plan, samples: Samples) -> list[Figure]:
     return found
 
 
-def _values(samples: Samples, name: str, key: str) -> tuple[float, ...]:
-    return tuple(value for value in samples.values(name, key) if value is not None)
-
-
 def _growth(samples: Samples, name: str, middle: int, large: int) -> tuple[float, ...]:
-    before = _values(samples, name, f"memory_mib_{middle}")
-    after = _values(samples, name, f"memory_mib_{large}")
+    before = samples.values(name, f"memory_mib_{middle}")
+    after = samples.values(name, f"memory_mib_{large}")
     return tuple(late - early for early, late in zip(before, after, strict=True))
 
 

@@ -57,6 +57,7 @@ class Storm:
         self.pipeline.add_stage("thread", in_thread).add_stage("generator", generator_in_thread)
         self.pipeline.add_stage("task", in_task).add_stage("async generator", generator_in_task)
         self.turn: Turn[int, anyio.Event] | None = None
+        self.begun = anyio.Event()
         self.over = 0
         self.stale = self.delivered = 0
         self.came = 0.0
@@ -65,6 +66,7 @@ class Storm:
         """Put without end, in one turn after another."""
         while True:
             async with self.pipeline.turn() as self.turn:
+                self.begun.set()
                 while True:
                     await self.turn.put(self.turn.number)
 
@@ -97,6 +99,7 @@ async def job(interrupts: int) -> tuple[list[float], Storm]:
         async with storm.pipeline, anyio.create_task_group() as tasks:
             tasks.start_soon(storm.consume)
             tasks.start_soon(storm.produce)
+            await storm.begun.wait()
             for number in range(interrupts + interrupts // 10):
                 await anyio.sleep(lots.uniform(0, PAUSE))
                 seconds = await storm.one()

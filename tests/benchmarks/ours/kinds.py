@@ -11,14 +11,9 @@ from time import perf_counter
 from typing import Any
 
 import anyio
-from harness.line import BACKENDS, emit_per_item, identity, options
+from harness.line import BACKENDS, emit_per_item, identity, on_loop, options
 
 from async_task_pipeline import AsyncTaskPipeline
-
-
-async def on_loop(value: int) -> int:
-    """Return the value, on the loop."""
-    return value
 
 
 async def job(items: int, kind: str, workers: int, pool: Any) -> float:

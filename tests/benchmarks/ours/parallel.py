@@ -4,12 +4,11 @@ A plain chain of threads over queues runs beside them: it shows what this machin
 """
 
 import hashlib
-import queue
-import threading
 from statistics import median
 from time import perf_counter
 
 import anyio
+from harness.chain import through
 from harness.line import BACKENDS, STAGES, emit, options
 
 from async_task_pipeline import AsyncTaskPipeline
@@ -29,33 +28,6 @@ def sequential(block: bytes, items: int) -> float:
         for _ in range(STAGES):
             value = digest(value)
     return perf_counter() - begun
-
-
-def thread_chain(block: bytes, items: int) -> float:
-    """Return the seconds of one thread per stage over bounded queues."""
-    links: list[queue.Queue[bytes | None]] = [queue.Queue(100) for _ in range(STAGES + 1)]
-
-    def work(source: queue.Queue[bytes | None], sink: queue.Queue[bytes | None]) -> None:
-        while (value := source.get()) is not None:
-            sink.put(digest(value))
-        sink.put(None)
-
-    def feed() -> None:
-        for _ in range(items):
-            links[0].put(block)
-        links[0].put(None)
-
-    threads = [threading.Thread(target=work, args=links[n : n + 2]) for n in range(STAGES)]
-    threads.append(threading.Thread(target=feed))
-    begun = perf_counter()
-    for thread in threads:
-        thread.start()
-    while links[-1].get() is not None:
-        pass
-    seconds = perf_counter() - begun
-    for thread in threads:
-        thread.join()
-    return seconds
 
 
 async def piped(block: bytes, items: int) -> float:
@@ -81,7 +53,7 @@ if __name__ == "__main__":
     for _ in range(given["repeats"]):
         runs["sequential"].append(sequential(block, items))
         runs["pipeline"].append(anyio.run(piped, block, items, **BACKENDS[given["backend"]]))
-        runs["threads"].append(thread_chain(block, items))
+        runs["threads"].append(through([block] * items, 100, digest))
     emit(
         "async-task-pipeline",
         items=items,

@@ -1,37 +1,39 @@
-"""A whole job by `process()`: what each item costs, from an iterable or an async iterable.
+"""A whole job by `process()`: what each item costs, whatever the options of the pipeline and its stages.
 
 Timed around the whole block, so starting and stopping the pipeline count.
 """
 
-from collections.abc import AsyncIterator
 from time import perf_counter
+from typing import Any
 
 import anyio
-from harness.line import BACKENDS, STAGES, emit_per_item, identity, options
+from harness.line import BACKENDS, STAGES, emit_per_item, identity, numbers, on_loop, options
 
 from async_task_pipeline import AsyncTaskPipeline
 
-
-async def numbers(items: int) -> AsyncIterator[int]:
-    """Yield the items as an async source that never waits."""
-    for number in range(items):
-        yield number
+FUNCTIONS: dict[str, Any] = {"in threads": identity, "on the loop": on_loop}
+FEEDS: dict[str, Any] = {"iterable": range, "async iterable": numbers}
 
 
-async def job(items: int, bound: int, timing: bool, feed: str) -> float:
+async def job(items: int, given: dict[str, Any]) -> float:
     """Pass the items through and return the seconds it took."""
-    pipeline: AsyncTaskPipeline[int, object] = AsyncTaskPipeline(max_queue_size=bound, enable_timing=timing)
+    pipeline: AsyncTaskPipeline[int, Any] = AsyncTaskPipeline(**given["pipeline"])
+    stage = given.get("stage", {})
     for number in range(STAGES):
-        pipeline.add_stage(f"stage {number}", identity)
-    source = range(items) if feed == "iterable" else numbers(items)
-    received = 0
+        pipeline.add_stage(f"stage {number}", FUNCTIONS[given.get("function", "in threads")], **stage)
+    source = FEEDS[given.get("feed", "iterable")](items)
+    received = []
     begun = perf_counter()
     async with pipeline.process(source) as results:
         async for value in results:
-            assert value == received
-            received += 1
+            received.append(value)
     seconds = perf_counter() - begun
-    assert received == items
+    in_order = received if stage.get("ordered", True) else sorted(received)
+    if given.get("drops"):
+        assert in_order == sorted(set(received))
+        assert received[-1] == items - 1
+    else:
+        assert in_order == list(range(items))
     return seconds
 
 
@@ -39,12 +41,5 @@ if __name__ == "__main__":
     given = options()
     emit_per_item(
         "async-task-pipeline",
-        lambda items: anyio.run(
-            job,
-            items,
-            given["bound"],
-            given["timing"],
-            given["feed"],
-            **BACKENDS[given["backend"]],
-        ),
+        lambda items: anyio.run(job, items, given, **BACKENDS[given["backend"]]),
     )
