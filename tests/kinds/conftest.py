@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kinds.gates import Gate
 from tests.kinds.kinds import ALL, POOLS, Kind
+from tests.support.process_gate import ProcessGate
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +39,6 @@ def kind(request) -> Kind:
 @pytest.fixture
 def gate():
     """A gate that holds nobody yet."""
-    with tempfile.TemporaryDirectory() as folder, Gate(Path(folder) / "gate") as open_gate:
+    with tempfile.TemporaryDirectory() as folder, ProcessGate(Path(folder) / "gate") as open_gate:
         yield open_gate
         open_gate.open()

@@ -12,10 +12,9 @@ import pytest
 from anyio import create_task_group, fail_after
 
 from async_task_pipeline import AsyncTaskPipeline, StageProtocolError
-from tests.cancelling import assert_law
-from tests.interrupts.scenes import until
 from tests.kinds.functions import MineError
-from tests.kinds.gates import PATIENCE
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 
@@ -211,16 +210,3 @@ async def test_no_batch_is_lost_between_two_threads():
             tg.start_soon(pipeline.process_input_stream, iter(range(1000)))
             assert [each async for each in pipeline.generate_output_stream()] == [*range(1000)]
     assert_law(pipeline)
-
-
-async def test_a_worker_may_look_before_the_loop_has_said_that_an_item_is_there():
-    pipeline = AsyncTaskPipeline().add_batch_stage("stage", lambda items: items, max_size=1, max_wait=NEVER)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            # The two halves of accepting an item, with the worker's look in between.
-            runner = pipeline._AsyncTaskPipeline__run.runners[0]
-            crew = runner.staff
-            runner.link.buffer.append("item")
-            assert crew.take(crew.seats[0].session) == ["item"]
-            runner.accept(1)
-            assert_law(pipeline)

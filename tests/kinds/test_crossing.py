@@ -10,24 +10,13 @@ import threading
 from functools import partial
 
 import pytest
-from anyio import fail_after
 
-from async_task_pipeline._exceptions import RemoteCallError
-from tests.cancelling import assert_law
+from async_task_pipeline import RemoteCallError
 from tests.kinds.functions import MineError, OneWay
-from tests.kinds.gates import PATIENCE
 from tests.kinds.kinds import REMOTE, some
+from tests.support.waiting import drain
 
 pytestmark = [pytest.mark.anyio, some(REMOTE)]
-
-
-async def results_of(pipeline, source):
-    with fail_after(PATIENCE):
-        async with pipeline.process(source) as results:
-            got = [each async for each in results]
-    assert_law(pipeline)
-    assert pipeline.statistics().inside == 0
-    return got
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -37,7 +26,7 @@ async def test_what_cannot_cross_is_the_failure_of_its_call(kind, workers):
         *("a", threading.Lock(), "b", OneWay(), "returns a lock", "c"),
         *("returns one way", "raises one way", "raises a lock", "d"),
     ]
-    got = await results_of(pipeline, source)
+    got = await drain(pipeline, source)
     assert [each for each in got if isinstance(each, str)] == ["a", "b", "c", "d"]
     failures = [each for each in got if not isinstance(each, str)]
     assert [type(each) for each in failures] == [RemoteCallError] * 6
@@ -58,19 +47,19 @@ async def test_what_cannot_cross_is_the_failure_of_its_call(kind, workers):
 async def test_the_first_thing_that_cannot_cross_ends_the_pipeline(kind):
     pipeline = kind.pipeline(kind.function("unsendable"))
     with pytest.raises(RemoteCallError, match=r"an item cannot be sent .*lock") as caught:
-        await results_of(pipeline, [1, 2, threading.Lock(), 3])
+        await drain(pipeline, [1, 2, threading.Lock(), 3])
     assert isinstance(caught.value.__cause__, TypeError)
 
 
 async def test_a_generator_ends_with_a_value_that_cannot_come_back(kind, gate):
     pipeline = kind.pipeline(partial(kind.function("yields_a_lock"), gate.address), on_error="return", size=2)
-    got = await results_of(pipeline, [3, 500, 3])
+    got = await drain(pipeline, [3, 500, 3])
     assert [each if isinstance(each, str) else type(each) for each in got] == ["before", RemoteCallError] * 3
     assert gate.arrivals == []  # it was closed there and then
 
 
 async def test_an_exception_tells_where_it_was_raised(kind):
-    (failure,) = await results_of(kind.pipeline(kind.function("outcome"), on_error="return"), ["fails"])
+    (failure,) = await drain(kind.pipeline(kind.function("outcome"), on_error="return"), ["fails"])
     assert isinstance(failure, MineError)
     assert failure.data == "fails"
     there, here = failure.__notes__
@@ -83,4 +72,4 @@ async def test_an_exception_tells_where_it_was_raised(kind):
 async def test_large_items_and_many_small_ones_come_through(kind, size):
     pipeline = kind.pipeline(kind.function("unsendable"), size=size)
     source = [*range(500), "x" * 3_000_000, *range(500)]
-    assert await results_of(pipeline, source) == source
+    assert await drain(pipeline, source) == source

@@ -11,9 +11,9 @@ from functools import partial
 import pytest
 from anyio import fail_after
 
-from tests.cancelling import assert_law
-from tests.kinds.gates import PATIENCE
 from tests.kinds.kinds import STREAMING, some
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.anyio, some(STREAMING)]  # an executor gathers what a generator yields
 

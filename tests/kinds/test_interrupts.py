@@ -11,9 +11,8 @@ from functools import partial
 import pytest
 from anyio import CancelScope, create_task_group, fail_after
 
-from tests.cancelling import assert_law
-from tests.interrupts.scenes import until
-from tests.kinds.gates import PATIENCE
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 

@@ -19,17 +19,17 @@ import anyio
 import pytest
 from anyio import fail_after
 
-from async_task_pipeline._exceptions import WorkerDiedError
-from tests.cancelling import assert_law, tasks, threads_at_work
-from tests.interrupts.scenes import until
+from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions
-from tests.kinds.gates import PATIENCE
 from tests.kinds.kinds import some
+from tests.support.law import assert_law
+from tests.support.leftovers import tasks, threads_at_work
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 
 LIVES = {"process": 4}
-OTHERWISE = 20
+OTHERWISE = 8
 
 
 def descriptors() -> int:
@@ -147,21 +147,3 @@ def alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return True  # look again: a thread has just ended
     return states not in ([], ["Z"])
-
-
-@some(["process"])
-async def test_a_process_killed_as_its_call_ended_is_not_missed_by_the_next(kind):
-    pipeline = kind.pipeline(functions.outcome)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data(1)
-            assert await anext(output) == (1, 1)
-            # The window is a few instructions wide, so it is made by hand: an interrupt finds
-            # the worker busy that has just had its reply.
-            seat = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats[0]
-            await until(lambda: not seat.worker.busy)
-            seat.worker.busy = True
-            seat.renew(in_call=False)
-            await pipeline.process_input_data(2)
-            assert await anext(output) == (2, 2)

@@ -13,11 +13,11 @@ import pytest
 from anyio import fail_after
 
 from async_task_pipeline import StageProtocolError
-from tests.cancelling import assert_law
 from tests.kinds import functions, mistakes
 from tests.kinds.functions import MineError
-from tests.kinds.gates import PATIENCE
 from tests.kinds.kinds import INTERPRETER, POOLS, STREAMING, some
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 

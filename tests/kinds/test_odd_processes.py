@@ -15,13 +15,11 @@ from multiprocessing import forkserver
 import pytest
 from anyio import create_task_group, fail_after, to_thread
 
-from async_task_pipeline._exceptions import WorkerDiedError
-from async_task_pipeline._remote import _far_ends
-from tests.cancelling import assert_law
-from tests.interrupts.scenes import read, rest_of, until
-from tests.kinds import functions, odd, odd_workers
-from tests.kinds.gates import PATIENCE
+from async_task_pipeline import WorkerDiedError
+from tests.kinds import functions, odd
 from tests.kinds.kinds import some
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE, read, rest_of, until
 
 pytestmark = [pytest.mark.anyio, some(["process"])]
 
@@ -67,14 +65,16 @@ def child(tmp_path):
 
 
 def breeding(kind, gate, child, how, **options):
-    return kind.pipeline(partial(odd_workers.breed, gate.address, child.fifo, how), on_error="return", **options)
+    return kind.pipeline(partial(odd.breed, gate.address, child.fifo, how), on_error="return", **options)
 
 
 ways = pytest.mark.parametrize("how", ["fork", "system"])
 
 
-@ways
-@pytest.mark.parametrize("end", ["interrupt", "timeout", "stop", "leave", "cancel"])
+@pytest.mark.parametrize(
+    ("how", "end"),
+    [("system", "interrupt"), *(("fork", end) for end in ("interrupt", "timeout", "stop", "leave", "cancel"))],
+)
 async def test_a_call_ends_at_once_though_its_child_does_not(kind, gate, child, how, end):
     gate.hold("child")
     pipeline = breeding(kind, gate, child, how, timeout=1.0 if end == "timeout" else None)
@@ -131,10 +131,9 @@ async def test_a_process_leaves_though_its_child_stays(kind, gate, child, how):
 
 
 @pytest.mark.parametrize("end", ["leave", "drain"])
-async def test_nobody_waits_for_a_thread_that_a_call_left_behind(kind, gate, end, monkeypatch):
-    monkeypatch.setattr(_far_ends, "LEAVE_SECONDS", 0.1, raising=False)
+async def test_nobody_waits_for_a_thread_that_a_call_left_behind(kind, gate, end):
     gate.hold("thread")
-    pipeline = kind.pipeline(partial(odd_workers.begin_a_thread, gate.address))
+    pipeline = kind.pipeline(partial(odd.begin_a_thread, gate.address))
     with fail_after(PATIENCE):
         async with pipeline:
             await pipeline.process_input_data(1)
@@ -174,7 +173,7 @@ async def test_a_process_is_ended_though_the_server_it_came_from_is_gone(kind, g
 
 
 async def test_a_spare_that_dies_while_it_starts_is_missed_by_nobody(kind, gate):
-    pipeline = kind.pipeline(odd_workers.die_or_not, setup=partial(odd_workers.set_up, gate.address), on_error="return")
+    pipeline = kind.pipeline(odd.die_or_not, setup=partial(odd.set_up, gate.address), on_error="return")
     with fail_after(PATIENCE):
         async with pipeline:
             await until(lambda: len(gate.departed) == 2)  # the first and its spare
@@ -198,14 +197,14 @@ async def test_a_spare_that_dies_while_it_starts_is_missed_by_nobody(kind, gate)
 async def test_the_call_after_a_death_has_all_its_time(kind, gate):
     gate.hold("pickled", "held")
     options = {"timeout": 0.5, "on_error": "return"}
-    pipeline = kind.pipeline(odd_workers.die_or_not, setup=list, **options)
+    pipeline = kind.pipeline(odd.die_or_not, setup=list, **options)
     clock = kind.pipeline(partial(functions.gated, gate.address), **options)
     with fail_after(PATIENCE):
         async with clock, pipeline:
             await pipeline.process_input_data("warm")
             assert await read(pipeline, 1) == ["warm"]
             await pipeline.process_input_data("dies")
-            await pipeline.process_input_data(odd_workers.Slow(gate.address))
+            await pipeline.process_input_data(odd.Slow(gate.address))
             assert isinstance(*await read(pipeline, 1), WorkerDiedError)
             await gate.entered("pickled")
             # A call with as much time, begun after that, is over its time, and so would be this.

@@ -15,14 +15,12 @@ from functools import partial
 import pytest
 from anyio import create_task_group, fail_after
 
-from async_task_pipeline._exceptions import RemoteCallError
-from async_task_pipeline._items import Control
-from tests.cancelling import assert_law
-from tests.interrupts.scenes import read, rest_of, until
+from async_task_pipeline import RemoteCallError
 from tests.kinds import odd
 from tests.kinds.functions import MineError
-from tests.kinds.gates import PATIENCE
 from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE, drain, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -34,12 +32,6 @@ def gate(gate):
     """A gate that opens, late, if all hangs."""
     with odd.at_once(gate.open):
         yield gate
-
-
-def done_early(pipeline) -> int:
-    """How many results wait for an earlier call."""
-    seats = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats
-    return sum(type(entry) is not Control for seat in seats for entry in [*seat.session.outbox])
 
 
 def told(results):
@@ -60,7 +52,8 @@ async def test_one_that_waits_for_its_turn_is_dropped(kind, gate, cls, end):
             await pipeline.process_input_data("held")
             await gate.entered("held")
             await pipeline.process_input_data("done")
-            await until(lambda: done_early(pipeline) == 1)
+            await gate.left("done")
+            await until(lambda: pipeline.statistics().stages["stage"].in_call == 1)
             if end == "interrupt":
                 receipt = await pipeline.interrupt()
                 dropped = receipt.dropped["stage"]
@@ -95,9 +88,8 @@ async def test_nothing_stale_comes_of_a_generator_whose_first_waits_for_its_turn
             await pipeline.process_input_data("old 2")
             assert told(await read(pipeline, 1)) == ["old 1, first"]
             await gate.entered("old 1", "old 2")
-            await until(lambda: done_early(pipeline) == 1)
             receipt = await pipeline.interrupt()
-            assert receipt.dropped["stage"].finished == 1
+            assert receipt.dropped["stage"].finished <= 1  # from a process it may be on its way
             assert receipt.dropped["stage"].in_call == 2
             gate.open()
             await pipeline.process_input_data("new")
@@ -117,26 +109,15 @@ async def test_a_call_is_overdue_whatever_its_worker_yielded_before(kind, gate, 
             for data in ("many", "done", "held"):
                 await pipeline.process_input_data(data)
             await gate.entered("held")
-            seats = pipeline._AsyncTaskPipeline__run.runners[0].staff.seats
-            sessions = [seat.session for seat in seats]
-            await until(lambda: sessions != [seat.session for seat in seats] or "held" in gate.departed)
-            gate.open()
             *first, last = told(await read(pipeline, 23 if kind.streams else 22))
             assert first == [*range(20), "done", "held"][: len(first)]
             assert last is TimeoutError
+            gate.open()
             await pipeline.process_input_data("new")
             assert told(await rest_of(pipeline)) == ["new"]
 
 
 # -- what cannot cross, nor be told -------------------------------------------------------------
-
-
-async def results_of(pipeline, source):
-    with fail_after(PATIENCE):
-        async with pipeline.process(source) as results:
-            got = [each async for each in results]
-    assert_law(pipeline)
-    return got
 
 
 def counted(first, *later):
@@ -154,7 +135,7 @@ def assert_short(*failures):
 @pytest.mark.parametrize("name", [*odd.UNSPEAKABLE, "raises"])
 async def test_a_result_that_cannot_be_told_is_the_failure_of_its_call(kind, name):
     pipeline = kind.pipeline(odd.bring, on_error="return")
-    before, failure, *after = await results_of(pipeline, ["a", name, "b", "c"])
+    before, failure, *after = await drain(pipeline, ["a", name, "b", "c"])
     # It is the same worker all the time, and it makes each call once.
     assert counted(before, *after) == [("a", 0), ("b", 2), ("c", 3)]
     assert type(failure) is RemoteCallError
@@ -165,7 +146,7 @@ async def test_a_result_that_cannot_be_told_is_the_failure_of_its_call(kind, nam
 @pytest.mark.parametrize("name", odd.UNSPEAKABLE)
 async def test_so_is_an_item(kind, name):
     pipeline = kind.pipeline(odd.bring, on_error="return")
-    before, failure, *after = await results_of(pipeline, ["a", odd.UNSPEAKABLE[name](), "b", "c"])
+    before, failure, *after = await drain(pipeline, ["a", odd.UNSPEAKABLE[name](), "b", "c"])
     assert counted(before, *after) == [("a", 0), ("b", 1), ("c", 2)]
     assert type(failure) is RemoteCallError
     assert str(failure).startswith("an item cannot be sent to the worker: ")
@@ -176,7 +157,7 @@ async def test_so_is_an_item(kind, name):
 @pytest.mark.parametrize("name", ["no pickle", "no way back"])
 async def test_so_is_a_generator_whose_clean_up_fails_when_it_is_closed_early(kind, gate, name):
     pipeline = kind.pipeline(partial(odd.bring_all, gate.address), on_error="return", size=2)
-    got = await results_of(pipeline, ["a", name, "b", "c"])
+    got = await drain(pipeline, ["a", name, "b", "c"])
     failures = [each for each in got if isinstance(each, Exception)]
     values = [each for each in got if not isinstance(each, Exception)]
     assert counted(*values) == [("a", 0), (name, 1), ("b", 2), ("c", 3)]
@@ -223,7 +204,7 @@ async def test_the_descriptor_of_an_interpreter_that_broke_is_closed_once(kind, 
     logger.addHandler(handler)
     monkeypatch.setattr(to_interpreter, "run_sync", break_in_the_end)
     try:
-        ((data, _),) = await results_of(kind.pipeline(odd.bring), ["a"])
+        ((data, _),) = await drain(kind.pipeline(odd.bring), ["a"])
         assert data == "a"
         assert len(opened) == 8
         for number in opened:

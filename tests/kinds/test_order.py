@@ -11,9 +11,9 @@ from functools import partial
 import pytest
 from anyio import create_task_group, fail_after
 
-from tests.cancelling import assert_law
-from tests.kinds.gates import PATIENCE
 from tests.kinds.kinds import REMOTE, STREAMING, some
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 

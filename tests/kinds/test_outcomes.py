@@ -14,22 +14,12 @@ from anyio import fail_after
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import PipelineStoppedError, StageProtocolError
-from tests.cancelling import assert_law
 from tests.kinds.functions import MineError
-from tests.kinds.gates import PATIENCE
 from tests.kinds.kinds import INTERPRETER, some
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE, drain
 
 pytestmark = pytest.mark.anyio
-
-
-async def results_of(pipeline, source):
-    """Do a whole job."""
-    with fail_after(PATIENCE):
-        async with pipeline.process(source) as results:
-            got = [each async for each in results]
-    assert_law(pipeline)
-    assert pipeline.statistics().inside == 0
-    return got
 
 
 def told(result):
@@ -40,7 +30,7 @@ def told(result):
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_values_nothing_and_failures_in_order(kind, workers):
     pipeline = kind.pipeline(kind.function("outcome"), workers=workers, on_error="return", timing=workers == 1)
-    got = await results_of(pipeline, [1, None, "filtered", "fails", "no file", 0, "", "stops", 2])
+    got = await drain(pipeline, [1, None, "filtered", "fails", "no file", 0, "", "stops", 2])
     *others, stopped, last = got
     assert [told(each) for each in others] == [
         (1, 1),
@@ -78,7 +68,7 @@ async def test_sentinels_keep_their_place(kind, workers):
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_the_intervals_of_each_item_add_up(kind, workers):
     pipeline = kind.pipeline(kind.function("each_in"), workers=workers, timing=True, size=2)
-    got = await results_of(pipeline, [[n, None, n + 1] for n in range(20)])
+    got = await drain(pipeline, [[n, None, n + 1] for n in range(20)])
     items = pipeline.completed_items
     assert [each.data for each in items] == got
     for each in items:
@@ -132,12 +122,12 @@ async def test_a_failure_ends_the_pipeline_with_the_functions_own_exception(kind
 async def test_a_stop_iteration_ends_the_pipeline_as_any_failure(kind):
     expected = RuntimeError if kind.name == "loop" else StageProtocolError
     with pytest.raises(expected, match="StopIteration"):
-        await results_of(kind.pipeline(kind.function("outcome")), ["stops"])
+        await drain(kind.pipeline(kind.function("outcome")), ["stops"])
 
 
 async def test_dropped_failures_are_logged_and_counted(kind, caplog):
     pipeline = kind.pipeline(kind.function("outcome"), on_error="drop")
-    assert await results_of(pipeline, ["fails", 1, "fails"]) == [(1, 1)]
+    assert await drain(pipeline, ["fails", 1, "fails"]) == [(1, 1)]
     assert pipeline.statistics().failed == 2
     assert [each.message for each in caplog.records if each.levelname == "WARNING"] == [
         "stage 'stage' dropped an item: its call failed"
@@ -148,7 +138,7 @@ async def test_dropped_failures_are_logged_and_counted(kind, caplog):
 async def test_a_fan_out_in_place_of_its_item(kind, workers):
     pipeline = kind.pipeline(kind.function("each_in"), workers=workers, on_error="return", size=2)
     source = [[1, None, 2], [], [3], [4, 5, "fails", 6], [None], list(range(10, 20))]
-    got = await results_of(pipeline, source)
+    got = await drain(pipeline, source)
     expected = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (MineError, ("fails",)), *((n, n) for n in range(10, 20))]
     if not kind.streams:  # what is gathered there is lost with the call that fails
         expected[3:5] = []

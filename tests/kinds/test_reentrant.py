@@ -11,9 +11,9 @@ from functools import partial
 import pytest
 from anyio import fail_after, to_thread
 
-from tests.cancelling import assert_law
-from tests.kinds.gates import PATIENCE
 from tests.kinds.kinds import POOLS, some
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.anyio, some(["thread", *POOLS])]
 

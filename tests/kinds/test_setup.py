@@ -13,14 +13,12 @@ import anyio
 import pytest
 from anyio import create_task_group, fail_after
 
-from async_task_pipeline._exceptions import WorkerDiedError
-from async_task_pipeline._remote._far_ends import ProcessEnd
-from tests.cancelling import assert_law
-from tests.interrupts.scenes import until
+from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions
 from tests.kinds.functions import MineError
-from tests.kinds.gates import PATIENCE
 from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -172,34 +170,6 @@ async def test_a_start_that_takes_for_ever_can_be_given_up(kind, gate, begin):
             tg.cancel_scope.cancel()
         await pipeline.stop()
     assert not pipeline.running
-
-
-@some(["process"])
-async def test_a_spare_that_cannot_be_started_is_missed_only_when_it_is_needed(kind, gate, monkeypatch, caplog):
-    started = []
-
-    def start_one(*args):
-        started.append(args)
-        if len(started) == 2:  # the spare, ahead of need
-            raise OSError(11, "no more processes")
-        return ProcessEnd(*args)
-
-    monkeypatch.setattr("async_task_pipeline._remote._staff.ProcessEnd", start_one)
-    pipeline = kind.pipeline(partial(functions.gated, gate.address))
-    gate.hold("held")
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data(1)
-            assert await anext(output) == 1
-            await until(lambda: len(started) == 2 and caplog.records)
-            await pipeline.process_input_data("held")
-            await gate.entered("held")
-            await pipeline.interrupt()  # which ends the process
-            await pipeline.process_input_data(2)
-            assert await anext(output) == 2
-    (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
-    assert record.getMessage() == "stage 'stage': no process could be started ahead of need"
 
 
 @some([INTERPRETER])

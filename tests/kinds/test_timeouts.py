@@ -11,10 +11,10 @@ from functools import partial
 import pytest
 from anyio import fail_after
 
-from async_task_pipeline._exceptions import FailureBudgetError
-from tests.cancelling import assert_law
+from async_task_pipeline import FailureBudgetError
 from tests.kinds.functions import MineError
-from tests.kinds.gates import PATIENCE
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 

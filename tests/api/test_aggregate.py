@@ -1,0 +1,155 @@
+"""From marks to a report: exact means, the same in batches as one by one, bounded memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from async_task_pipeline import EfficiencyMetrics, Percentiles, PipelineStage, TimingBreakdown
+from async_task_pipeline._aggregate import BATCH, TimingHistory
+from async_task_pipeline._items import Timed
+
+#         a: enter start end, b: enter start end, exit
+FIRST = [0.0, 1.0, 3.0, 3.0, 4.0, 8.0, 8.0]
+SECOND = [2.0, 3.0, 9.0, 10.0, 10.0, 10.0, 12.0]
+
+
+def stages(*names: str) -> list[PipelineStage]:
+    return [PipelineStage(name, print, enable_timing=True) for name in names]
+
+
+def history(*marks: list[float], keep: int = 1000, created_at: float | None = None) -> TimingHistory:
+    kept = TimingHistory(keep)
+    kept.begin(["a", "b"])
+    for each in marks:
+        kept.record(Timed("x", created_at, each))
+    return kept
+
+
+def test_nothing_yet_is_no_report() -> None:
+    assert history().report(stages("a", "b"), details=True, running=True) is None
+    assert TimingHistory(1).report([], details=True, running=False) is None
+
+
+def test_two_items_by_hand() -> None:
+    both = stages("a", "b")
+    both[0].counts.delivered = both[1].counts.delivered = 2
+    both[0].counts.spending_of("worker").seconds = 8.0
+    both[1].counts.spending_of("worker").seconds = 4.0
+    report = history(FIRST, SECOND).report(both, details=True, running=True)
+    assert report is not None
+    summary = report.summary
+    assert (summary.total_items, summary.avg_total_latency) == (2, 9.0)
+    assert (summary.min_total_latency, summary.max_total_latency) == (8.0, 10.0)
+    assert summary.overall_efficiency == EfficiencyMetrics((6 / 8 + 6 / 10) / 2, 1 - (6 / 8 + 6 / 10) / 2)
+    assert summary.throughput == 2 / 12  # from the first acceptance at 0 to the last exit at 12
+    assert summary.bottleneck == "a"
+    a, b = summary.stage_statistics["a"], summary.stage_statistics["b"]
+    assert (a.avg_latency, a.min_latency, a.max_latency) == (5.5, 3.0, 8.0)
+    assert a.timing_breakdown == TimingBreakdown(4.0, 1.0, 0.5, 4 / 5.5)
+    assert (a.processed_count, a.avg_processing_time, a.throughput) == (2, 4.0, 2 / 12)
+    assert (b.avg_latency, b.min_latency, b.max_latency) == (3.5, 2.0, 5.0)
+    assert b.timing_breakdown == TimingBreakdown(2.0, 0.5, 1.0, 2 / 3.5)
+    assert b.queue_wait.p50 == pytest.approx(0.0, abs=1e-9)  # the lower of 0 and 1
+    assert b.computation.p99 == pytest.approx(4.0, rel=0.01)
+    assert report.analysis_metadata.pop("analysis_timestamp") > 0
+    assert report.analysis_metadata == {"enable_timing": True, "total_stages": 2, "pipeline_running": True}
+
+
+def test_created_at_counts_for_the_latency_and_not_for_the_throughput() -> None:
+    report = history(FIRST, created_at=-8.0).report(stages("a", "b"), details=True, running=False)
+    assert report is not None
+    assert report.summary.avg_total_latency == 16.0
+    assert report.summary.throughput == 1 / 8
+    assert report.item_breakdowns[0].totals.admission_time == 8.0
+
+
+def test_items_that_took_no_time_divide_by_nothing() -> None:
+    report = history([1.0] * 7, [1.0] * 7).report(stages("a", "b"), details=False, running=False)
+    assert report is not None
+    assert report.summary.throughput == 0.0
+    assert report.summary.overall_efficiency == EfficiencyMetrics(0.0, 1.0)
+    assert report.summary.bottleneck is None
+    assert report.summary.stage_statistics["a"].timing_breakdown == TimingBreakdown(0.0, 0.0, 0.0, 0.0)
+    assert report.summary.stage_statistics["a"].throughput == 0.0
+
+
+def test_outcomes_without_a_delivery_make_a_report() -> None:
+    both = stages("a", "b")
+    both[0].counts.filtered, both[0].counts.failed, both[0].counts.dropped = 3, 2, 1
+    spending = both[0].counts.spending_of("worker")
+    spending.seconds = spending.unproductive = 10.0
+    report = history().report(both, details=True, running=False)
+    assert report is not None
+    a = report.summary.stage_statistics["a"]
+    assert (a.processed_count, a.filtered_count, a.failed_count, a.dropped_count) == (5, 3, 2, 1)
+    assert (a.avg_processing_time, a.unproductive_computation_time) == (2.0, 10.0)
+    assert a.computation == Percentiles(0.0, 0.0, 0.0)
+    assert (report.summary.total_items, report.summary.bottleneck, report.item_breakdowns) == (0, "a", [])
+    assert report.summary.overall_efficiency == EfficiencyMetrics(0.0, 0.0)
+
+
+@pytest.mark.parametrize("count", [1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH])
+@pytest.mark.parametrize("keep", [0, 1, 5, 10_000])
+def test_whatever_the_batches_the_last_items_are_kept_whole(count: int, keep: int) -> None:
+    kept = TimingHistory(keep)
+    kept.begin(["a", "b"])
+    for index in range(count):
+        kept.record(Timed(index, None, [index + mark for mark in FIRST]))
+    last = list(range(count))[-keep:] if keep else []
+    report = kept.report(stages("a", "b"), details=True, running=True)
+    assert report is not None
+    assert report.summary.total_items == count
+    assert len(report.item_breakdowns) == len(last)
+    assert [item.data for item in kept.items] == last
+    assert [item.start_timestamp for item in kept.items] == last
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=4), st.sampled_from([0, 1, 300, 1000]))
+def test_a_report_in_between_changes_no_later_report(portions: list[int], keep: int) -> None:
+    polled, single = history(keep=keep), history(keep=keep)
+    for portion in portions:
+        for index in range(portion):
+            marks = [float(index * factor) for factor in range(7)]
+            polled.record(Timed(index, None, marks))
+            single.record(Timed(index, None, marks))
+        polled.report(stages("a", "b"), details=portion % 2 == 0, running=True)
+    mine = polled.report(stages("a", "b"), details=True, running=True)
+    theirs = single.report(stages("a", "b"), details=True, running=True)
+    assert mine is not None
+    assert theirs is not None
+    assert mine.item_breakdowns == theirs.item_breakdowns
+    assert mine.summary.total_items == theirs.summary.total_items == sum(portions)
+    assert mine.summary.avg_total_latency == pytest.approx(theirs.summary.avg_total_latency, rel=1e-12)
+    assert mine.summary.total_latency == theirs.summary.total_latency
+
+
+def test_a_second_run_with_more_stages_keeps_both_apart() -> None:
+    kept = TimingHistory(10)
+    kept.begin(["a"])
+    kept.record(Timed("x", None, FIRST[:4]))
+    kept.begin(["a", "b"])
+    kept.record(Timed("y", None, FIRST))
+    report = kept.report(stages("a", "b"), details=True, running=True)
+    assert report is not None
+    assert [list(each.stages) for each in report.item_breakdowns] == [["a"], ["a", "b"]]
+    assert report.summary.total_items == 2
+    assert [item.get_total_latency() for item in kept.items] == [3.0, 8.0]
+
+
+def test_clear_forgets_everything_and_goes_on() -> None:
+    kept = history(FIRST, SECOND)
+    kept.clear()
+    both: list[Any] = stages("a", "b")
+    assert kept.items == []
+    assert kept.report(both, details=True, running=True) is None
+    kept.record(Timed("z", None, SECOND))
+    report = kept.report(both, details=True, running=True)
+    assert report is not None
+    assert (report.summary.total_items, report.summary.avg_total_latency) == (1, 10.0)
+    assert report.summary.throughput == 1 / 10
+    assert len(report.item_breakdowns) == 1

@@ -1,0 +1,407 @@
+"""The report of a pipeline, to the tick of a clock that only stages move.
+
+The rule: the injected clock stands still unless a stage function (or the test) moves it, when the test permits
+it, so every interval is a whole number that can be worked out by hand, and is compared exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import attrs
+import pytest
+from anyio import fail_after
+from anyio.lowlevel import checkpoint
+
+from async_task_pipeline import AsyncTaskPipeline, DetailedTiming, ItemTimingTotals, StageTimingDetail
+from tests.support.waiting import PATIENCE, drain, until
+
+pytestmark = pytest.mark.anyio
+
+
+Pipeline = AsyncTaskPipeline[Any, Any]
+
+
+class Ticks:
+    """A clock moved by hand."""
+
+    def __init__(self, now: float = 100.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def spend(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def timed(ticks: Ticks, **options: Any) -> Pipeline:
+    return Pipeline(enable_timing=True, clock=ticks, **options)
+
+
+async def settled(pipeline: Pipeline) -> None:
+    """Let the loop turn until something waits for the consumer."""
+    while not pipeline.statistics().output_depth:
+        await checkpoint()
+
+
+async def test_one_item_through_two_stages() -> None:
+    ticks = Ticks()
+    pipeline = timed(ticks)
+
+    async def three(value: str) -> str:
+        ticks.spend(3)
+        return value
+
+    def five(value: str) -> str:
+        ticks.spend(5)
+        return value
+
+    pipeline.add_stage("three", three).add_stage("five", five)
+    async with pipeline:
+        await pipeline.process_input_data("x", created_at=98.0)
+        await settled(pipeline)
+        ticks.spend(1000)  # lying in the output is the consumer's time
+        assert await anext(pipeline.generate_output_stream()) == "x"
+        report = pipeline.get_report()
+    assert report is not None
+    (item,) = report.item_breakdowns
+    assert item.stages == {
+        "three": StageTimingDetail(0.0, 3.0, 0.0, 3.0),
+        "five": StageTimingDetail(0.0, 5.0, 0.0, 5.0),
+    }
+    assert item.totals == ItemTimingTotals(8.0, 2.0, 10.0, 0.8, 2.0)
+    assert report.summary.bottleneck == "five"
+    assert report.summary.throughput == 1 / 8
+    assert report.analysis_metadata["pipeline_running"] is True
+    (whole,) = pipeline.completed_items
+    assert whole.get_detailed_timing("five") == DetailedTiming(103.0, 103.0, 108.0, 108.0)
+    assert pipeline.stages[1].total_processing_time == 5.0
+    ended = pipeline.get_report(include_item_details=False)
+    assert ended is not None
+    assert ended.analysis_metadata["pipeline_running"] is False
+    assert ended.item_breakdowns == []
+    assert ended.summary == report.summary
+
+
+@pytest.mark.parametrize("kind", ["thread", "async"])
+async def test_each_value_of_a_generator_has_its_own_computation(kind: str) -> None:
+    ticks = Ticks()
+    pipeline = timed(ticks)
+
+    def three(value: int) -> Iterator[int]:
+        for each in (1, 2, 4):
+            ticks.spend(each)
+            yield each
+        ticks.spend(8)  # after the last value: spent, and nobody's
+
+    async def three_async(value: int) -> AsyncIterator[int]:
+        for each in three(value):
+            yield each
+
+    pipeline.add_stage("three", three if kind == "thread" else three_async)
+    async with pipeline.process([0]) as results:
+        assert [each async for each in results] == [1, 2, 4]
+    report = pipeline.get_report()
+    assert report is not None
+    assert [each.stages["three"].computation_time for each in report.item_breakdowns] == [1.0, 2.0, 4.0]
+    assert [each.stages["three"].queue_wait_time for each in report.item_breakdowns] == [0.0, 1.0, 3.0]
+    statistics = report.summary.stage_statistics["three"]
+    assert (statistics.processed_count, statistics.avg_processing_time) == (3, 5.0)
+    assert statistics.unproductive_computation_time == 0.0
+    siblings = pipeline.completed_items
+    assert len({id(item.get_detailed_timing("three")) for item in siblings}) == 3
+
+
+async def test_outcomes_of_every_kind_are_counted_apart() -> None:
+    ticks = Ticks()
+    pipeline = timed(ticks, return_exceptions=True)
+
+    async def choose(value: int) -> int | None:
+        ticks.spend(value)
+        if value == 2:
+            return None
+        if value == 4:
+            raise ValueError(value)
+        return value
+
+    pipeline.add_stage("choose", choose)
+    async with pipeline:
+        for value in (1, 2, 4):
+            await pipeline.process_input_data(value)
+        output = pipeline.generate_output_stream()
+        assert await anext(output) == 1
+        assert isinstance(await anext(output), ValueError)
+        await pipeline.process_input_data(8)
+        await settled(pipeline)
+        await pipeline.interrupt()
+        report = pipeline.get_report()
+    assert report is not None
+    assert report.summary.total_items == 1
+    choose_ = report.summary.stage_statistics["choose"]
+    assert (choose_.processed_count, choose_.filtered_count, choose_.failed_count) == (4, 1, 1)
+    assert choose_.unproductive_computation_time == 6.0
+    assert choose_.timing_breakdown.avg_computation_time == 1.0
+    assert pipeline.stages[0].total_processing_time == 15.0
+
+
+async def test_the_last_item_is_in_the_report_the_moment_it_is_delivered() -> None:
+    pipeline = timed(Ticks(), timing_history=3)
+    pipeline.add_stage("same", lambda value: value)
+    async with pipeline.process(range(10)) as results:
+        count = 0
+        async for each in results:
+            count += 1
+            report = pipeline.get_report()
+            assert report is not None
+            assert report.summary.total_items == count
+            assert len(report.item_breakdowns) == min(count, 3)
+            assert [item.data for item in pipeline.completed_items] == list(range(10))[max(0, count - 3) : count]
+            assert pipeline.completed_items[-1].data == each
+
+
+async def test_without_a_history_the_summary_is_whole() -> None:
+    pipeline = timed(Ticks(), timing_history=0)
+    pipeline.add_stage("same", lambda value: value)
+    async with pipeline.process(range(300)) as results:
+        assert [each async for each in results] == list(range(300))
+    report = pipeline.get_report()
+    assert report is not None
+    assert (report.summary.total_items, report.item_breakdowns, pipeline.completed_items) == (300, [], [])
+
+
+async def test_the_intervals_of_all_stages_sum_to_the_latency_on_a_real_clock() -> None:
+    pipeline = Pipeline(2, enable_timing=True)
+
+    async def turn(value: int) -> int:
+        await checkpoint()
+        return value
+
+    def twice(value: int) -> Iterator[int]:
+        yield value
+        yield value
+
+    pipeline.add_stage("turn", turn).add_stage("twice", twice).add_stage("str", str)
+    async with pipeline.process(range(200)) as results:
+        assert len([each async for each in results]) == 400
+    report = pipeline.get_report()
+    assert report is not None
+    for item in report.item_breakdowns:
+        parts = [part for each in item.stages.values() for part in attrs.astuple(each)[:3]]
+        assert min(parts) >= 0
+        assert sum(parts) == pytest.approx(item.totals.total_latency, abs=1e-9)
+    assert report.summary.avg_total_latency == pytest.approx(
+        sum(each.avg_latency for each in report.summary.stage_statistics.values()), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("created_at", "error", "said"),
+    [
+        (100.5, ValueError, r"created_at=100.5 must be a past instant of the pipeline's clock, which says 100.0"),
+        (float("nan"), ValueError, r"created_at=nan"),
+        (float("inf"), ValueError, r"created_at=inf"),
+        (float("-inf"), ValueError, r"created_at=-inf"),
+        ("yesterday", TypeError, r"created_at must be a number of seconds or None, not 'yesterday'"),
+        (True, TypeError, r"created_at must be a number of seconds or None, not True"),
+    ],
+)
+async def test_an_impossible_created_at_is_refused_and_nothing_accepted(
+    created_at: Any, error: type[Exception], said: str
+) -> None:
+    async with timed(Ticks()).add_stage("same", lambda value: value) as pipeline:
+        with pytest.raises(error, match=said):
+            await pipeline.process_input_data(1, created_at)
+        with pytest.raises(error, match=said):
+            pipeline.put_input_data(1, created_at)
+        assert pipeline.statistics().accepted == 0
+        await pipeline.process_input_data(1, created_at=100)  # an int, and now
+        assert await anext(pipeline.generate_output_stream()) == 1
+
+
+async def test_a_report_is_ready_for_json_and_frozen() -> None:
+    pipeline = timed(Ticks())
+    pipeline.add_stage("same", lambda value: value)
+    async with pipeline.process([1, 2]) as results:
+        assert [each async for each in results] == [1, 2]
+    report = pipeline.get_report()
+    assert report is not None
+    data = attrs.asdict(report)
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    records = [report, report.summary, report.item_breakdowns[0], report.item_breakdowns[0].totals]
+    records += [report.item_breakdowns[0].stages["same"], report.summary.overall_efficiency]
+    stage = report.summary.stage_statistics["same"]
+    records += [stage, stage.timing_breakdown, stage.queue_wait]
+    for each in records:
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(each, attrs.fields(type(each))[0].name, 0)
+
+
+async def test_timing_off_has_no_report() -> None:
+    async with Pipeline().add_stage("same", lambda value: value).process([1]) as results:
+        assert [each async for each in results] == [1]
+    pipeline = Pipeline().add_stage("same", lambda value: value)
+    assert pipeline.get_report() is None
+    assert pipeline.completed_items == []
+
+
+async def test_clear_starts_the_report_anew() -> None:
+    ticks = Ticks()
+    pipeline = timed(ticks)
+
+    async def one(value: int) -> int:
+        ticks.spend(1)
+        return value
+
+    pipeline.add_stage("one", one)
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await pipeline.process_input_data(1)
+        await anext(output)
+        pipeline.clear()
+        assert pipeline.get_report() is None
+        await pipeline.process_input_data(2)
+        await anext(output)
+        report = pipeline.get_report()
+    assert report is not None
+    assert (report.summary.total_items, report.summary.throughput) == (1, 1.0)
+
+
+class ManualClock:
+    """A clock that stands still until somebody moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Work:
+    """A stage that takes 20 seconds of a manual clock, each after a permit."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self._permits = threading.Semaphore(0)
+
+    def permit(self) -> None:
+        self._permits.release()
+
+    def __call__(self, data):
+        assert self._permits.acquire(timeout=PATIENCE / 2), "nobody gave a permit"
+        self.clock.now += 20.0
+        return data
+
+
+async def test_queue_wait_is_the_time_in_the_queue():
+    """0.1.10: always 0.0, here where the five items waited 0, 20, 40, 60 and 80 s."""
+    clock = ManualClock()
+    work = Work(clock)
+    pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("work", work)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            output = pipeline.generate_output_stream()
+            for i in range(5):
+                await pipeline.process_input_data(i)
+            for i in range(5):
+                work.permit()
+                assert await anext(output) == i
+            report = pipeline.get_report()
+    details = [each.stages["work"] for each in report.item_breakdowns]
+    assert [each.queue_wait_time for each in details] == [0.0, 20.0, 40.0, 60.0, 80.0]
+    assert [each.computation_time for each in details] == [20.0] * 5
+    assert [each.transmission_time for each in details] == [0.0] * 5
+    means = report.summary.stage_statistics["work"].timing_breakdown
+    assert (means.avg_queue_wait_time, means.avg_computation_time, means.avg_transmission_time) == (40.0, 20.0, 0.0)
+    assert means.computation_ratio == pytest.approx(1 / 3)
+
+
+async def test_waiting_for_room_downstream_is_transmission():
+    """0.1.10: the time blocked in ``put`` and the work of a generator were one number."""
+    clock = ManualClock()
+    work = Work(clock)
+    pipeline = AsyncTaskPipeline(max_queue_size=1, enable_timing=True, clock=clock).add_stage("work", work)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            output = pipeline.generate_output_stream()
+            for i in range(2):
+                await pipeline.process_input_data(i)
+                work.permit()
+                await until(lambda i=i: pipeline.stages[0].total_processing_time == 20.0 * (i + 1))
+                await until(pipeline.output_queue.full)
+            clock.now += 50.0  # the second result waits for the first to be taken
+            assert [await anext(output) for _ in range(2)] == [0, 1]
+            details = [each.stages["work"] for each in pipeline.get_report().item_breakdowns]
+    assert [each.transmission_time for each in details] == [0.0, 50.0]
+    assert [each.computation_time for each in details] == [20.0, 20.0]
+
+
+async def test_siblings_of_one_fan_out_have_their_own_times():
+    """0.1.10: five items shared one dict: five equal latencies, where they step by 20."""
+    clock = ManualClock()
+    work = Work(clock)
+
+    def generate(data):
+        for i in range(5):
+            work(data)
+            yield i
+
+    pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock)
+    pipeline.add_stage("generate", generate).add_stage("same", lambda x: x)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            output = pipeline.generate_output_stream()
+            await pipeline.process_input_data("go")
+            for i in range(5):
+                work.permit()
+                assert await anext(output) == i
+            latencies = [each.totals.total_latency for each in pipeline.get_report().item_breakdowns]
+            items = pipeline.completed_items
+    assert latencies == [20.0, 40.0, 60.0, 80.0, 100.0]
+    assert [item.get_total_latency() for item in items] == latencies
+    items[0].record_completion_time("generate")
+    items[0].record_completion_time("later")
+    assert [item.get_total_latency() for item in items[1:]] == latencies[1:]
+    assert len({id(item.get_detailed_timing("same")) for item in items}) == 5
+
+
+async def test_filtered_and_failed_calls_are_counted_and_their_time_is_kept():
+    """0.1.10: 40 calls, "processed 16"; with everything filtered there was no report."""
+    clock = ManualClock()
+
+    def stage(data):
+        clock.now += 1.0
+        if data % 4 == 3:
+            raise LookupError(data)
+        return None if data % 4 else data
+
+    pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("stage", stage, on_error="drop")
+    with fail_after(PATIENCE):
+        assert await drain(pipeline, range(40)) == list(range(0, 40, 4))
+    flow = pipeline.statistics().stages["stage"]
+    assert (flow.accepted, flow.delivered, flow.filtered, flow.failed) == (40, 10, 20, 10)
+    stage_report = pipeline.get_report().summary.stage_statistics["stage"]
+    assert (stage_report.processed_count, stage_report.filtered_count, stage_report.failed_count) == (40, 20, 10)
+    assert stage_report.unproductive_computation_time == 30.0
+    assert pipeline.stages[0].total_processing_time == 40.0
+
+    pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("none", lambda _: None)
+    with fail_after(PATIENCE):
+        assert await drain(pipeline, range(5)) == []
+    report = pipeline.get_report()
+    assert (report.summary.total_items, report.summary.stage_statistics["none"].filtered_count) == (0, 5)
+
+
+async def test_a_stage_may_be_named_totals():
+    """0.1.10: it vanished from the breakdowns: ``stages={}``."""
+    pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("totals", lambda x: x).add_stage("stages", str)
+    with fail_after(PATIENCE):
+        assert await drain(pipeline, range(3)) == ["0", "1", "2"]
+    report = pipeline.get_report()
+    assert list(report.summary.stage_statistics) == ["totals", "stages"]
+    assert [list(each.stages) for each in report.item_breakdowns] == [["totals", "stages"]] * 3
+    assert list(pipeline.statistics().stages) == ["totals", "stages"]
+    assert list(attrs.asdict(pipeline.completed_items[0].get_timing_breakdown())["stages"]) == ["totals", "stages"]

@@ -1,0 +1,132 @@
+"""G2, cancelled at every await: ``accepted + fanned out = delivered + filtered + failed + dropped +
+inside``, exactly, at every quiet moment, as counters a user can read. Nothing else removes an item.
+
+The rule: each scenario is cancelled at every await it has (see ``support/cancelling.py``), and
+after each cut the same is asked: is every item accounted for, is what came out what had to come
+out, is anything left, does it run again.
+"""
+
+from __future__ import annotations
+
+import pytest
+from anyio import CancelScope, create_task_group
+
+from tests.support.cancelling import (
+    INPUTS,
+    SOURCE,
+    WHOLE_LIVES,
+    Cut,
+    Ledger,
+    N,
+    Whole,
+    assert_over,
+    build,
+    cut_everywhere,
+    cut_from_beside,
+    cut_when_waiting,
+    expected,
+    feed,
+    growing,
+    put_all,
+    read,
+    scope,
+)
+from tests.support.law import assert_law
+from tests.support.leftovers import tasks
+from tests.support.waiting import until_waiting
+
+pytestmark = pytest.mark.anyio
+
+
+cuts = pytest.mark.parametrize("cut", [cut_when_waiting, cut_from_beside])
+
+
+kinds = pytest.mark.parametrize("kind", ["async", "thread", "mixed"])
+
+
+@cuts
+@kinds
+@pytest.mark.parametrize("life", WHOLE_LIVES, ids=lambda life: life.__name__)
+async def test_a_whole_life_cut_at_every_point(cut: Cut, kind: str, life: Whole) -> None:
+    assert await cut_everywhere(cut, kind, life) > 3
+
+
+@cuts
+async def test_timed_items_cut_at_every_point(cut: Cut) -> None:
+    assert await cut_everywhere(cut, "mixed", scope, timing=True) > 3
+
+
+async def test_a_start_in_a_cancelled_scope_leaves_a_pipeline_that_stops() -> None:
+    ledger = Ledger()
+    pipeline = build("thread", ledger)
+    before = tasks()
+    with CancelScope() as scope:
+        scope.cancel()
+        await pipeline.start()
+    assert scope.cancelled_caught
+    await pipeline.stop()
+    await assert_over(pipeline, ledger, before)
+
+
+@cuts
+@kinds
+@pytest.mark.parametrize("side", INPUTS, ids=lambda side: side.__name__)
+async def test_an_input_cut_at_every_point_loses_nothing_it_accepted(cut: Cut, kind: str, side: Whole) -> None:
+    step, reached = 0, True
+    while reached:
+        step = growing(step)
+        ledger = Ledger()
+        pipeline = build(kind, ledger)
+        before = tasks()
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(read, pipeline, ledger)
+            reached = await cut(lambda p=pipeline, book=ledger: side(p, book), step)
+            pipeline.close_input()
+        now = pipeline.statistics()
+        fed = ledger.fed or SOURCE[: now.accepted]
+        assert now.accepted == sum(isinstance(each, int) for each in fed)
+        assert now.dropped == 0
+        assert ledger.got == expected(fed)
+        if not reached:
+            assert now.accepted == N
+        await assert_over(pipeline, ledger, before)
+
+
+@cuts
+@kinds
+async def test_an_output_cut_at_every_point_loses_nothing(cut: Cut, kind: str) -> None:
+    step, reached = 0, True
+    while reached:
+        step = growing(step)
+        ledger = Ledger()
+        pipeline = build(kind, ledger)
+        before = tasks()
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(feed, pipeline, ledger)
+            reached = await cut(lambda p=pipeline, book=ledger: read(p, book), step)
+            assert_law(pipeline)
+            await read(pipeline, ledger)
+        assert ledger.got == expected(SOURCE)
+        assert pipeline.statistics().dropped == 0
+        await assert_over(pipeline, ledger, before)
+
+
+@kinds
+async def test_a_blocked_put_and_a_blocked_read_are_cancelled_where_they_wait(kind: str) -> None:
+    ledger = Ledger()
+    pipeline = build(kind, ledger)
+    before = tasks()
+    async with pipeline:
+        reached = await cut_when_waiting(lambda: read(pipeline, ledger), 1)
+        assert reached
+        assert ledger.got == []
+
+        async with create_task_group() as tg:
+            tg.start_soon(put_all, pipeline, ledger)
+            await until_waiting(pipeline)
+            tg.cancel_scope.cancel()
+        fed = list(ledger.fed)
+        pipeline.close_input()
+        await read(pipeline, ledger)
+        assert ledger.got == expected(fed)
+    await assert_over(pipeline, ledger, before)

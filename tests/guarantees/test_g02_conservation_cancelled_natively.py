@@ -1,0 +1,266 @@
+"""G2, cancelled natively: ``accepted + fanned out = delivered + filtered + failed + dropped +
+inside``, exactly, at every quiet moment, as counters a user can read. Nothing else removes an item.
+
+The rule: the same scenarios, cut by ``Task.cancel``, ``asyncio.timeout`` and ``asyncio.wait_for``,
+which know no scopes and respect no shield; also in the very tick in which what the scenario waits
+for has come: there an anyio stream loses an item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import anyio
+import pytest
+from anyio import CancelScope, fail_after
+from anyio.lowlevel import checkpoint
+
+from tests.support.backends import ASYNCIO
+from tests.support.cancelling import (
+    INPUTS,
+    SOURCE,
+    WHOLE_LIVES,
+    Cut,
+    Ledger,
+    Whole,
+    assert_over,
+    build,
+    cut_everywhere,
+    expected,
+    feed,
+    growing,
+    read,
+    watched,
+)
+from tests.support.law import assert_law
+from tests.support.leftovers import tasks, threads_at_work
+from tests.support.waiting import until_waiting
+
+pytestmark = [pytest.mark.anyio, ASYNCIO]
+
+
+Scenario = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def in_a_task(body: Awaitable[None]) -> bool:
+    """Run it as a task; return whether it ended cancelled."""
+
+    async def run() -> None:  # from 3.12 on, a generator marked as a coroutine makes no task
+        await body
+
+    task = asyncio.create_task(run())
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+    return task.cancelled()
+
+
+async def task_cancel(scenario: Scenario, step: int) -> bool:
+    reached = False
+
+    def cancel(_: object) -> None:
+        nonlocal reached
+        task = asyncio.current_task()
+        assert task is not None
+        reached = task.cancel()
+
+    await in_a_task(watched(scenario(), step, cancel))
+    return reached
+
+
+def once_it_is_there(wish: Any, act: Callable[[], object]) -> None:
+    """Act after what is waited for has come, before the waiting task has run."""
+    if wish is None:  # a bare yield: it is there already
+        act()
+    else:
+        wish.add_done_callback(lambda _: act())
+
+
+async def task_cancel_when_woken(scenario: Scenario, step: int) -> bool:
+    reached = False
+
+    def cancel(wish: Any) -> None:
+        nonlocal reached
+        task = asyncio.current_task()
+        assert task is not None
+        reached = True
+        once_it_is_there(wish, task.cancel)
+
+    await in_a_task(watched(scenario(), step, cancel))
+    return reached
+
+
+async def scope_cancel_when_woken(scenario: Scenario, step: int) -> bool:
+    reached = False
+    with CancelScope() as scope:
+
+        def cancel(wish: Any) -> None:
+            nonlocal reached
+            reached = True
+            once_it_is_there(wish, scope.cancel)
+
+        await watched(scenario(), step, cancel)
+    return reached
+
+
+async def timeout(scenario: Scenario, step: int) -> bool:
+    try:
+        async with asyncio.timeout(None) as limit:
+            await watched(scenario(), step, lambda _: limit.reschedule(0))
+    except TimeoutError:
+        return True
+    return limit.expired()
+
+
+async def task_cancel_from_beside(scenario: Scenario, step: int) -> bool:
+    task = asyncio.create_task(scenario())
+    for _ in range(step):
+        if not task.done():
+            await asyncio.sleep(0)
+    reached = task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+    return reached
+
+
+CUTS: list[Cut] = [task_cancel, task_cancel_when_woken, task_cancel_from_beside, scope_cancel_when_woken, timeout]
+
+
+cuts = pytest.mark.parametrize("cut", CUTS)
+
+
+kinds = pytest.mark.parametrize("kind", ["async", "mixed"])
+
+
+@cuts
+@kinds
+@pytest.mark.parametrize("life", WHOLE_LIVES, ids=lambda life: life.__name__)
+async def test_a_whole_life_cut_at_every_point(cut: Cut, kind: str, life: Whole) -> None:
+    assert await cut_everywhere(cut, kind, life) > 3
+
+
+@cuts
+@kinds
+@pytest.mark.parametrize("side", INPUTS, ids=lambda side: side.__name__)
+async def test_an_input_cut_at_every_point_loses_nothing_it_accepted(cut: Cut, kind: str, side: Whole) -> None:
+    step, reached = 0, True
+    while reached:
+        step = growing(step)
+        ledger = Ledger()
+        pipeline = build(kind, ledger)
+        before = tasks()
+        async with pipeline:
+            reader = asyncio.create_task(read(pipeline, ledger))
+            reached = await cut(lambda p=pipeline, book=ledger: side(p, book), step)
+            pipeline.close_input()
+            await reader
+        now = pipeline.statistics()
+        fed = ledger.fed or SOURCE[: now.accepted]
+        assert now.accepted == sum(isinstance(each, int) for each in fed)
+        assert now.dropped == 0
+        assert ledger.got == expected(fed)
+        await assert_over(pipeline, ledger, before)
+
+
+@cuts
+@kinds
+async def test_an_output_cut_at_every_point_loses_nothing(cut: Cut, kind: str) -> None:
+    step, reached = 0, True
+    while reached:
+        step = growing(step)
+        ledger = Ledger()
+        pipeline = build(kind, ledger)
+        before = tasks()
+        async with pipeline:
+            feeder = asyncio.create_task(feed(pipeline, ledger))
+            reached = await cut(lambda p=pipeline, book=ledger: read(p, book), step)
+            assert_law(pipeline)
+            await read(pipeline, ledger)
+            await feeder
+        assert ledger.got == expected(SOURCE)
+        assert pipeline.statistics().dropped == 0
+        await assert_over(pipeline, ledger, before)
+
+
+@kinds
+async def test_wait_for_on_a_blocked_read_and_a_blocked_put(kind: str) -> None:
+    ledger = Ledger()
+    pipeline = build(kind, ledger)
+    before = tasks()
+    async with pipeline:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(read(pipeline, ledger), 0.001)  # nothing is there: it must expire
+        with pytest.raises(TimeoutError):
+            while True:  # nobody reads: sooner or later it must wait for room
+                each = len(ledger.fed)
+                await asyncio.wait_for(pipeline.process_input_data(each), 0.02)
+                ledger.fed.append(each)
+        assert pipeline.statistics().accepted == len(ledger.fed)
+        pipeline.close_input()
+        await read(pipeline, ledger)
+        assert ledger.got == expected(ledger.fed)
+    await assert_over(pipeline, ledger, before)
+
+
+async def test_a_cancelled_reader_in_the_tick_of_an_item_leaves_it_to_the_next() -> None:
+    ledger = Ledger()
+    pipeline = build("async", ledger)
+    async with pipeline:
+        reader = asyncio.ensure_future(anext(pipeline.generate_output_stream()))
+        await pipeline.process_input_data(0)
+        while not pipeline.statistics().output_depth:
+            await asyncio.sleep(0)
+            if pipeline.statistics().output_depth:
+                reader.cancel()
+        await asyncio.wait([reader])
+        assert reader.cancelled()
+        pipeline.close_input()
+        await read(pipeline, ledger)
+    assert ledger.got == expected([0])
+
+
+async def test_a_put_cancelled_in_the_tick_of_an_interrupt_was_not_accepted() -> None:
+    # "If it raises, the item was not accepted": also when the interrupt had let it go.
+    ledger = Ledger()
+    pipeline = build("async", ledger)
+
+    async def put_for_ever() -> None:
+        while True:
+            await pipeline.process_input_data(len(ledger.fed))
+            ledger.fed.append(None)
+
+    async with pipeline:
+        producer = asyncio.create_task(put_for_ever())
+        await until_waiting(pipeline)
+        await pipeline.interrupt()
+        producer.cancel()
+        await asyncio.wait([producer])
+        assert producer.cancelled()
+        assert pipeline.statistics().accepted == len(ledger.fed)
+        assert_law(pipeline)
+
+
+@pytest.mark.parametrize("kind", ["async", "thread", "mixed"])
+def test_a_pipeline_left_running_when_its_loop_ends_is_over_and_starts_on_another(
+    anyio_backend: Any, kind: str
+) -> None:
+    ledger = Ledger()
+    pipeline = build(kind, ledger)
+
+    async def forget() -> None:
+        await pipeline.start()
+
+    async def use() -> None:
+        assert pipeline.statistics().failed == 0
+        # The loop did not wait for the threads when it ended: they have been told to leave.
+        with fail_after(30):
+            while threads_at_work():
+                await checkpoint()
+        await assert_over(pipeline, ledger, tasks())
+
+    name, options = anyio_backend
+    for main in (forget, use):
+        anyio.run(main, backend=name, backend_options=options)

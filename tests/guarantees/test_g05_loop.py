@@ -1,0 +1,282 @@
+"""G5: No call of the library blocks the event loop, plain stage functions never run on it, and idle
+costs nothing.
+
+The rule: a gate holds a stage function, and while it is held other things must happen; no clock is
+needed to tell that they did.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from anyio import WouldBlock, create_task_group, fail_after, from_thread, to_thread
+from anyio.from_thread import start_blocking_portal
+from anyio.lowlevel import checkpoint
+
+from async_task_pipeline import AsyncTaskPipeline
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_stage_function_never_runs_on_the_loop(anyio_backend: object) -> None:
+    """A plain function and a plain generator run in a thread, an async one on the loop."""
+    here = threading.get_ident()
+    seen: dict[str, int] = {}
+
+    def plain(value: int) -> int:
+        seen["plain"] = threading.get_ident()
+        return value
+
+    def generator(value: int) -> object:
+        seen["generator"] = threading.get_ident()
+        yield value
+
+    async def on_loop(value: int) -> int:
+        seen["async"] = threading.get_ident()
+        return value
+
+    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline()
+    pipeline.add_stage("plain", plain).add_stage("generator", generator).add_stage("async", on_loop)
+    async with pipeline.process([1]) as results:
+        assert [each async for each in results] == [1]
+    assert here == seen["async"]
+    assert here not in (seen["plain"], seen["generator"])
+
+
+@pytest.mark.parametrize("call", ["stop", "interrupt", "clear"])
+async def test_no_call_blocks_the_loop_while_a_stage_is_stuck(anyio_backend: object, call: str) -> None:
+    """The gate is opened by a task that only runs if the loop does."""
+    gate, entered = threading.Event(), threading.Event()
+
+    def stuck(value: int) -> int:
+        entered.set()
+        gate.wait()
+        return value
+
+    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(2).add_stage("stuck", stuck)
+    try:
+        await pipeline.start()
+        with anyio.fail_after(30):
+            for value in range(3):
+                await pipeline.process_input_data(value)
+            while not entered.is_set():
+                await checkpoint()
+            with pytest.raises(anyio.WouldBlock):
+                while True:
+                    pipeline.put_input_data(0)
+            async with anyio.create_task_group() as tg:
+
+                async def release() -> None:
+                    for _ in range(50):
+                        await checkpoint()
+                    gate.set()
+
+                if call == "stop":
+                    tg.start_soon(release)
+                    await pipeline.stop()
+                elif call == "interrupt":
+                    assert "stuck" in (await pipeline.interrupt()).busy
+                else:
+                    assert "stuck" in pipeline.clear().busy
+            assert gate.is_set() or call != "stop"
+    finally:
+        gate.set()
+        await pipeline.stop()
+
+
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="no clocks of single threads here")
+def test_idle_costs_nothing(anyio_backend: tuple[str, dict[str, Any]]) -> None:
+    """Neither the loop nor a worker of an idle pipeline runs: their processor time stands still.
+
+    A poll of any use moves it between every two looks.
+    """
+    backend, options = anyio_backend
+    threads: set[int] = set()
+
+    def here(value: int) -> int:
+        threads.add(threading.get_ident())
+        return value
+
+    async def one_item() -> None:
+        here(0)
+        await pipeline.start()
+        await pipeline.process_input_data(1)
+        assert await anext(pipeline.generate_output_stream()) == 1
+
+    def spent() -> list[float]:
+        return [time.clock_gettime_ns(time.pthread_getcpuclockid(ident)) for ident in threads]
+
+    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline().add_stage("one", here).add_stage("two", here)
+    with start_blocking_portal(backend, options) as portal:
+        portal.call(one_item)
+        assert len(threads) == 3
+        looks = [spent()]
+        while len(looks) < 50:
+            time.sleep(0.05)
+            looks.append(spent())
+            if looks[-1] == looks[-2]:
+                break
+        else:
+            pytest.fail(f"they never came to rest: {looks[-2:]}")
+        portal.call(pipeline.stop)
+
+
+async def test_a_put_on_the_loop_never_blocks_it():
+    """0.1.10: ``Queue.put`` on the loop, as its example does it: hung after 7 items."""
+    opened = threading.Event()
+    pipeline = AsyncTaskPipeline(max_queue_size=2)
+    pipeline.add_stage("gate", lambda x: x if opened.wait(PATIENCE / 2) else None)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            accepted = []
+            with pytest.raises(WouldBlock):
+                for i in range(100):
+                    pipeline.put_input_data(i)
+                    accepted.append(i)
+            with pytest.raises(WouldBlock):
+                pipeline.put_input_sentinel("end")
+            assert 2 <= len(accepted) <= 3  # the stage may have taken the first by now
+            opened.set()
+            pipeline.close_input()
+            assert [x async for x in pipeline.generate_output_stream()] == accepted
+    assert pipeline.statistics().accepted == len(accepted)
+
+
+async def test_a_put_in_another_thread_waits_for_room():
+    """0.1.10: did; here it also comes from a thread the loop knows nothing of."""
+    pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", lambda x: x)
+
+    def produce() -> None:
+        for i in range(100):
+            pipeline.put_input_data(i)
+        pipeline.put_input_sentinel("end")
+        finish()
+
+    finished = anyio.Event()
+    with fail_after(PATIENCE):
+        async with pipeline, from_thread.BlockingPortal() as portal:
+
+            def finish() -> None:
+                portal.start_task_soon(finished.set)
+
+            thread = threading.Thread(target=produce)
+            thread.start()
+            output = pipeline.generate_output_stream()
+            assert [await anext(output) for _ in range(101)] == [*range(100), "end"]
+            await finished.wait()
+            await to_thread.run_sync(thread.join)
+
+
+async def test_a_source_that_never_waits_lets_other_tasks_run():
+    """0.1.10: did, for it used a thread for each item; here a put with room is no checkpoint."""
+    ran_before_the_end = []
+
+    async def source():
+        for i in range(200):
+            yield i
+        ran_before_the_end.extend(ran)
+
+    ran, pipeline = [], AsyncTaskPipeline(max_queue_size=1000).add_stage("same", lambda x: x)
+
+    async def other() -> None:
+        ran.append("other")
+
+    with fail_after(PATIENCE):
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(other)
+            await pipeline.process_input_stream(source())
+    assert ran_before_the_end == ["other"]
+
+
+class Remote(Executor):
+    """Runs nothing by itself, and answers a cancellation when the test lets it."""
+
+    def __init__(self):
+        self.answer = threading.Event()
+        self.submitted, self.asked = [], []
+
+    def submit(self, fn, /, *args, **kwargs):
+        executor = self
+
+        class Asking(Future):
+            def cancel(self):
+                executor.asked.append(threading.get_ident())
+                executor.answer.wait()
+                return super().cancel()
+
+        future = Asking()
+        self.submitted.append((future, fn, args))
+        return future
+
+    def run_last(self):
+        future, fn, args = self.submitted[-1]
+        future.set_result(fn(*args))
+
+
+def negative(number):
+    return -number
+
+
+async def test_the_loop_does_not_wait_while_futures_are_cancelled():
+    remote = Remote()
+    with anyio.fail_after(20):
+        async with AsyncTaskPipeline().add_stage("remote", negative, executor=remote, workers=2) as pipeline:
+            try:
+                for number in (1, 2):
+                    await pipeline.process_input_data(number)
+                await anyio.wait_all_tasks_blocked()
+                assert len(remote.submitted) == 2
+                receipt = await pipeline.interrupt()
+                assert receipt.total == 2
+                await pipeline.process_input_data(3)
+                while not remote.asked:
+                    await anyio.lowlevel.checkpoint()  # the loop goes on although nobody has answered
+                assert len(remote.submitted) == 2  # busy until it is answered
+            finally:
+                remote.answer.set()
+            while len(remote.submitted) < 3:
+                await anyio.lowlevel.checkpoint()
+            remote.run_last()
+            assert await anext(pipeline.generate_output_stream()) == -3
+    assert len(remote.asked) == 2
+    assert threading.get_ident() not in remote.asked
+    assert all(future.cancelled() for future, *_ in remote.submitted[:2])
+
+
+@pytest.mark.parametrize("call", ["interrupt", "clear"])
+async def test_emptying_the_queues_never_waits_for_an_item(call):
+    """0.1.10: ``while not q.empty(): q.get()`` raced the stage for the last item.
+
+    It froze the loop within 107 interrupts, with processor load between put and
+    interrupt; at once with a short switch interval.
+    """
+    rounds, interval = 1000, sys.getswitchinterval()
+    pipeline = AsyncTaskPipeline().add_stage("a", lambda x: x).add_stage("b", lambda x: x)
+    sys.setswitchinterval(1e-5)
+    try:
+        with fail_after(PATIENCE):
+            async with pipeline:
+                for turn in range(rounds):
+                    for i in range(3):
+                        pipeline.put_input_data((turn, i))
+                    sum(range(turn % 97 * 20))  # the stages take items meanwhile
+                    if call == "interrupt":
+                        await pipeline.interrupt()
+                    else:
+                        pipeline.clear()
+                    assert pipeline.statistics().inside == 0
+                    if turn % 16 == 0:
+                        await checkpoint()
+                await pipeline.process_input_data("new")
+                pipeline.close_input()
+                assert [x async for x in pipeline.generate_output_stream()] == ["new"]
+    finally:
+        sys.setswitchinterval(interval)

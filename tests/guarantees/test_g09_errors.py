@@ -1,0 +1,456 @@
+"""G9: A stage's exception is the user's own object with a note naming the stage, and by default
+ends the pipeline loudly: it reaches the owner of the scope and whoever waits for the output.
+Dropping is possible only by asking, and is logged and counted.
+
+The rule: every error has one owner. What a block has met and handled is the block's own affair;
+everything else leaves it, once: a lone error as the very object, several in one group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from anyio import (
+    CancelScope,
+    create_task_group,
+    fail_after,
+    get_cancelled_exc_class,
+)
+from anyio.lowlevel import checkpoint
+
+from async_task_pipeline import AsyncTaskPipeline, StageProtocolError
+from tests.support.backends import ASYNCIO
+from tests.support.gates import Gate
+from tests.support.waiting import PATIENCE, drain, until
+
+pytestmark = pytest.mark.anyio
+
+
+def plain(exc: BaseException) -> Callable[[Any], Any]:
+    def function(value: Any) -> Any:
+        raise exc
+
+    return function
+
+
+def on_loop(exc: BaseException) -> Callable[[Any], Any]:
+    async def function(value: Any) -> Any:
+        raise exc
+
+    return function
+
+
+def generator(exc: BaseException) -> Callable[[Any], Any]:
+    def function(value: Any) -> Iterator[Any]:
+        yield "first"
+        raise exc
+
+    return function
+
+
+def generator_on_loop(exc: BaseException) -> Callable[[Any], Any]:
+    async def function(value: Any) -> Any:
+        yield "first"
+        raise exc
+
+    return function
+
+
+KINDS = pytest.mark.parametrize("kind", [plain, on_loop, generator, generator_on_loop])
+
+
+@KINDS
+async def test_the_very_object_reaches_scope_and_consumer(anyio_backend: object, kind: Any) -> None:
+    """With a note naming the stage, bare, and never a quiet end of the output."""
+    await fails_loudly(kind, ValueError("mine"))
+
+
+async def fails_loudly(kind: Any, exc: BaseException) -> None:
+    """Have a stage raise, look at both ends, and pass on what is not an Exception."""
+    pipeline: AsyncTaskPipeline[Any, Any] = AsyncTaskPipeline().add_stage("fails", kind(exc))
+    seen: BaseException | None = None
+    met: BaseException | None = None
+    try:
+        async with pipeline:
+            await pipeline.process_input_data(1)
+            try:
+                async for _ in pipeline.generate_output_stream():
+                    pass
+            except type(exc) as error:
+                seen = error
+                if isinstance(exc, Exception):
+                    raise
+            else:
+                pytest.fail("the output ended quietly")
+    except type(exc) as error:
+        met = error
+    assert seen is exc
+    assert met is exc
+    assert exc.__notes__ == ["raised in stage 'fails' of the pipeline"]
+    after = pipeline.statistics()
+    assert (after.failed, after.inside) == (1, 0)
+    assert after.accepted + after.fanned_out == after.delivered + after.failed + after.dropped
+    if not isinstance(exc, Exception):
+        raise exc
+
+
+@KINDS
+async def test_it_is_loud_though_nobody_reads(anyio_backend: object, kind: Any) -> None:
+    """The block is cancelled and left with the failure, even with the output full."""
+    exc = ValueError("mine")
+    pipeline: AsyncTaskPipeline[Any, Any] = AsyncTaskPipeline(1).add_stage("fails", kind(exc))
+    with anyio.fail_after(30), pytest.raises(ValueError, match="mine") as caught:
+        async with pipeline:
+            await pipeline.process_input_data(1)
+            await anyio.sleep_forever()
+    assert caught.value is exc
+
+
+async def test_in_a_users_group_it_arrives_in_that_group(anyio_backend: object) -> None:
+    """``tg.start(pipeline.run)`` raises it as any child would."""
+    exc = ValueError("mine")
+    pipeline: AsyncTaskPipeline[Any, Any] = AsyncTaskPipeline().add_stage("fails", plain(exc))
+    with pytest.raises(ExceptionGroup) as caught:
+        async with anyio.create_task_group() as tg:
+            await tg.start(pipeline.run)
+            await pipeline.process_input_data(1)
+            await anyio.sleep_forever()
+    assert (exc,) == caught.value.exceptions
+
+
+@KINDS
+async def test_returned_in_the_place_of_the_item(anyio_backend: object, kind: Any) -> None:
+    """In order, past the stages behind it, counted as failed and not as delivered."""
+    exc = ValueError("mine")
+
+    def is_odd(value: Any) -> Any:
+        assert not isinstance(value, Exception)
+        return value
+
+    pipeline: AsyncTaskPipeline[Any, Any] = AsyncTaskPipeline(return_exceptions=True)
+    pipeline.add_stage("fails", kind(exc)).add_stage("after", is_odd)
+    async with pipeline.process([1, 2]) as results:
+        got = [each async for each in results]
+    expected = [exc, exc] if kind in (plain, on_loop) else ["first", exc, "first", exc]
+    assert expected == got
+    after = pipeline.statistics()
+    assert (after.failed, after.delivered, after.inside) == (2, len(expected) - 2, 0)
+    assert exc.__notes__ == ["raised in stage 'fails' of the pipeline"]
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "async_generator"])
+async def test_a_plain_function_that_returns_what_only_the_loop_can_run_is_told_so(
+    anyio_backend: object, kind: str
+) -> None:
+    """It can be known at the first call only, and ends the pipeline with advice."""
+
+    async def work(value: int) -> int:
+        return value
+
+    async def generate(value: int) -> Any:
+        yield value
+
+    function = work if kind == "coroutine" else generate
+    pipeline: AsyncTaskPipeline[int, Any] = AsyncTaskPipeline().add_stage("sync", lambda value: function(value))  # noqa: PLW0108
+    with pytest.raises(StageProtocolError, match=rf"'sync'.*returned an? {kind}; declare it 'async def'"):
+        async with pipeline.process([1]) as results:
+            assert [each async for each in results] == []
+
+
+async def test_a_raised_exception_tells_its_stage_and_a_returned_one_is_data():
+    """0.1.10: both came out bare, with nothing to tell one from the other."""
+    raised, returned = LookupError("raised"), LookupError("returned")
+    seen = []
+
+    def stage(data):
+        if data == "raise":
+            raise raised
+        return returned
+
+    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("picky", stage)
+    pipeline.add_stage("next", lambda x: seen.append(x) or x)
+    out = await drain(pipeline, ["raise", "return"])
+    assert out[0] is raised
+    assert out[1] is returned
+    assert seen == [returned]  # data goes through every stage, a failure through none
+    assert any("picky" in note for note in raised.__notes__)
+    assert not hasattr(returned, "__notes__")
+    assert pipeline.statistics().failed == 1
+
+
+def fails(data):
+    return 1 / data
+
+
+def fails_midway(data):
+    yield data
+    yield 1 / data
+
+
+async def fails_async(data):
+    await checkpoint()
+    return 1 / data
+
+
+async def fails_midway_async(data):
+    yield data
+    yield 1 / data
+
+
+FAILING = [fails, fails_midway, fails_async, fails_midway_async]
+
+
+@pytest.mark.parametrize("stage", FAILING)
+@pytest.mark.parametrize("form", ["scope", "process", "start", "run"])
+async def test_an_error_reaches_the_owner_and_the_consumer(stage, form):
+    """0.1.10: with ``return_exceptions=False`` no output, no log, no count."""
+    pipeline = AsyncTaskPipeline().add_stage("fails", stage).add_stage("same", lambda x: x)
+    met = []
+
+    async def consume(output) -> None:
+        try:
+            async for _ in output:
+                pass
+        except ZeroDivisionError as exc:
+            met.append(exc)
+            raise
+
+    with fail_after(PATIENCE):
+        with contextlib.ExitStack() as owner:
+            caught = owner.enter_context(pytest.raises((ZeroDivisionError, ExceptionGroup)))
+            if form == "process":
+                async with pipeline.process([0]) as results:
+                    await consume(results)
+            elif form == "scope":
+                async with pipeline:
+                    await pipeline.process_input_data(0)
+                    await consume(pipeline.generate_output_stream())
+            elif form == "run":
+                async with create_task_group() as tg:
+                    await tg.start(pipeline.run)
+                    await pipeline.process_input_data(0)
+                    await consume(pipeline.generate_output_stream())
+            else:
+                await pipeline.start()
+                await pipeline.process_input_data(0)
+                with pytest.raises(ZeroDivisionError):
+                    await consume(pipeline.generate_output_stream())
+                await pipeline.stop()
+    assert len(met) == 1
+    if form == "run":
+        assert all(each is met[0] for each in caught.value.exceptions)
+    else:
+        assert caught.value is met[0]
+    assert any("fails" in note for note in met[0].__notes__)
+    assert pipeline.statistics().failed == 1
+
+
+@pytest.mark.parametrize("stage", FAILING)
+async def test_dropping_is_possible_only_by_asking_and_is_logged_and_counted(stage, caplog):
+    """0.1.10: dropping was what it did by default, and it did not say so."""
+    pipeline = AsyncTaskPipeline().add_stage("fails", stage, on_error="drop")
+    with caplog.at_level(logging.WARNING, "async_task_pipeline"):
+        out = await drain(pipeline, [1, 0, 1])
+    midway = "midway" in stage.__name__
+    assert out == ([1, 1.0, 0, 1, 1.0] if midway else [1.0, 1.0])
+    assert pipeline.statistics().failed == pipeline.statistics().stages["fails"].failed == 1
+    records = [each for each in caplog.records if each.exc_info and each.exc_info[0] is ZeroDivisionError]
+    assert len(records) == 1
+    assert "fails" in records[0].getMessage()
+
+
+async def test_the_output_swallows_nothing():
+    """0.1.10: caught every exception in its loop, logged it, and went on for ever."""
+    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    with fail_after(PATIENCE), pytest.raises(LookupError, match="mine"):
+        async with pipeline.process(range(3)) as results:
+            async for _ in results:
+                raise LookupError("mine")
+
+    pipeline = AsyncTaskPipeline().add_stage("fails", lambda x: 1 / x)
+    with fail_after(PATIENCE):
+        await pipeline.start()
+        await pipeline.process_input_data(0)
+        output = pipeline.generate_output_stream()
+        errors = []
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError) as caught:
+                await anext(output)
+            errors.append(caught.value)
+        with pytest.raises(ZeroDivisionError):
+            await pipeline.stop()
+        with pytest.raises(ZeroDivisionError):
+            await anext(output)
+    assert errors[0] is errors[1] is errors[2]
+
+
+class MineError(Exception):
+    """What the block raises."""
+
+
+def always_fails(data):
+    raise LookupError(data)
+
+
+async def test_an_error_raised_while_the_failure_ends_the_block_is_beside_it():
+    pipeline = AsyncTaskPipeline().add_stage("always_fails", always_fails)
+    with fail_after(PATIENCE), pytest.raises(ExceptionGroup) as caught:
+        async with pipeline:
+            await pipeline.process_input_data(0)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                raise MineError
+    assert sorted(type(each).__name__ for each in caught.value.exceptions) == ["LookupError", "MineError"]
+
+
+async def test_a_failure_is_not_lost_when_the_block_is_cancelled_from_outside_at_once():
+    pipeline = AsyncTaskPipeline().add_stage("always_fails", always_fails)
+    with fail_after(PATIENCE), pytest.raises(LookupError):
+        with CancelScope() as outside:
+            async with pipeline:
+                await pipeline.process_input_data(0)
+                try:
+                    await anyio.sleep_forever()
+                except get_cancelled_exc_class():
+                    outside.cancel()
+                    raise
+
+
+async def test_of_two_failures_in_one_step_one_is_raised_and_the_other_logged(caplog):
+    both, entered = anyio.Event(), []
+
+    def failing(name):
+        async def stage(data):
+            if data == name:
+                entered.append(name)
+                await both.wait()
+                raise LookupError(name)
+            return data
+
+        return stage
+
+    pipeline = AsyncTaskPipeline().add_stage("a", failing("a")).add_stage("b", failing("b"))
+    with fail_after(PATIENCE), pytest.raises(LookupError) as caught, caplog.at_level(logging.WARNING):
+        async with pipeline:
+            await pipeline.process_input_data("b")
+            await pipeline.process_input_data("a")
+            while len(entered) < 2:
+                await anyio.sleep(0)
+            both.set()
+            await anyio.sleep_forever()
+    (record,) = [each for each in caplog.records if each.name == "async_task_pipeline"]
+    assert "had ended" in record.getMessage()
+    assert {caught.value.args, record.exc_info[1].args} == {("a",), ("b",)}
+    assert pipeline.statistics().failed == 2
+
+
+@pytest.mark.parametrize("anyio_backend", [("trio", {})], ids=["trio"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_nursery_in_a_stage_that_is_cancelled_is_no_failure(caplog, workers):
+    trio, inside = pytest.importorskip("trio"), []
+
+    async def nursery(data):
+        async with trio.open_nursery() as children:
+            children.start_soon(trio.sleep_forever)
+            children.start_soon(trio.sleep_forever)
+            inside.append(data)
+
+    with fail_after(PATIENCE):
+        async with AsyncTaskPipeline().add_stage("nursery", nursery, workers=workers) as pipeline:
+            await pipeline.process_input_data("data")
+            while not inside:
+                await anyio.lowlevel.checkpoint()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+class Problems(Exception):  # noqa: N818  a collection of errors, and so false while it is empty
+    """An exception that counts as false."""
+
+    def __len__(self) -> int:
+        return len(self.args)
+
+
+async def fails_on_loop(data):
+    raise data
+
+
+async def fails_on_1(data):
+    if data == 1:
+        raise LookupError(data)
+    return data
+
+
+def lone(error):
+    """The one exception in a group, or a bare one."""
+    while isinstance(error, BaseExceptionGroup):
+        (error,) = error.exceptions
+    return error
+
+
+async def test_a_run_that_is_cancelled_while_its_failure_ends_it_raises_the_failure():
+    gate = Gate(0)
+    pipeline = AsyncTaskPipeline().add_stage("first", fails_on_1).add_stage("gate", gate)
+    with fail_after(PATIENCE), pytest.raises((LookupError, ExceptionGroup)) as caught:
+        with CancelScope() as scope:
+            async with create_task_group() as tg:
+                await tg.start(pipeline.run)
+                await pipeline.process_input_data(0)
+                await gate.entered()
+                await pipeline.process_input_data(1)
+                await until(lambda: not pipeline.running)  # it waits for the thread
+                scope.cancel()
+                gate.open()
+    assert lone(caught.value).args == (1,)
+
+
+@ASYNCIO
+async def test_a_natively_cancelled_run_raises_the_failure_too():
+    gate = Gate(0)
+    pipeline = AsyncTaskPipeline().add_stage("first", fails_on_1).add_stage("gate", gate)
+    with fail_after(PATIENCE):
+        task = asyncio.create_task(pipeline.run())
+        await until(lambda: pipeline.running)
+        await pipeline.process_input_data(0)
+        await gate.entered()
+        await pipeline.process_input_data(1)
+        await until(lambda: not pipeline.running)
+        task.cancel()
+        await asyncio.sleep(0)
+        gate.open()
+        with pytest.raises(LookupError):
+            await task
+
+
+async def test_a_failure_that_counts_as_false_is_raised_by_the_output():
+    problems, pipeline = Problems(), AsyncTaskPipeline().add_stage("fails_on_loop", fails_on_loop)
+    with fail_after(PATIENCE):
+        await pipeline.start()
+        await pipeline.process_input_data(problems)
+        for _ in range(2):  # not only once
+            with pytest.raises(Problems) as caught:
+                await anext(pipeline.generate_output_stream())
+            assert caught.value is problems
+        with pytest.raises(Problems):
+            await pipeline.stop()
+
+
+async def test_a_failure_that_is_read_again_and_again_keeps_its_traceback_short():
+    pipeline, lengths = AsyncTaskPipeline().add_stage("fails_on_loop", fails_on_loop), []
+    with fail_after(PATIENCE):
+        await pipeline.start()
+        await pipeline.process_input_data(LookupError())
+        for _ in range(20):
+            with pytest.raises(LookupError) as caught:
+                await anext(pipeline.generate_output_stream())
+            lengths.append(len(caught.traceback))
+        with pytest.raises(LookupError):
+            await pipeline.stop()
+    assert lengths[1:] == lengths[1:2] * 19

@@ -1,0 +1,343 @@
+"""G9, of sources: A stage's exception is the user's own object with a note naming the stage, and by
+default ends the pipeline loudly: it reaches the owner of the scope and whoever waits for the
+output. Dropping is possible only by asking, and is logged and counted.
+
+The rule: what a source raises reaches whoever feeds and whoever reads, whatever else ends its
+reading, and is never taken for the end of the input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+
+import anyio
+import pytest
+from anyio import (
+    CancelScope,
+    create_task_group,
+    fail_after,
+)
+from anyio.lowlevel import checkpoint
+
+from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, PipelineStoppedError, StageProtocolError
+from tests.support.backends import ASYNCIO
+from tests.support.waiting import PATIENCE, until
+
+pytestmark = pytest.mark.anyio
+
+
+class MineError(Exception):
+    """What the block raises."""
+
+
+def same(data):
+    return data
+
+
+def broken_source():
+    yield 0
+    raise LookupError("the source is broken")
+
+
+async def broken_async_source():
+    yield 0
+    raise LookupError("the source is broken")
+
+
+sources = pytest.mark.parametrize("source", [broken_source, broken_async_source])
+
+
+@sources
+async def test_an_error_of_the_source_that_the_block_handles_stays_in_the_block(source):
+    got = []
+    with fail_after(PATIENCE):
+        async with AsyncTaskPipeline().add_stage("same", same).process(source()) as results:
+            try:
+                async for result in results:
+                    got.append(result)
+            except LookupError as exc:
+                got.append(exc.args)
+    assert got == [0, ("the source is broken",)]
+
+
+@sources
+async def test_an_error_of_the_block_does_not_hide_one_of_the_source_that_nobody_met(source):
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
+    with fail_after(PATIENCE), pytest.raises(ExceptionGroup) as caught:
+        async with pipeline.process(source()):
+            while pipeline.statistics().output_depth < 2:  # the item and the end with the error
+                await anyio.sleep(0)
+            raise MineError
+    assert sorted(type(each).__name__ for each in caught.value.exceptions) == ["LookupError", "MineError"]
+
+
+class Source:
+    """Three items and then an error, as a generator of either kind."""
+
+    def __init__(self) -> None:
+        self.error = LookupError("the source is broken")
+        self.closed = False
+
+    def sync(self):
+        try:
+            yield from range(3)
+            raise self.error
+        finally:
+            self.closed = True
+
+    async def asynchronous(self):
+        try:
+            for i in range(3):
+                yield i
+            raise self.error
+        finally:
+            self.closed = True
+
+
+@pytest.mark.parametrize("kind", ["sync", "asynchronous"])
+async def test_an_error_of_the_source_reaches_the_feeder_and_the_consumer(kind):
+    """0.1.10: ``gather`` raised; the consumer went on waiting, with a thread alive."""
+    source, got, met = Source(), [], []
+    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+
+    async def consume() -> None:
+        try:
+            async for x in pipeline.generate_output_stream():
+                got.append(x)
+        except LookupError as exc:
+            met.append(exc)
+
+    with fail_after(PATIENCE):
+        await pipeline.start()
+        async with create_task_group() as tg:
+            tg.start_soon(consume)
+            with pytest.raises(LookupError) as caught:
+                await pipeline.process_input_stream(getattr(source, kind)())
+        await pipeline.stop()
+    assert got == [0, 1, 2]
+    assert met == [source.error]
+    assert caught.value is source.error
+    assert source.closed
+
+
+@pytest.mark.parametrize("kind", ["sync", "asynchronous"])
+@pytest.mark.parametrize("read", [True, False])
+async def test_an_error_of_the_source_ends_a_job(kind, read):
+    """0.1.10: had no such form; the error must not depend on whether one reads on."""
+    source, got = Source(), []
+    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    with fail_after(PATIENCE):
+        with pytest.raises(LookupError) as caught:
+            async with pipeline.process(getattr(source, kind)()) as results:
+                if read:
+                    async for x in results:
+                        got.append(x)
+                else:
+                    await until(lambda: source.closed and pipeline.statistics().accepted == 3)
+    assert got == ([0, 1, 2] if read else [])
+    assert caught.value is source.error
+    assert source.closed
+
+
+@pytest.mark.parametrize("wrong", [5, None, print])
+async def test_what_cannot_be_iterated_is_refused_at_once(wrong):
+    """0.1.10: an AttributeError out of the middle of the feeding."""
+    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    with fail_after(PATIENCE):
+        with pytest.raises(TypeError, match=r"source must be an iterable or an async iterable, not "):
+            async with pipeline.process(wrong):
+                pass
+        assert not pipeline.running
+        async with pipeline:
+            with pytest.raises(TypeError, match="input_stream must be an iterable"):
+                await pipeline.process_input_stream(wrong)
+            await pipeline.process_input_stream("ab")
+            assert [x async for x in pipeline.generate_output_stream()] == ["a", "b"]
+
+
+async def in_a_task():
+    yield 1
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+def in_a_thread():
+    yield 1
+    raise asyncio.CancelledError
+
+
+def plain_pipeline():
+    return AsyncTaskPipeline().add_stage("same", lambda item: item)
+
+
+@ASYNCIO
+@pytest.mark.parametrize("source", [in_a_task, in_a_thread])
+async def test_a_cancellation_that_nobody_asked_for_ends_a_job(source):
+    got = []
+    with fail_after(60), pytest.raises(StageProtocolError) as caught:
+        async with plain_pipeline().process(source()) as results:
+            async for result in results:
+                got.append(result)
+    assert got == [1]
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
+@ASYNCIO
+@pytest.mark.parametrize("source", [in_a_task, in_a_thread])
+async def test_a_cancellation_that_nobody_asked_for_reaches_the_feeder_and_the_consumer(source):
+    got = []
+    with fail_after(60):
+        async with plain_pipeline() as running:
+            with pytest.raises(StageProtocolError):
+                await running.process_input_stream(source())
+            with pytest.raises(StageProtocolError):
+                async for result in running.generate_output_stream():
+                    got.append(result)
+    assert got == [1]
+
+
+async def same_on_loop(data):
+    if data == "fails":
+        raise LookupError(data)
+    return data
+
+
+def breaks(exc):
+    yield 1
+    raise exc
+
+
+async def breaks_on_loop(exc):
+    yield 1
+    raise exc
+
+
+@pytest.mark.parametrize("source", [breaks, breaks_on_loop])
+@pytest.mark.parametrize("exception", [PipelineStateError, PipelineStoppedError])
+async def test_a_state_error_of_the_source_itself_is_raised_when_the_block_is_left(source, exception):
+    exc = exception("of another pipeline, which is the source")
+    pipeline = AsyncTaskPipeline().add_stage("same_on_loop", same_on_loop)
+    with fail_after(PATIENCE), pytest.raises(exception) as caught:
+        async with pipeline.process(source(exc)):
+            await until(lambda: pipeline.statistics().output_depth == 2)  # the item, and the end with the error
+    assert caught.value is exc
+
+
+def breaks_early(broken):
+    yield from range(7)
+    broken.set()
+    raise OSError("disk gone")
+
+
+def breaks_at_its_close(broken):
+    try:
+        for number in itertools.count():
+            if number == 7:
+                broken.set()
+            yield number
+    finally:
+        raise OSError("disk gone")
+
+
+@pytest.mark.parametrize("source", [breaks_early, breaks_at_its_close])
+@pytest.mark.parametrize("form", ["process", "process_input_stream"])
+async def test_an_error_of_a_source_in_a_thread_is_not_lost_when_its_reader_is_cancelled(form, source):
+    """It has been read and not accepted yet: of 7 items, 6 find room and 1 is ahead."""
+    broken, pipeline = threading.Event(), AsyncTaskPipeline(2).add_stage("same_on_loop", same_on_loop)
+
+    async def feed(scope):
+        with scope:
+            if form == "process":
+                async with pipeline.process(source(broken)):
+                    await until(broken.is_set)
+                    scope.cancel()
+                    await checkpoint()
+            else:
+                async with pipeline, create_task_group() as tg:
+                    tg.start_soon(cancel, scope)
+                    await pipeline.process_input_stream(source(broken))
+
+    async def cancel(scope):
+        await until(broken.is_set)
+        scope.cancel()
+
+    with fail_after(PATIENCE), pytest.raises((OSError, ExceptionGroup)) as caught:
+        await feed(CancelScope())
+    error = caught.value
+    while isinstance(error, ExceptionGroup):
+        (error,) = error.exceptions
+    assert error.args == ("disk gone",)
+
+
+class ToTheEnd:
+    """A blocking source that says when its reader has been told that it is over."""
+
+    def __init__(self) -> None:
+        self.numbers = iter(range(3))
+        self.may_end, self.over = threading.Event(), threading.Event()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        for number in self.numbers:
+            return number
+        assert self.may_end.wait(PATIENCE / 2)
+        self.over.set()
+        raise StopIteration
+
+
+async def test_a_source_that_was_wholly_fed_does_not_mind_what_is_closed_afterwards():
+    source, pipeline = ToTheEnd(), AsyncTaskPipeline().add_stage("same_on_loop", same_on_loop)
+
+    async def feed():
+        await pipeline.process_input_stream(source, close_input=False)
+
+    with fail_after(PATIENCE):
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(feed)
+            output = pipeline.generate_output_stream()
+            assert [await anext(output) for _ in range(3)] == [0, 1, 2]
+            source.may_end.set()
+            assert source.over.wait(PATIENCE / 2)  # blocks the loop: only the thread knows that it is over
+            pipeline.close_input()
+    assert pipeline.statistics().accepted == 3
+
+
+class Problems(Exception):  # noqa: N818  a collection of errors, and so false while it is empty
+    """An exception that counts as false."""
+
+    def __len__(self) -> int:
+        return len(self.args)
+
+
+async def also_same(data):
+    return data
+
+
+def breaks_falsely():
+    yield 1
+    raise Problems
+
+
+async def breaks_falsely_on_loop():
+    yield 1
+    raise Problems
+
+
+@pytest.mark.parametrize("source", [breaks_falsely, breaks_falsely_on_loop])
+@pytest.mark.parametrize("read", [False, True])
+async def test_an_error_of_a_source_that_counts_as_false_is_raised(read, source):
+    got, pipeline = [], AsyncTaskPipeline().add_stage("also_same", also_same)
+    with fail_after(PATIENCE), pytest.raises(Problems):
+        async with pipeline.process(source()) as results:
+            if read:
+                async for each in results:
+                    got.append(each)
+                got.append("the end")
+            else:
+                await until(lambda: pipeline.statistics().output_depth == 2)
+    assert got == ([1] if read else [])

@@ -1,0 +1,586 @@
+"""G13, turns: ``interrupt()`` does its work without waiting for user code, never raises for state,
+and the next item accepted is the next item processed.
+
+The rule: the block of ``async with pipeline.turn()`` behaves as under ``anyio.move_on_after``: the
+interrupt's cancellation never leaves it, every other exception and cancellation does. A turn is
+entered once, in order, and its number is its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import anyio
+import pytest
+from anyio import CancelScope, create_task_group, fail_after, move_on_after
+from anyio.lowlevel import checkpoint
+
+from async_task_pipeline import (
+    AsyncTaskPipeline,
+    InterruptReceipt,
+    PipelineStateError,
+    PipelineStoppedError,
+    TurnOverError,
+)
+from tests.support.backends import ASYNCIO
+from tests.support.gates import AsyncGate, Gate
+from tests.support.waiting import PATIENCE, rest_of, until, until_waiting, waiting
+
+pytestmark = pytest.mark.anyio
+
+
+class OwnError(Exception):
+    """What the blocks of these tests raise."""
+
+
+def same(data):
+    return data
+
+
+async def wait_in_a_put(pipeline, turn) -> None:
+    while True:
+        await turn.put("old")
+
+
+async def wait_for_ever(pipeline, turn) -> None:
+    await anyio.sleep_forever()
+
+
+async def wait_in_a_child(pipeline, turn) -> None:
+    async with create_task_group() as tg:
+        tg.start_soon(anyio.sleep_forever)
+        tg.start_soon(wait_in_a_put, pipeline, turn)
+
+
+async def wait_for_a_plain_put(pipeline, turn) -> None:
+    while True:
+        await pipeline.process_input_data("old")
+
+
+WAITS = [wait_in_a_put, wait_for_ever, wait_in_a_child, wait_for_a_plain_put]
+
+
+@pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.__name__)
+async def test_an_interrupt_ends_the_block_quietly_wherever_it_waits(wait):
+    gate, told = Gate("old"), []
+    pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
+
+    async def produce() -> None:
+        async with pipeline.turn() as turn:
+            await wait(pipeline, turn)
+            told.append("behind the wait")
+        await checkpoint()  # the cancellation is over with the block
+        told.append((turn.interrupted, turn.over))
+
+    with fail_after(PATIENCE):
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(produce)
+            if wait is not wait_for_ever:
+                await gate.entered()
+                await until_waiting(pipeline)
+            await anyio.wait_all_tasks_blocked()
+            await pipeline.interrupt()
+            gate.open()
+            await until(lambda: told)
+            await pipeline.process_input_data("new")
+            assert await rest_of(pipeline) == ["new"]
+    assert told == [(True, True)]
+
+
+async def test_a_block_that_awaits_nothing_more_runs_to_its_end():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        async with pipeline.turn() as turn:
+            receipt = await pipeline.interrupt()
+            assert isinstance(receipt, InterruptReceipt)
+            assert turn.interrupted
+            reached = True
+        assert reached
+        with fail_after(PATIENCE):
+            await checkpoint()
+
+
+async def test_an_interrupt_from_inside_the_block_ends_it_at_the_next_checkpoint():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        reached = []
+        with fail_after(PATIENCE):
+            async with pipeline.turn() as turn:
+                await pipeline.interrupt()
+                reached.append("no checkpoint")
+                await checkpoint()
+                reached.append("never")
+        assert turn.interrupted
+        assert reached == ["no checkpoint"]
+
+
+async def test_a_grace_inside_the_block_is_cut_short_with_the_block():
+    gate = Gate("old")
+    async with AsyncTaskPipeline().add_stage("gate", gate) as pipeline:
+        with fail_after(PATIENCE):
+            async with pipeline.turn() as turn:
+                await turn.put("old")
+                await gate.entered()
+                await pipeline.interrupt(grace=PATIENCE)
+                pytest.fail("the block is over")
+            assert turn.interrupted
+            assert pipeline.statistics().dropped == 1
+            gate.open()
+            assert await rest_of(pipeline) == []
+
+
+async def test_all_open_turns_are_ended_and_the_one_begun_later_is_not():
+    pipeline, ended = AsyncTaskPipeline().add_stage("same", same), []
+
+    async def produce() -> None:
+        async with pipeline.turn() as turn:
+            await anyio.sleep_forever()
+        ended.append((turn.number, turn.interrupted))
+
+    with fail_after(PATIENCE):
+        async with pipeline, create_task_group() as tg:
+            for _ in range(5):
+                tg.start_soon(produce)
+            await anyio.wait_all_tasks_blocked()
+            await pipeline.interrupt()
+            async with pipeline.turn() as new:
+                await until(lambda: len(ended) == 5)
+                await new.put("new")
+            assert (new.number, new.interrupted) == (6, False)
+            assert await rest_of(pipeline) == ["new"]
+    assert sorted(ended) == [(number, True) for number in range(1, 6)]
+
+
+async def test_an_interrupt_in_a_turn_inside_a_turn_ends_both_blocks():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        with fail_after(PATIENCE):
+            async with pipeline.turn() as outer:
+                async with pipeline.turn() as inner:
+                    await pipeline.interrupt()
+                    await anyio.sleep_forever()
+                await anyio.sleep_forever()
+        assert outer.interrupted
+        assert inner.interrupted
+        assert (outer.number, inner.number) == (1, 2)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+async def test_an_exception_of_the_block_passes(interrupted):
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        error = OwnError("the block's own")
+        with pytest.raises(OwnError) as caught:
+            async with pipeline.turn() as turn:
+                if interrupted:
+                    await pipeline.interrupt()
+                raise error
+        assert caught.value is error
+        assert (turn.interrupted, turn.over) == (interrupted, True)
+        assert await rest_of(pipeline) == []
+
+
+async def test_an_exception_raised_while_the_interrupt_cancels_passes():
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
+
+    async def produce() -> None:
+        async with pipeline.turn():
+            try:
+                await anyio.sleep_forever()
+            finally:
+                raise OwnError
+
+    with fail_after(PATIENCE), pytest.RaisesGroup(OwnError):
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(produce)
+            await anyio.wait_all_tasks_blocked()
+            await pipeline.interrupt()
+
+
+async def test_a_cancellation_from_outside_is_not_swallowed():
+    gate = AsyncGate("old")
+    async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline:
+        with fail_after(PATIENCE):
+            with CancelScope() as scope:
+                async with pipeline.turn() as turn:
+                    scope.cancel()
+                    await wait_in_a_put(pipeline, turn)
+                pytest.fail("the cancellation was swallowed by the turn")
+            assert scope.cancelled_caught
+            assert (turn.interrupted, turn.over) == (False, True)
+            with move_on_after(0) as limit:
+                async with pipeline.turn() as late:
+                    await anyio.sleep_forever()
+                pytest.fail("the timeout was swallowed by the turn")
+            assert limit.cancelled_caught
+            assert not late.interrupted
+
+
+async def test_cancelled_from_outside_and_interrupted_at_once_both_end():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        with fail_after(PATIENCE), CancelScope() as scope:
+            async with pipeline.turn() as turn:
+                scope.cancel()
+                await pipeline.interrupt()
+                await anyio.sleep_forever()
+            await checkpoint()
+            pytest.fail("the cancellation from outside was lost")
+        assert scope.cancelled_caught
+        assert turn.interrupted
+
+
+async def test_only_an_interrupt_of_the_first_stage_ends_the_turn():
+    async with AsyncTaskPipeline().add_stage("llm", same).add_stage("tts", same) as pipeline:
+        with fail_after(PATIENCE):
+            async with pipeline.turn() as turn:
+                await pipeline.interrupt(from_stage="tts")
+                await checkpoint()
+                assert (turn.interrupted, turn.over) == (False, False)
+                await turn.put("same turn")
+                assert await anext(pipeline.generate_output_stream()) == "same turn"
+                await pipeline.interrupt(from_stage="llm")
+                assert turn.interrupted
+                await anyio.sleep_forever()
+
+
+async def test_clear_ends_the_turn_as_an_interrupt_does():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        with fail_after(PATIENCE):
+            async with pipeline.turn() as turn:
+                pipeline.clear()
+                await anyio.sleep_forever()
+        assert turn.interrupted
+
+
+class BrokenError(Exception):
+    """What a stage of these tests raises."""
+
+
+def broken(data):
+    raise BrokenError(data)
+
+
+async def test_numbers_count_from_one_and_never_go_back():
+    pipeline, numbers = AsyncTaskPipeline().add_stage("same", same), []
+
+    async def begin() -> None:
+        async with pipeline.turn() as turn:
+            numbers.append(turn.number)
+
+    for _ in range(2):  # over a restart too
+        async with pipeline:
+            await begin()
+            await pipeline.interrupt()
+            await begin()
+            pipeline.clear()
+            await begin()
+    assert numbers == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_number_is_given_when_the_turn_is_entered_not_when_it_is_made():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        first, second = pipeline.turn(), pipeline.turn()
+        assert (first.number, second.number) == (0, 0)
+        async with second, first:
+            assert (second.number, first.number) == (1, 2)
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_a_turn_is_entered_once(left):
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        turn = pipeline.turn()
+        with fail_after(PATIENCE):
+            async with turn:
+                if not left:
+                    with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 open> again"):
+                        await turn.__aenter__()
+                    await turn.put("still open")
+            if left:
+                with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 over> again"):
+                    await turn.__aenter__()
+            assert turn.number == 1
+            assert await rest_of(pipeline) == ([] if left else ["still open"])
+
+
+async def test_nothing_can_be_put_before_it_is_entered():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        turn = pipeline.turn()
+        with pytest.raises(PipelineStateError, match="has not begun"):
+            await turn.put(1)
+        with pytest.raises(PipelineStateError, match="has not begun"):
+            await turn.put_sentinel(1)
+        with pytest.raises(PipelineStateError, match="has not begun"):
+            await anyio.to_thread.run_sync(turn.put_from_thread, 1)
+        with pytest.raises(PipelineStateError, match="has not begun"):
+            await anyio.to_thread.run_sync(turn.put_sentinel_from_thread, 1)
+        with fail_after(PATIENCE):
+            async with turn:
+                await turn.put(2)
+            assert await rest_of(pipeline) == [2]
+
+
+async def test_an_interrupt_before_it_is_entered_does_not_end_it():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        turn = pipeline.turn()
+        await pipeline.interrupt()
+        with fail_after(PATIENCE):
+            async with turn:
+                await turn.put("new")
+                await checkpoint()
+            assert not turn.interrupted
+            assert await rest_of(pipeline) == ["new"]
+
+
+async def test_repr_tells_the_number_and_the_state():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        turn = pipeline.turn()
+        assert repr(turn) == "<Turn 0 not begun>"
+        async with turn:
+            assert repr(turn) == "<Turn 1 open>"
+        assert repr(turn) == "<Turn 1 over>"
+        async with pipeline.turn() as turn:
+            await pipeline.interrupt()
+            assert repr(turn) == "<Turn 2 interrupted>"
+        assert repr(turn) == "<Turn 2 interrupted>"
+
+
+async def test_an_interrupt_after_the_block_was_left_changes_nothing():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        async with pipeline.turn() as turn:
+            pass
+        await pipeline.interrupt()
+        assert (turn.interrupted, turn.over) == (False, True)
+        with pytest.raises(TurnOverError, match="turn 1 is over: its block has been left"):
+            await turn.put(1)
+
+
+async def test_plain_data_belongs_to_the_turn_begun_last():
+    pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("same", same)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            async with pipeline.turn() as first:
+                await pipeline.process_input_data("a")
+                async with pipeline.turn() as second:
+                    await pipeline.process_input_data("b")
+                    await first.put("c")
+                    await second.put("d")
+                await pipeline.process_input_data("e")
+            await pipeline.process_input_data("f")
+            assert await rest_of(pipeline) == ["a", "b", "c", "d", "e", "f"]
+    assert [item.turn for item in pipeline.completed_items] == [1, 2, 1, 2, 2, 2]
+
+
+async def test_plain_data_after_an_interrupt_belongs_to_a_turn_of_its_own():
+    pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("same", same)
+    with fail_after(PATIENCE):
+        async with pipeline:
+            async with pipeline.turn() as first:
+                await pipeline.interrupt()
+                for new in ("a", "b"):
+                    pipeline.put_input_data(new)
+            async with pipeline.turn() as last:
+                await last.put("c")
+            assert await rest_of(pipeline) == ["a", "b", "c"]
+    turns = [item.turn for item in pipeline.completed_items]
+    assert first.number < turns[0] == turns[1] < turns[2] == last.number
+
+
+async def test_a_pipeline_that_never_ran_has_no_turns():
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
+    with pytest.raises(PipelineStateError, match="not running"):
+        pipeline.turn()
+
+
+async def test_after_close_input_a_turn_can_neither_be_entered_nor_used():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        early = pipeline.turn()
+        with fail_after(PATIENCE):
+            async with pipeline.turn() as turn:
+                await turn.put("in time")
+                pipeline.close_input()
+                with pytest.raises(PipelineStateError, match="closed"):
+                    await turn.put("late")
+                with pytest.raises(PipelineStateError, match="closed"):
+                    await turn.put_sentinel("late")
+                with pytest.raises(PipelineStateError, match="closed"):
+                    await anyio.to_thread.run_sync(turn.put_from_thread, "late")
+                assert not turn.over
+            for late in (early, pipeline.turn()):
+                with pytest.raises(PipelineStateError, match="closed"):
+                    await late.__aenter__()
+                assert repr(late) == "<Turn 0 not begun>"
+            assert await rest_of(pipeline) == ["in time"]
+
+
+async def test_a_put_that_waits_when_the_input_is_closed_says_so():
+    gate = Gate(0)
+    async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline:
+        with fail_after(PATIENCE):
+            async with pipeline.turn() as turn, anyio.create_task_group() as tg:
+                await turn.put(0)
+                await gate.entered()
+                await turn.put(1)
+
+                async def put_late() -> None:
+                    with pytest.raises(PipelineStateError, match="closed"):
+                        await turn.put(2)
+
+                tg.start_soon(put_late)
+                await anyio.wait_all_tasks_blocked()
+                pipeline.close_input()
+            gate.open()
+            assert await rest_of(pipeline) == [0, 1]
+
+
+async def test_after_stop_a_turn_refuses_everything():
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
+    async with pipeline:
+        early, turn = pipeline.turn(), pipeline.turn()
+        await turn.__aenter__()
+        try:
+            await pipeline.stop()
+        finally:
+            await turn.__aexit__(None, None, None)
+    with pytest.raises(PipelineStoppedError):
+        pipeline.turn()
+    with pytest.raises(PipelineStoppedError):
+        await early.__aenter__()
+    with pytest.raises(PipelineStateError):
+        await turn.put(1)
+    with pytest.raises(PipelineStateError):
+        await anyio.to_thread.run_sync(turn.put_from_thread, 2)
+    async with pipeline:  # a turn belongs to one run
+        with pytest.raises(PipelineStoppedError):
+            await early.__aenter__()
+        assert await rest_of(pipeline) == []
+    assert pipeline.statistics().accepted == 0
+
+
+async def test_a_block_in_which_the_pipeline_is_stopped_does_not_hang():
+    gate = Gate(0)
+    pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
+
+    async def produce() -> None:
+        async with pipeline.turn() as turn:
+            while True:
+                await turn.put(0)
+
+    async def produce_to_the_end() -> None:
+        # It ends as by an interrupt or by the error of its put; what it may not do is wait.
+        with contextlib.suppress(PipelineStoppedError):
+            await produce()
+
+    with fail_after(PATIENCE):
+        async with pipeline, anyio.create_task_group() as tg:
+            tg.start_soon(produce_to_the_end)
+            await gate.entered()
+            await anyio.wait_all_tasks_blocked()
+            gate.open()
+            await pipeline.stop()
+
+
+async def test_after_a_failure_no_turn_can_be_entered_and_the_reason_is_told():
+    pipeline = AsyncTaskPipeline().add_stage("broken", broken)
+    with fail_after(PATIENCE):
+        await pipeline.start()
+        await pipeline.process_input_data(1)
+        with pytest.raises(BrokenError):
+            await anext(pipeline.generate_output_stream())
+        with pytest.raises(PipelineStoppedError) as caught:
+            async with pipeline.turn():
+                pytest.fail("entered")
+        assert isinstance(caught.value.__cause__, BrokenError)
+        with pytest.raises(BrokenError):
+            await pipeline.stop()
+
+
+@ASYNCIO
+async def test_a_native_cancellation_leaves_the_block():
+    turns = []
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+
+        async def produce() -> None:
+            async with pipeline.turn() as turn:
+                turns.append(turn)
+                await anyio.sleep_forever()
+
+        task = asyncio.create_task(produce())
+        await until(lambda: turns)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (turns[0].interrupted, turns[0].over) == (False, True)
+        with pytest.raises(TurnOverError, match="its block has been left"):
+            await turns[0].put("late")
+        assert await rest_of(pipeline) == []
+
+
+@ASYNCIO
+async def test_a_native_cancellation_while_it_waits_for_room_loses_nothing():
+    gate, turns = Gate("busy"), []
+    async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline:
+
+        async def produce() -> None:
+            async with pipeline.turn() as turn:
+                turns.append(turn)
+                await turn.put("never")
+
+        with anyio.fail_after(PATIENCE):
+            await pipeline.process_input_data("busy")
+            await gate.entered()
+            await pipeline.process_input_data("queued")
+            task = asyncio.create_task(produce())
+            await until_waiting(pipeline)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert waiting(pipeline) == 0
+            gate.open()
+            assert await rest_of(pipeline) == ["busy", "queued"]
+        assert pipeline.statistics().accepted == 2
+
+
+@ASYNCIO
+@pytest.mark.parametrize("first", ["interrupt", "cancel"])
+async def test_cancelled_natively_and_interrupted_in_one_tick_the_cancellation_leaves(first):
+    turns = []
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+
+        async def produce() -> None:
+            async with pipeline.turn() as turn:
+                turns.append(turn)
+                await anyio.sleep_forever()
+            await anyio.sleep_forever()
+
+        with anyio.fail_after(PATIENCE):
+            task = asyncio.create_task(produce())
+            await until(lambda: turns)
+            if first == "cancel":
+                task.cancel()
+            await pipeline.interrupt()
+            if first == "interrupt":
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert turns[0].over
+
+
+@ASYNCIO
+async def test_an_asyncio_timeout_around_the_block_is_heard():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                async with pipeline.turn() as turn:
+                    await anyio.sleep_forever()
+        assert not turn.interrupted
+
+
+@ASYNCIO
+async def test_an_interrupt_leaves_no_cancellation_on_the_task():
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        task = asyncio.current_task()
+        assert task is not None
+        for _ in range(3):
+            async with pipeline.turn():
+                await pipeline.interrupt()
+                await anyio.sleep_forever()
+            assert task.cancelling() == 0
+        async with asyncio.timeout(PATIENCE):  # counts what is on the task
+            await asyncio.sleep(0)
