@@ -1,4 +1,4 @@
-"""From marks to a report: exact means, the same in batches as one by one, bounded memory."""
+"""From timestamps to a report: exact means, the same in batches as one by one, bounded memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from async_task_pipeline import EfficiencyMetrics, Percentiles, PipelineStage, TimingBreakdown
-from async_task_pipeline._aggregate import BATCH, TimingHistory
-from async_task_pipeline._items import Timed
+from async_task_pipeline._timing._history import BATCH, TimingHistory
+from async_task_pipeline._engine._item import PASSED, TimedItem
 
 #         a: enter start end, b: enter start end, exit
 FIRST = [0.0, 1.0, 3.0, 3.0, 4.0, 8.0, 8.0]
@@ -21,11 +21,11 @@ def stages(*names: str) -> list[PipelineStage]:
     return [PipelineStage(name, print, enable_timing=True) for name in names]
 
 
-def history(*marks: list[float], keep: int = 1000, created_at: float | None = None) -> TimingHistory:
+def history(*timestamps: list[float], keep: int = 1000, created_at: float | None = None) -> TimingHistory:
     kept = TimingHistory(keep)
     kept.begin(["a", "b"])
-    for each in marks:
-        kept.record(Timed("x", created_at, each))
+    for each in timestamps:
+        kept.record(TimedItem("x", PASSED, created_at, each))
     return kept
 
 
@@ -98,7 +98,7 @@ def test_whatever_the_batches_the_last_items_are_kept_whole(count: int, keep: in
     kept = TimingHistory(keep)
     kept.begin(["a", "b"])
     for index in range(count):
-        kept.record(Timed(index, None, [index + mark for mark in FIRST]))
+        kept.record(TimedItem(index, PASSED, None, [index + mark for mark in FIRST]))
     last = list(range(count))[-keep:] if keep else []
     report = kept.report(stages("a", "b"), details=True, running=True)
     assert report is not None
@@ -114,9 +114,9 @@ def test_a_report_in_between_changes_no_later_report(portions: list[int], keep: 
     polled, single = history(keep=keep), history(keep=keep)
     for portion in portions:
         for index in range(portion):
-            marks = [float(index * factor) for factor in range(7)]
-            polled.record(Timed(index, None, marks))
-            single.record(Timed(index, None, marks))
+            timestamps = [float(index * factor) for factor in range(7)]
+            polled.record(TimedItem(index, PASSED, None, timestamps))
+            single.record(TimedItem(index, PASSED, None, timestamps))
         polled.report(stages("a", "b"), details=portion % 2 == 0, running=True)
     mine = polled.report(stages("a", "b"), details=True, running=True)
     theirs = single.report(stages("a", "b"), details=True, running=True)
@@ -131,9 +131,9 @@ def test_a_report_in_between_changes_no_later_report(portions: list[int], keep: 
 def test_a_second_run_with_more_stages_keeps_both_apart() -> None:
     kept = TimingHistory(10)
     kept.begin(["a"])
-    kept.record(Timed("x", None, FIRST[:4]))
+    kept.record(TimedItem("x", PASSED, None, FIRST[:4]))
     kept.begin(["a", "b"])
-    kept.record(Timed("y", None, FIRST))
+    kept.record(TimedItem("y", PASSED, None, FIRST))
     report = kept.report(stages("a", "b"), details=True, running=True)
     assert report is not None
     assert [list(each.stages) for each in report.item_breakdowns] == [["a"], ["a", "b"]]
@@ -147,7 +147,7 @@ def test_clear_forgets_everything_and_goes_on() -> None:
     both: list[Any] = stages("a", "b")
     assert kept.items == []
     assert kept.report(both, details=True, running=True) is None
-    kept.record(Timed("z", None, SECOND))
+    kept.record(TimedItem("z", PASSED, None, SECOND))
     report = kept.report(both, details=True, running=True)
     assert report is not None
     assert (report.summary.total_items, report.summary.avg_total_latency) == (1, 10.0)

@@ -1,4 +1,4 @@
-"""What an item says of its journey, to the tick: marks in, intervals out."""
+"""What an item says of its journey, to the tick: timestamps in, intervals out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_task_pipeline import DetailedTiming, ItemTimingTotals, PipelineItem, StageTimingDetail
-from async_task_pipeline._items import Control, Kind, Timed, divided, item_breakdown
+from async_task_pipeline._engine._item import PASSED, TimedItem
+from async_task_pipeline._timing._item import item_breakdown
 
 #            a: enter start end, b: enter start end, exit
-MARKS = [10.0, 11.0, 13.0, 16.0, 20.0, 25.0, 31.0]
+TIMESTAMPS = [10.0, 11.0, 13.0, 16.0, 20.0, 25.0, 31.0]
 NAMES = ("a", "b")
 
 
@@ -31,7 +32,7 @@ def test_a_visit_is_frozen() -> None:
 
 
 def test_breakdown_of_an_item_created_when_accepted() -> None:
-    breakdown = item_breakdown(Timed("x", None, MARKS), NAMES)
+    breakdown = item_breakdown(TimedItem("x", PASSED, None, TIMESTAMPS), NAMES)
     assert breakdown.stages == {
         "a": StageTimingDetail(1.0, 2.0, 3.0, 6.0),
         "b": StageTimingDetail(4.0, 5.0, 6.0, 15.0),
@@ -40,12 +41,12 @@ def test_breakdown_of_an_item_created_when_accepted() -> None:
 
 
 def test_breakdown_of_an_item_created_before() -> None:
-    totals = item_breakdown(Timed("x", 3.0, MARKS), NAMES).totals
+    totals = item_breakdown(TimedItem("x", PASSED, 3.0, TIMESTAMPS), NAMES).totals
     assert totals == ItemTimingTotals(7.0, 21.0, 28.0, 0.25, 7.0)
 
 
 def test_no_time_at_all_is_no_ratio() -> None:
-    assert item_breakdown(Timed("x", None, [5.0] * 7), NAMES).totals == ItemTimingTotals(0.0, 0.0, 0.0, 0.0, 0.0)
+    assert item_breakdown(TimedItem("x", PASSED, None, [5.0] * 7), NAMES).totals == ItemTimingTotals(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @given(
@@ -53,9 +54,9 @@ def test_no_time_at_all_is_no_ratio() -> None:
     st.none() | st.integers(-(10**9), 0),
 )
 def test_the_intervals_sum_to_the_latency(steps: list[int], created_at: int | None) -> None:
-    marks = [float(sum(steps[: index + 1])) for index in range(len(steps))]
+    timestamps = [float(sum(steps[: index + 1])) for index in range(len(steps))]
     names = tuple(str(index) for index in range(len(steps) // 3))
-    breakdown = item_breakdown(Timed(None, created_at, marks), names)
+    breakdown = item_breakdown(TimedItem(None, PASSED, created_at, timestamps), names)
     inside = sum(detail.total_stage_time for detail in breakdown.stages.values())
     assert breakdown.totals.admission_time + inside == breakdown.totals.total_latency
     for detail in breakdown.stages.values():
@@ -67,7 +68,7 @@ def test_the_intervals_sum_to_the_latency(steps: list[int], created_at: int | No
 
 @pytest.mark.parametrize("created_at", [None, 3.0])
 def test_a_completed_item_tells_the_same_as_the_report(created_at: float | None) -> None:
-    timed = Timed("x", created_at, MARKS)
+    timed = TimedItem("x", PASSED, created_at, TIMESTAMPS)
     item: PipelineItem[str] = PipelineItem._from_timed(timed, NAMES)
     assert (item.data, item.enable_timing) == ("x", True)
     assert item.start_timestamp == (10.0 if created_at is None else 3.0)
@@ -80,7 +81,7 @@ def test_a_completed_item_tells_the_same_as_the_report(created_at: float | None)
 
 
 def test_a_stage_named_totals_is_a_stage_like_any() -> None:
-    item: PipelineItem[str] = PipelineItem._from_timed(Timed("x", None, MARKS), ("totals", "stages"))
+    item: PipelineItem[str] = PipelineItem._from_timed(TimedItem("x", PASSED, None, TIMESTAMPS), ("totals", "stages"))
     breakdown = item.get_timing_breakdown()
     assert breakdown is not None
     assert list(breakdown.stages) == ["totals", "stages"]
@@ -138,9 +139,3 @@ def test_repr_shows_the_data_and_not_the_bookkeeping() -> None:
     assert repr(PipelineItem("x", start_timestamp=1.0)) == (
         "PipelineItem(data='x', enable_timing=True, start_timestamp=1.0)"
     )
-
-
-def test_divided_tells_items_from_controls_that_last() -> None:
-    returned, sentinel, end = Control(Kind.RETURNED), Control(Kind.SENTINEL, None), Control(Kind.END)
-    assert divided([None, sentinel, "x", returned, end]) == (2, 2)
-    assert divided([]) == (0, 0)

@@ -20,7 +20,7 @@ from async_task_pipeline import (
     TurnStatistics,
     log_pipeline_performance_analysis,
 )
-from async_task_pipeline._render import duration, report_lines
+from async_task_pipeline._timing._text import duration, report_lines
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from async_task_pipeline._workers._setup import Preparation
+from async_task_pipeline._workers._setup import WorkerState
 
 
 def pair(*arguments: Any) -> tuple[Any, ...]:
@@ -16,7 +16,7 @@ def pair(*arguments: Any) -> tuple[Any, ...]:
 
 
 def test_without_a_setup_the_function_is_itself() -> None:
-    preparation = Preparation(pair, None)
+    preparation = WorkerState(pair, None)
     assert preparation.entered
     preparation.enter()
     assert preparation.function is pair
@@ -25,7 +25,7 @@ def test_without_a_setup_the_function_is_itself() -> None:
 
 @pytest.mark.parametrize("state", [None, 0, "state", [], object()])
 def test_what_is_returned_is_the_first_argument(state: Any) -> None:
-    preparation = Preparation(pair, lambda: state)
+    preparation = WorkerState(pair, lambda: state)
     assert not preparation.entered
     preparation.enter()
     assert preparation.entered
@@ -42,7 +42,7 @@ def test_a_context_manager_is_entered_once_and_left_once() -> None:
         yield "inner"
         log.append("left")
 
-    preparation = Preparation(pair, setup)
+    preparation = WorkerState(pair, setup)
     preparation.leave()  # before there is anything
     preparation.enter()
     preparation.enter()
@@ -58,7 +58,7 @@ def test_an_object_with_the_methods_on_itself_is_no_context_manager() -> None:
         def __init__(self) -> None:
             self.__enter__ = self.__exit__ = lambda *_: pytest.fail("a with statement would not call this")
 
-    preparation = Preparation(pair, State)
+    preparation = WorkerState(pair, State)
     preparation.enter()
     assert isinstance(preparation.function("data")[0], State)
     preparation.leave()
@@ -68,7 +68,7 @@ def test_what_setup_raises_is_raised_and_nothing_is_left() -> None:
     def setup() -> None:
         raise FileNotFoundError("model")
 
-    preparation = Preparation(pair, setup)
+    preparation = WorkerState(pair, setup)
     with pytest.raises(FileNotFoundError, match="model"):
         preparation.enter()
     assert not preparation.entered
@@ -81,7 +81,7 @@ def test_what_leaving_raises_is_raised_once() -> None:
         yield
         raise OSError("flush")
 
-    preparation = Preparation(pair, setup)
+    preparation = WorkerState(pair, setup)
     preparation.enter()
     with pytest.raises(OSError, match="flush"):
         preparation.leave()

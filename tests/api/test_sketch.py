@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_task_pipeline._sketch import RELATIVE_ACCURACY, Sketch
+from async_task_pipeline._timing._sketch import RELATIVE_ACCURACY, Sketch
 
 FRACTIONS = (0.0, 0.01, 0.5, 0.9, 0.99, 1.0)
 NANOSECOND = 1e-9

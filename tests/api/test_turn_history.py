@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_task_pipeline import AsyncTaskPipeline, TurnStatistics
-from async_task_pipeline._items import Timed
-from async_task_pipeline._turn_history import TurnHistory, computation
+from async_task_pipeline._engine._item import PASSED, TimedItem
+from async_task_pipeline._timing._turns import TurnHistory, computation
 from tests.support.waiting import PATIENCE, until
 
 Pipeline = AsyncTaskPipeline[Any, Any]
@@ -231,8 +231,8 @@ async def test_clear_forgets_turns_and_cleared_queues_are_no_interrupt() -> None
 # -- the record alone -----------------------------------------------------------------------
 
 
-def item(turn: int, *marks: float) -> Timed:
-    return Timed(None, None, list(marks), turn)
+def item(turn: int, *timestamps: float) -> TimedItem:
+    return TimedItem(None, PASSED, None, list(timestamps), turn)
 
 
 def test_the_oldest_turns_are_forgotten_for_good() -> None:

@@ -145,18 +145,19 @@ class Input:
         waker = self._shared.waker
         if threading.get_ident() == waker.thread:
             raise PipelineStateError("a put that blocks belongs in another thread than the event loop's")
-        answer: SimpleQueue[BaseException | None] | None = None
+        answer: SimpleQueue[BaseException | None] = SimpleQueue()
+        producer = Producer(item, answer, turn, source)
         with self.lock:
             if waker.gone:
                 raise stopped(None)
-            if not self._put_now(item, turn):
-                producer = Producer(item, answer := SimpleQueue(), turn, source)
+            accepted = self._put_now(item, turn)
+            if not accepted:
                 self._line.append(producer)
         # Of one that waits, too: room may have been made since it was looked for.
         waker.wake(self)
-        if answer is None:
+        if accepted:
             return
-        if waker.gone:
+        if waker.found_gone():
             self._leave(producer)
             raise stopped(None)
         try:

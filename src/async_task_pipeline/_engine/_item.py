@@ -12,7 +12,8 @@ outcome: they go into windows and never into an inbox, so no worker ever holds o
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias, final
 
 WAITING: Final = 0
 """Accepted by a window; its call has not ended."""
@@ -112,11 +113,12 @@ class Children(deque[Item]):
             further one as fanned out. Written by the loop alone.
     """
 
-    def __init__(self, items: deque[Item] | tuple[Item, ...] = ()) -> None:
+    def __init__(self, items: Iterable[Item] = ()) -> None:
         super().__init__(items)
         self.passed = False
 
 
+@final
 class Batch(list[Item]):
     """The items that a batch stage's function takes in one call."""
 

@@ -267,8 +267,9 @@ class Run:
     def _pump(self) -> None:
         if self.closed:
             return
-        for what in (self.input, *self.runners):
-            self.waker.mark(what)
+        self.waker.mark(self.input)
+        for runner in self.runners:
+            self.waker.mark(runner)
         self.waker.step()
 
     def _drop(self, interrupt: Interrupt, first: int = 0, *, markers: Sequence[Item] = (), keep: bool = True) -> None:

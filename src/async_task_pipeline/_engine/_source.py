@@ -98,13 +98,7 @@ class _Reader:
     def _read_items(self, iterator: Iterator[Any]) -> None:
         try:
             for data in iterator:
-                if self._stopped:
-                    logger.info("1 item had been read from the source and was not accepted")
-                    return
-                try:
-                    self._input.put_from_thread(self._input.item(data), source=self)
-                except PipelineStateError as exc:
-                    self.refused = exc
+                if not self._put(data):
                     logger.info("1 item had been read from the source and was not accepted")
                     return
                 if self._stopped:
@@ -112,6 +106,17 @@ class _Reader:
         finally:
             if isinstance(iterator, Generator):
                 iterator.close()
+
+    def _put(self, data: Any) -> bool:
+        """Put one item; whether it was accepted."""
+        if self._stopped:
+            return False
+        try:
+            self._input.put_from_thread(self._input.item(data), source=self)
+        except PipelineStateError as exc:
+            self.refused = exc
+            return False
+        return True
 
     async def serve(self) -> None:
         """Host the thread."""

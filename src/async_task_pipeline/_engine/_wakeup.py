@@ -109,6 +109,10 @@ class Waker:
             return False
         return True
 
+    def found_gone(self) -> bool:
+        """Whether the loop has ended, as far as anybody has noticed."""
+        return self.gone
+
     def _run(self) -> None:
         # Cleared before anything is taken: what is added from here on brings its own wake-up.
         self.pending = False

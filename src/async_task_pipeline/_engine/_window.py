@@ -172,9 +172,11 @@ class AsReady:
             if item.outcome >= SENTINEL:
                 segments.append(item)
                 continue
-            if not segments or type(segments[-1]) is not Segment:
-                segments.append(Segment())
-            item.segment = segment = segments[-1]
+            segment = segments[-1] if segments else None
+            if not isinstance(segment, Segment):
+                segment = Segment()
+                segments.append(segment)
+            item.segment = segment
             segment.items[item] = None
         self._length += len(burst)
         self._others += others

@@ -78,6 +78,10 @@ class WorkerElsewhere(ABC):
     def is_alive(self) -> bool:
         """Whether it has not ended; takes microseconds."""
 
+    def is_ready(self) -> bool:
+        """Whether calls can be made, or would be but for an error; does not block."""
+        return self._ready or bool(self._watch(0))
+
     def wait_ready(self) -> None:
         """Wait until calls can be made.
 

@@ -7,6 +7,8 @@ add a kind of worker is to write its class in a file of its own and name it in `
 
 from __future__ import annotations
 
+from typing import Any
+
 from .._engine._shift import Worker
 from .._engine._stage_runner import StageRunner
 from ._executor import ExecutorWorker
@@ -15,7 +17,7 @@ from ._task import TaskWorker
 from ._thread import ThreadWorker
 from ._worker import StageWorker
 
-KINDS: dict[str, type[StageWorker]] = {
+KINDS: dict[str, type[StageWorker[Any]]] = {
     "thread": ThreadWorker,
     "loop": TaskWorker,
     "process": ProcessWorker,

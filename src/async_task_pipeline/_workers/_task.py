@@ -38,7 +38,7 @@ class TaskShift(Shift):
     parking: TaskParking
 
 
-class TaskWorker(StageWorker):
+class TaskWorker(StageWorker[TaskShift]):
     """Awaits an async function, or iterates an async generator, in a task of the loop."""
 
     def __init__(self, runner: StageRunner) -> None:

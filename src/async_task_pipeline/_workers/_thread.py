@@ -33,7 +33,7 @@ class ThreadShift(Shift):
     parking: Parking
 
 
-class ThreadWorker(StageWorker):
+class ThreadWorker(StageWorker[ThreadShift]):
     """Calls a plain function in a thread.
 
     What ``setup`` makes outlives the shifts. It is made in the first shift's thread and let go in the
@@ -129,11 +129,12 @@ class ThreadWorker(StageWorker):
         ordered, copy, plain = self.stage.ordered, self.shared.context.copy, self.plain
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
         function, start = self.function, 0.0
+        taken: Taken | None
         while True:
             try:
                 taken = inbox.popleft()
             except IndexError:
-                taken = value = context = None  # not to keep the last item alive while parked
+                taken = data = value = context = None  # not to keep the last item alive while parked
                 if self._park(shift):
                     return None
                 continue
@@ -149,15 +150,16 @@ class ThreadWorker(StageWorker):
                 continue
             if timed:
                 start = clock()
+            data = self.data_of(taken) if type(taken) is Batch else taken.data
             context = copy()  # what a call sets, no other sees
             try:
-                value = context.run(function, self.data_of(taken) if type(taken) is Batch else taken.data)
+                value = context.run(function, data)
             except Exception as exc:
                 self.raised(taken, exc, *self.measured(start, clock()))
             except BaseException as exc:
                 return exc  # for the host to judge, which is in a task; current tells which call
             else:
-                if type(value) in plain and not timed:
+                if type(value) in plain and not timed and type(taken) is not Batch:
                     taken.data = value
                     taken.outcome = PASSED  # publishes the data
                     if not ordered:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Set
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from anyio import Event
 
@@ -42,6 +42,8 @@ from .._exceptions import StageProtocolError, not_awaited, raisable, shown
 from .._log import logger
 from .._native import NativeCancellations, cancelled_from_outside
 
+ShiftT = TypeVar("ShiftT", bound=Shift)
+
 MOST_TYPES = 64
 """How many types of results a worker remembers to be plain: more than a stage has, unless it makes
 types as it goes, which must not all be kept alive."""
@@ -52,7 +54,7 @@ def no_clock() -> float:
     return 0.0
 
 
-class StageWorker(ABC):
+class StageWorker(ABC, Generic[ShiftT]):
     """A worker of one stage.
 
     Attributes:
@@ -73,7 +75,7 @@ class StageWorker(ABC):
         self._counts: StageCounts = runner.stage.counts
         self._spent = self._counts.spent_by(self)
         self._resets = False
-        self.shift: Shift | None = None
+        self.shift: ShiftT | None = None
 
     @classmethod
     def all_of(cls, runner: StageRunner) -> list[Self]:
@@ -83,11 +85,11 @@ class StageWorker(ABC):
     # -- its life -------------------------------------------------------------------------
 
     @abstractmethod
-    def new_shift(self, *, resets: bool) -> Shift:
+    def new_shift(self, *, resets: bool) -> ShiftT:
         """A shift that begins now; ``resets`` if the stage's ``on_interrupt`` comes first."""
 
     @abstractmethod
-    async def work(self, shift: Shift) -> BaseException | None:
+    async def work(self, shift: ShiftT) -> BaseException | None:
         """Make calls until the shift is over, and return what ended it if that is no call's failure.
 
         What a call raised is written as its failure, unless it is no :py:exc:`Exception`: that is
@@ -134,7 +136,7 @@ class StageWorker(ABC):
         """Whether the next shift has to be worked by another task."""
         return False
 
-    async def _work_shift(self, shift: Shift) -> None:
+    async def _work_shift(self, shift: ShiftT) -> None:
         self.shift = shift
         self.runner.begin_shift(shift)
         exc: BaseException | None = None  # also if the scope was cancelled
