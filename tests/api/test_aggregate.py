@@ -37,8 +37,8 @@ def test_nothing_yet_is_no_report() -> None:
 def test_two_items_by_hand() -> None:
     both = stages("a", "b")
     both[0].counts.delivered = both[1].counts.delivered = 2
-    both[0].counts.spending_of("worker").seconds = 8.0
-    both[1].counts.spending_of("worker").seconds = 4.0
+    both[0].counts.spent_by("worker").seconds = 8.0
+    both[1].counts.spent_by("worker").seconds = 4.0
     report = history(FIRST, SECOND).report(both, details=True, running=True)
     assert report is not None
     summary = report.summary
@@ -80,7 +80,7 @@ def test_items_that_took_no_time_divide_by_nothing() -> None:
 def test_outcomes_without_a_delivery_make_a_report() -> None:
     both = stages("a", "b")
     both[0].counts.filtered, both[0].counts.failed, both[0].counts.dropped = 3, 2, 1
-    spending = both[0].counts.spending_of("worker")
+    spending = both[0].counts.spent_by("worker")
     spending.seconds = spending.unproductive = 10.0
     report = history().report(both, details=True, running=False)
     assert report is not None

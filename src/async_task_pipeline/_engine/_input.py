@@ -116,14 +116,16 @@ class Input:
 
     async def put(self, item: Item, turn: Turn[Any, Any] | None = None) -> None:
         """Accept an item as soon as there is room and every earlier producer has gone."""
-        # Who never waits has to let others run; not after it is accepted, for native cancellation.
-        await self._shared.waker.let_others_run()
-        if self._put_here(item, turn):
+        waker = self._shared.waker
+        # Who never waits has to let others run: in line, so that nobody is accepted before it; and
+        # before it is accepted, for native cancellation.
+        if not waker.keeps_loop and self._put_here(item, turn):
             return
         producer = Producer(item, let_in := Event(), turn)
         with self.lock:
+            self._check(turn)
             self._line.append(producer)
-        self._pump_now()
+        waker.wake_here(self)
         try:
             await let_in.wait()
         except BaseException:

@@ -140,13 +140,18 @@ class Waker:
         self._stepping = False
         self.ran_at = time.perf_counter()
 
-    async def let_others_run(self) -> None:
-        """A checkpoint, if the loop has run nothing of ours for about a millisecond.
+    @property
+    def keeps_loop(self) -> bool:
+        """Whether the loop has run no step for about a millisecond.
 
-        Whoever keeps putting or reading without ever waiting keeps the loop, and while it does no
-        step is run; so the last step tells for how long.
+        Whoever keeps putting, reading or calling without ever waiting keeps the loop, and while it
+        does no step is run; so the last step tells for how long.
         """
-        if time.perf_counter() - self.ran_at > STEP_SECONDS:
+        return time.perf_counter() - self.ran_at > STEP_SECONDS
+
+    async def let_others_run(self) -> None:
+        """A checkpoint, if the loop has run no step for about a millisecond."""
+        if self.keeps_loop:
             await checkpoint()
             self.ran_at = time.perf_counter()
 
