@@ -13,7 +13,6 @@ from typing import Any
 
 import attrs
 import pytest
-from anyio import fail_after
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, DetailedTiming, ItemTimingTotals, StageTimingDetail
@@ -44,8 +43,7 @@ def timed(ticks: Ticks, **options: Any) -> Pipeline:
 
 async def settled(pipeline: Pipeline) -> None:
     """Let the loop turn until something waits for the consumer."""
-    while not pipeline.statistics().output_depth:
-        await checkpoint()
+    await until(lambda: pipeline.statistics().output_depth)
 
 
 async def test_one_item_through_two_stages() -> None:
@@ -301,15 +299,14 @@ async def test_queue_wait_is_the_time_in_the_queue():
     clock = ManualClock()
     work = Work(clock)
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("work", work)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for i in range(5):
-                await pipeline.process_input_data(i)
-            for i in range(5):
-                work.permit()
-                assert await anext(output) == i
-            report = pipeline.get_report()
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for i in range(5):
+            await pipeline.process_input_data(i)
+        for i in range(5):
+            work.permit()
+            assert await anext(output) == i
+        report = pipeline.get_report()
     details = [each.stages["work"] for each in report.item_breakdowns]
     assert [each.queue_wait_time for each in details] == [0.0, 20.0, 40.0, 60.0, 80.0]
     assert [each.computation_time for each in details] == [20.0] * 5
@@ -324,17 +321,16 @@ async def test_waiting_for_room_downstream_is_transmission():
     clock = ManualClock()
     work = Work(clock)
     pipeline = AsyncTaskPipeline(max_queue_size=1, enable_timing=True, clock=clock).add_stage("work", work)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for i in range(2):
-                await pipeline.process_input_data(i)
-                work.permit()
-                await until(lambda i=i: pipeline.stages[0].total_processing_time == 20.0 * (i + 1))
-                await until(pipeline.output_queue.full)
-            clock.now += 50.0  # the second result waits for the first to be taken
-            assert [await anext(output) for _ in range(2)] == [0, 1]
-            details = [each.stages["work"] for each in pipeline.get_report().item_breakdowns]
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for i in range(2):
+            await pipeline.process_input_data(i)
+            work.permit()
+            await until(lambda i=i: pipeline.stages[0].total_processing_time == 20.0 * (i + 1))
+            await until(pipeline.output_queue.full)
+        clock.now += 50.0  # the second result waits for the first to be taken
+        assert [await anext(output) for _ in range(2)] == [0, 1]
+        details = [each.stages["work"] for each in pipeline.get_report().item_breakdowns]
     assert [each.transmission_time for each in details] == [0.0, 50.0]
     assert [each.computation_time for each in details] == [20.0, 20.0]
 
@@ -351,15 +347,14 @@ async def test_siblings_of_one_fan_out_have_their_own_times():
 
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock)
     pipeline.add_stage("generate", generate).add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data("go")
-            for i in range(5):
-                work.permit()
-                assert await anext(output) == i
-            latencies = [each.totals.total_latency for each in pipeline.get_report().item_breakdowns]
-            items = pipeline.completed_items
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await pipeline.process_input_data("go")
+        for i in range(5):
+            work.permit()
+            assert await anext(output) == i
+        latencies = [each.totals.total_latency for each in pipeline.get_report().item_breakdowns]
+        items = pipeline.completed_items
     assert latencies == [20.0, 40.0, 60.0, 80.0, 100.0]
     assert [item.get_total_latency() for item in items] == latencies
     items[0].record_completion_time("generate")
@@ -379,8 +374,7 @@ async def test_filtered_and_failed_calls_are_counted_and_their_time_is_kept():
         return None if data % 4 else data
 
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("stage", stage, on_error="drop")
-    with fail_after(PATIENCE):
-        assert await drain(pipeline, range(40)) == list(range(0, 40, 4))
+    assert await drain(pipeline, range(40)) == list(range(0, 40, 4))
     flow = pipeline.statistics().stages["stage"]
     assert (flow.accepted, flow.delivered, flow.filtered, flow.failed) == (40, 10, 20, 10)
     stage_report = pipeline.get_report().summary.stage_statistics["stage"]
@@ -389,8 +383,7 @@ async def test_filtered_and_failed_calls_are_counted_and_their_time_is_kept():
     assert pipeline.stages[0].total_processing_time == 40.0
 
     pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("none", lambda _: None)
-    with fail_after(PATIENCE):
-        assert await drain(pipeline, range(5)) == []
+    assert await drain(pipeline, range(5)) == []
     report = pipeline.get_report()
     assert (report.summary.total_items, report.summary.stage_statistics["none"].filtered_count) == (0, 5)
 
@@ -398,10 +391,26 @@ async def test_filtered_and_failed_calls_are_counted_and_their_time_is_kept():
 async def test_a_stage_may_be_named_totals():
     """0.1.10: it vanished from the breakdowns: ``stages={}``."""
     pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("totals", lambda x: x).add_stage("stages", str)
-    with fail_after(PATIENCE):
-        assert await drain(pipeline, range(3)) == ["0", "1", "2"]
+    assert await drain(pipeline, range(3)) == ["0", "1", "2"]
     report = pipeline.get_report()
     assert list(report.summary.stage_statistics) == ["totals", "stages"]
     assert [list(each.stages) for each in report.item_breakdowns] == [["totals", "stages"]] * 3
     assert list(pipeline.statistics().stages) == ["totals", "stages"]
     assert list(attrs.asdict(pipeline.completed_items[0].get_timing_breakdown())["stages"]) == ["totals", "stages"]
+
+
+async def test_the_average_is_per_outcome_of_every_kind() -> None:
+    ticks = Ticks()
+    pipeline = timed(ticks)
+
+    def spend(value: int) -> int | None:
+        ticks.spend(value)
+        if value == 4:
+            raise ValueError(value)
+        return value if value == 1 else None
+
+    pipeline.add_stage("spend", spend, on_error="drop")
+    async with pipeline.process([1, 2, 3, 4]) as results:
+        assert [each async for each in results] == [1]
+    (stage,) = pipeline.stages
+    assert (stage.processed_count, stage.get_average_processing_time()) == (4, 2.5)

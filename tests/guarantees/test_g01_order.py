@@ -12,10 +12,11 @@ import threading
 
 import anyio
 import pytest
-from anyio import WouldBlock, create_task_group, fail_after, to_thread
+from anyio import WouldBlock, create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.waiting import PATIENCE, until, until_waiting
+from tests.support.gates import Gate
+from tests.support.waiting import until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -33,45 +34,42 @@ async def test_concurrent_puts_leave_in_the_order_of_the_calls(size):
         else:
             await pipeline.process_input_data(i)
 
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for turn in range(5):
-                async with create_task_group() as tg:
-                    for i in range(200 * turn, 200 * turn + 200):
-                        tg.start_soon(put, i)
-                    got += [await anext(output) for _ in range(200)]
-            pipeline.close_input()
-            assert [x async for x in output] == []
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for turn in range(5):
+            async with create_task_group() as tg:
+                for i in range(200 * turn, 200 * turn + 200):
+                    tg.start_soon(put, i)
+                got += [await anext(output) for _ in range(200)]
+        pipeline.close_input()
+        assert [x async for x in output] == []
     assert got == called
 
 
 async def test_puts_of_every_kind_wait_in_one_line():
     """0.1.10: each waited in a thread of its own, and any of them was woken."""
-    opened, got = threading.Event(), []
-    pipeline = AsyncTaskPipeline(max_queue_size=1)
-    pipeline.add_stage("gate", lambda x: x if opened.wait(PATIENCE / 2) else None)
+    gate, got = Gate("first"), []
+    pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("gate", gate)
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            pipeline.put_input_data("first")
-            await until(pipeline.input_queue.empty)
-            pipeline.put_input_data("second")
-            expected = ["first", "second"]
-            for i in range(4):
-                for call in (pipeline.process_input_data, pipeline.process_input_sentinel):
-                    expected.append((i, call.__name__))
-                    tg.start_soon(call, expected[-1])
-                    await until_waiting(pipeline, len(expected) - 2)
-                for call in (pipeline.put_input_data, pipeline.put_input_sentinel):
-                    expected.append((i, call.__name__))
-                    tg.start_soon(to_thread.run_sync, call, expected[-1])
-                    await until_waiting(pipeline, len(expected) - 2)
-            with pytest.raises(WouldBlock):
-                pipeline.put_input_data("pushes in")
-            opened.set()
-            output = pipeline.generate_output_stream()
-            got = [await anext(output) for _ in expected]
+    async with pipeline, create_task_group() as tg:
+        pipeline.put_input_data("first")
+        await until(pipeline.input_queue.empty)
+        pipeline.put_input_data("second")
+        expected = ["first", "second"]
+        for i in range(4):
+            for call in (pipeline.process_input_data, pipeline.process_input_sentinel):
+                expected.append((i, call.__name__))
+                tg.start_soon(call, expected[-1])
+                await until_waiting(pipeline, len(expected) - 2)
+            for call in (pipeline.put_input_data, pipeline.put_input_sentinel):
+                expected.append((i, call.__name__))
+                tg.start_soon(to_thread.run_sync, call, expected[-1])
+                await until_waiting(pipeline, len(expected) - 2)
+        with pytest.raises(WouldBlock):
+            pipeline.put_input_data("pushes in")
+        gate.open()
+        output = pipeline.generate_output_stream()
+        got = [await anext(output) for _ in expected]
     assert got == expected
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, DroppedItems, InterruptReceipt, StageFlow
 from tests.support.law import assert_law
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -109,8 +110,7 @@ async def test_the_output_depth_counts_sentinels_and_inside_does_not() -> None:
     async with Pipeline().add_stage("positive", positive) as pipeline:
         await pipeline.process_input_data(1)
         await pipeline.process_input_sentinel(None)
-        while pipeline.statistics().output_depth < 2:
-            await anyio.lowlevel.checkpoint()
+        await until(lambda: pipeline.statistics().output_depth >= 2)
         now = pipeline.statistics()
         assert (now.inside, now.stages["positive"].inside) == (1, 0)
         pipeline.clear_output_queue()
@@ -124,8 +124,7 @@ async def test_the_counters_of_two_runs_add_up_until_cleared() -> None:
     for runs in (1, 2):
         async with pipeline.process([1, 2, -3]) as results:
             assert await anext(results) == 1
-            while pipeline.statistics().output_depth < 2:  # the second result and the end
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: pipeline.statistics().output_depth >= 2)  # the second result and the end
         now = pipeline.statistics()
         assert (now.accepted, now.delivered, now.filtered, now.dropped) == (3 * runs, runs, runs, runs)
         assert_law(pipeline)

@@ -22,6 +22,7 @@ from anyio.lowlevel import checkpoint
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, TurnOverError
 from tests.support.law import assert_law
 from tests.support.leftovers import tasks, threads_at_work
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -155,8 +156,7 @@ async def rage(storm):
         producer.start()
         await storm.interrupt()
         goal = len(storm.sent) + 3  # the turn after the last interrupt flows, too
-        while len(storm.seen) < goal:
-            await checkpoint()
+        await until(lambda: len(storm.seen) >= goal)
         tg.cancel_scope.cancel()
     storm.over = True
     storm.new_turn.set()

@@ -9,13 +9,11 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from anyio import fail_after
 
 from tests.kinds import mistakes
 from tests.kinds.functions import MineError, Resource
 from tests.kinds.kinds import some
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.anyio, some(["process"])]
 
@@ -25,18 +23,17 @@ async def test_a_failure_that_ends_the_pipeline_waits_for_no_call_that_stays(kin
     gate.hold("held")
     setup = partial(Resource, gate.address)
     pipeline = kind.pipeline(mistakes.fails_or_stands, setup=setup)
-    with fail_after(PATIENCE):
-        with pytest.raises(MineError):
-            async with pipeline:
-                output = pipeline.generate_output_stream()
-                for number in range(50):  # fast ones: what comes now may be sent together
-                    pipeline.put_input_data(number)
-                assert [await anext(output) for _ in range(50)] == [*range(50)]
-                for data in ("fails", after):
-                    pipeline.put_input_data(data)
-                await anext(output)
-        if "held" in gate.arrivals:
-            await gate.left("held")  # killed, as the gate did not open
+    with pytest.raises(MineError):
+        async with pipeline:
+            output = pipeline.generate_output_stream()
+            for number in range(50):  # fast ones: what comes now may be sent together
+                pipeline.put_input_data(number)
+            assert [await anext(output) for _ in range(50)] == [*range(50)]
+            for data in ("fails", after):
+                pipeline.put_input_data(data)
+            await anext(output)
+    if "held" in gate.arrivals:
+        await gate.left("held")  # killed, as the gate did not open
     assert_law(pipeline)
     made = gate.arrivals.count("made")
     assert gate.arrivals.count("let go") >= (1 if after == "fast" else 0)
