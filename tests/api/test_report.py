@@ -16,7 +16,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, DetailedTiming, ItemTimingTotals, StageTimingDetail
-from tests.support.waiting import PATIENCE, drain, until
+from tests.support.waiting import PATIENCE, drain, read, until
 
 pytestmark = pytest.mark.anyio
 
@@ -101,8 +101,7 @@ async def test_each_value_of_a_generator_has_its_own_computation(kind: str) -> N
             yield each
 
     pipeline.add_stage("three", three if kind == "thread" else three_async)
-    async with pipeline.process([0]) as results:
-        assert [each async for each in results] == [1, 2, 4]
+    assert await drain(pipeline, [0]) == [1, 2, 4]
     report = pipeline.get_report()
     assert report is not None
     assert [each.stages["three"].computation_time for each in report.item_breakdowns] == [1.0, 2.0, 4.0]
@@ -164,8 +163,7 @@ async def test_the_last_item_is_in_the_report_the_moment_it_is_delivered() -> No
 async def test_without_a_history_the_summary_is_whole() -> None:
     pipeline = timed(Ticks(), timing_history=0)
     pipeline.add_stage("same", lambda value: value)
-    async with pipeline.process(range(300)) as results:
-        assert [each async for each in results] == list(range(300))
+    assert await drain(pipeline, range(300)) == list(range(300))
     report = pipeline.get_report()
     assert report is not None
     assert (report.summary.total_items, report.item_breakdowns, pipeline.completed_items) == (300, [], [])
@@ -223,8 +221,7 @@ async def test_an_impossible_created_at_is_refused_and_nothing_accepted(
 async def test_a_report_is_ready_for_json_and_frozen() -> None:
     pipeline = timed(Ticks())
     pipeline.add_stage("same", lambda value: value)
-    async with pipeline.process([1, 2]) as results:
-        assert [each async for each in results] == [1, 2]
+    assert await drain(pipeline, [1, 2]) == [1, 2]
     report = pipeline.get_report()
     assert report is not None
     data = attrs.asdict(report)
@@ -322,14 +319,13 @@ async def test_waiting_for_room_downstream_is_transmission():
     work = Work(clock)
     pipeline = AsyncTaskPipeline(max_queue_size=1, enable_timing=True, clock=clock).add_stage("work", work)
     async with pipeline:
-        output = pipeline.generate_output_stream()
         for i in range(2):
             await pipeline.process_input_data(i)
             work.permit()
             await until(lambda i=i: pipeline.stages[0].total_processing_time == 20.0 * (i + 1))
             await until(pipeline.output_queue.full)
         clock.now += 50.0  # the second result waits for the first to be taken
-        assert [await anext(output) for _ in range(2)] == [0, 1]
+        assert await read(pipeline, 2) == [0, 1]
         details = [each.stages["work"] for each in pipeline.get_report().item_breakdowns]
     assert [each.transmission_time for each in details] == [0.0, 50.0]
     assert [each.computation_time for each in details] == [20.0, 20.0]
@@ -410,7 +406,6 @@ async def test_the_average_is_per_outcome_of_every_kind() -> None:
         return value if value == 1 else None
 
     pipeline.add_stage("spend", spend, on_error="drop")
-    async with pipeline.process([1, 2, 3, 4]) as results:
-        assert [each async for each in results] == [1]
+    assert await drain(pipeline, [1, 2, 3, 4]) == [1]
     (stage,) = pipeline.stages
     assert (stage.processed_count, stage.get_average_processing_time()) == (4, 2.5)

@@ -16,7 +16,7 @@ from anyio import WouldBlock, create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.gates import Gate
-from tests.support.waiting import until, until_waiting
+from tests.support.waiting import read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -35,14 +35,12 @@ async def test_concurrent_puts_leave_in_the_order_of_the_calls(size):
             await pipeline.process_input_data(i)
 
     async with pipeline:
-        output = pipeline.generate_output_stream()
         for turn in range(5):
             async with create_task_group() as tg:
                 for i in range(200 * turn, 200 * turn + 200):
                     tg.start_soon(put, i)
-                got += [await anext(output) for _ in range(200)]
-        pipeline.close_input()
-        assert [x async for x in output] == []
+                got += await read(pipeline, 200)
+        assert await rest_of(pipeline) == []
     assert got == called
 
 

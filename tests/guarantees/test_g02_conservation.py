@@ -20,7 +20,7 @@ from async_task_pipeline import AsyncTaskPipeline
 from tests.support.backends import ASYNCIO
 from tests.support.gates import Gate
 from tests.support.law import assert_law
-from tests.support.waiting import until, until_waiting
+from tests.support.waiting import drain, read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -48,10 +48,8 @@ async def test_a_cancelled_put_is_not_delivered():
             for i in (5, 3, 7):
                 scopes[i].cancel()
             gate.open()
-            output = pipeline.generate_output_stream()
-            got = [await anext(output) for _ in range(5)]
-        pipeline.close_input()
-        assert [x async for x in output] == []
+            got = await read(pipeline, 5)
+        assert await rest_of(pipeline) == []
     assert sorted(got) == sorted(returned) == [0, 1, 2, 4, 6]
     assert pipeline.statistics().accepted == 5
 
@@ -248,8 +246,7 @@ async def test_the_counters_of_many_runs_add_up(method, timing):
     clock = Clock()
     pipeline = AsyncTaskPipeline(enable_timing=timing, clock=clock).add_stage("work", getattr(clock, method))
     for _ in range(10):
-        async with pipeline.process([1, 2, 3]) as results:
-            assert [each async for each in results] == [1, 2, 3]
+        assert await drain(pipeline, [1, 2, 3]) == [1, 2, 3]
     (stage,) = pipeline.stages
     assert (stage.processed_count, pipeline.counter) == (30, 30)
     assert stage.total_processing_time == (30 if timing else 0)

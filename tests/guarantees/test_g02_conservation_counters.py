@@ -17,7 +17,7 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, DroppedItems, InterruptReceipt, StageFlow
 from tests.support.law import assert_law
-from tests.support.waiting import until
+from tests.support.waiting import drain, read, until
 
 pytestmark = pytest.mark.anyio
 
@@ -64,8 +64,7 @@ def test_before_the_first_start_everything_is_zero() -> None:
 async def test_every_counter_of_a_whole_job() -> None:
     pipeline = Pipeline().add_stage("pair", pair).add_stage("positive", positive)
     pipeline.add_stage("picky", picky, on_error="drop")
-    async with pipeline.process([1, 2, 3]) as results:
-        assert [each async for each in results] == [1, 3]
+    assert await drain(pipeline, [1, 2, 3]) == [1, 3]
     now = pipeline.statistics()
     flows = {name: attrs.astuple(flow)[:-1] for name, flow in now.stages.items()}
     #                accepted delivered fanned filtered failed dropped inside in_call depth
@@ -98,8 +97,7 @@ async def test_a_snapshot_stays_what_it_was() -> None:
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             before.accepted = 0  # type: ignore[misc]
         gate.set()
-        output = pipeline.generate_output_stream()
-        assert [await anext(output) for _ in range(4)] == [0, 1, 2, "end of turn"]
+        assert await read(pipeline, 4) == [0, 1, 2, "end of turn"]
         assert before.inside == 3
         after = pipeline.statistics()
         assert (after.delivered, after.inside, after.output_depth) == (3, 0, 0)
@@ -135,8 +133,7 @@ async def test_the_counters_of_two_runs_add_up_until_cleared() -> None:
 
 async def test_a_stage_added_between_two_runs_is_counted_at_once() -> None:
     pipeline = Pipeline().add_stage("positive", positive)
-    async with pipeline.process([1]) as results:
-        assert [each async for each in results] == [1]
+    assert await drain(pipeline, [1]) == [1]
     pipeline.add_stage("picky", picky)
     assert list(pipeline.statistics().stages) == ["positive", "picky"]
     assert_law(pipeline)

@@ -118,7 +118,7 @@ async def test_nothing_overtakes_a_sentinel_that_waits(gate):
         assert pipeline.statistics().overflowed == 1
         gate.open()
         output = pipeline.generate_output_stream()
-        assert [await anext(output) for _ in range(5)] == [0, 1, 2, 3, "turn"]
+        assert await read(pipeline, 5) == [0, 1, 2, 3, "turn"]
         await pipeline.process_input_data(5)
         assert await anext(output) == 5
 

@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.gates import Gate
-from tests.support.waiting import until
+from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -46,8 +46,7 @@ async def test_a_stage_function_never_runs_on_the_loop(anyio_backend: object) ->
 
     pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline()
     pipeline.add_stage("plain", plain).add_stage("generator", generator).add_stage("async", on_loop)
-    async with pipeline.process([1]) as results:
-        assert [each async for each in results] == [1]
+    assert await drain(pipeline, [1]) == [1]
     assert here == seen["async"]
     assert here not in (seen["plain"], seen["generator"])
 
@@ -137,8 +136,7 @@ async def test_a_put_on_the_loop_never_blocks_it():
             pipeline.put_input_sentinel("end")
         assert 2 <= len(accepted) <= 3  # the stage may have taken the first by now
         gate.open()
-        pipeline.close_input()
-        assert [x async for x in pipeline.generate_output_stream()] == accepted
+        assert await rest_of(pipeline) == accepted
     assert pipeline.statistics().accepted == len(accepted)
 
 
@@ -160,8 +158,7 @@ async def test_a_put_in_another_thread_waits_for_room():
 
         thread = threading.Thread(target=produce)
         thread.start()
-        output = pipeline.generate_output_stream()
-        assert [await anext(output) for _ in range(101)] == [*range(100), "end"]
+        assert await read(pipeline, 101) == [*range(100), "end"]
         await finished.wait()
         await to_thread.run_sync(thread.join)
 
@@ -262,7 +259,6 @@ async def test_emptying_the_queues_never_waits_for_an_item(call):
                 if turn % 16 == 0:
                     await checkpoint()
             await pipeline.process_input_data("new")
-            pipeline.close_input()
-            assert [x async for x in pipeline.generate_output_stream()] == ["new"]
+            assert await rest_of(pipeline) == ["new"]
     finally:
         sys.setswitchinterval(interval)

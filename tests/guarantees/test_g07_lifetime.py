@@ -29,7 +29,7 @@ from anyio.lowlevel import checkpoint
 from async_task_pipeline import AsyncTaskPipeline, logger
 from tests.support.gates import Gate
 from tests.support.leftovers import tasks
-from tests.support.waiting import PATIENCE, rest_of, until
+from tests.support.waiting import PATIENCE, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -268,8 +268,7 @@ def test_the_loop_ends_after_a_cancelled_put(anyio_backend, how):
                 assert scope.cancelled_caught
             assert in_puts() == []
             gate.open()
-            output = pipeline.generate_output_stream()
-            released.extend([await anext(output), await anext(output)])
+            released.extend(await read(pipeline, 2))
         # No stop: whoever forgets it must be able to leave, too.
 
     anyio.run(main, backend=backend, backend_options=options)

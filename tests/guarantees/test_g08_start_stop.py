@@ -23,7 +23,7 @@ from anyio.lowlevel import checkpoint
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, PipelineStoppedError
 from tests.support.backends import ASYNCIO
 from tests.support.gates import Gate
-from tests.support.waiting import PATIENCE, results_of, until
+from tests.support.waiting import PATIENCE, drain, rest_of, results_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -155,8 +155,7 @@ async def test_close_input_delivers_everything_accepted():
     await pipeline.start()
     for i in range(50):
         await pipeline.process_input_data(i)
-    pipeline.close_input()
-    assert [x async for x in pipeline.generate_output_stream()] == list(range(50))
+    assert await rest_of(pipeline) == list(range(50))
     await pipeline.stop()
     now = pipeline.statistics()
     assert (now.accepted, now.delivered, now.dropped) == (50, 50, 0)
@@ -309,8 +308,7 @@ async def started_and_stopped(pipeline):
 
 
 async def in_a_block(pipeline):
-    async with pipeline.process([1]) as results:
-        assert [each async for each in results] == [1]
+    assert await drain(pipeline, [1]) == [1]
 
 
 async def finished_by_itself(pipeline):

@@ -12,7 +12,7 @@ import pytest
 from anyio import Event, create_task_group, move_on_after, sleep_forever
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, drain
 
 pytestmark = pytest.mark.anyio
 
@@ -121,5 +121,4 @@ async def test_a_pipeline_that_did_not_start_starts_again():
     pipeline = AsyncTaskPipeline().add_stage("voice", stateful, setup=fails_once)
     with pytest.raises(NoModelError):
         await pipeline.start()
-    async with pipeline.process([1]) as results:
-        assert [result async for result in results] == [("model", 1)]
+    assert await drain(pipeline, [1]) == [("model", 1)]

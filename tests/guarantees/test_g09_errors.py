@@ -97,8 +97,7 @@ async def test_returned_in_the_place_of_the_item(anyio_backend: object, kind: An
 
     pipeline: AsyncTaskPipeline[Any, Any] = AsyncTaskPipeline(return_exceptions=True)
     pipeline.add_stage("fails", kind(exc)).add_stage("after", is_odd)
-    async with pipeline.process([1, 2]) as results:
-        got = [each async for each in results]
+    got = await drain(pipeline, [1, 2])
     expected = [exc, exc] if kind in (plain, on_loop) else ["first", exc, "first", exc]
     assert expected == got
     after = pipeline.statistics()
@@ -121,8 +120,7 @@ async def test_a_plain_function_that_returns_what_only_the_loop_can_run_is_told_
     function = work if kind == "coroutine" else generate
     pipeline: AsyncTaskPipeline[int, Any] = AsyncTaskPipeline().add_stage("sync", lambda value: function(value))  # noqa: PLW0108
     with pytest.raises(StageProtocolError, match=rf"'sync'.*returned an? {kind}; declare it 'async def'"):
-        async with pipeline.process([1]) as results:
-            assert [each async for each in results] == []
+        assert await drain(pipeline, [1]) == []
 
 
 async def test_a_raised_exception_tells_its_stage_and_a_returned_one_is_data():

@@ -18,7 +18,7 @@ from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, PipelineStoppedError, StageProtocolError
 from tests.support.backends import ASYNCIO
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, read, until
 
 pytestmark = pytest.mark.anyio
 
@@ -287,8 +287,7 @@ async def test_a_source_that_was_wholly_fed_does_not_mind_what_is_closed_afterwa
 
     async with pipeline, create_task_group() as tg:
         tg.start_soon(feed)
-        output = pipeline.generate_output_stream()
-        assert [await anext(output) for _ in range(3)] == [0, 1, 2]
+        assert await read(pipeline, 3) == [0, 1, 2]
         source.may_end.set()
         assert source.over.wait(PATIENCE / 2)  # blocks the loop: only the thread knows that it is over
         pipeline.close_input()

@@ -17,7 +17,7 @@ import pytest
 from anyio import fail_after
 
 from async_task_pipeline import AsyncTaskPipeline, StageProtocolError
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, drain
 
 pytestmark = pytest.mark.anyio
 
@@ -47,8 +47,7 @@ async def test_control_flow_of_python_does_not_end_a_stage_quietly(
     exc = exception("mine")
     pipeline: AsyncTaskPipeline[Any, Any] = AsyncTaskPipeline().add_stage("fails", kind(exc))
     with pytest.raises(BaseException) as caught:
-        async with pipeline.process([1]) as results:
-            assert [each async for each in results] == []
+        assert await drain(pipeline, [1]) == []
     # trio has no use for asyncio's class, so there it arrives as it is.
     assert caught.value is exc or (isinstance(caught.value, StageProtocolError) and caught.value.__cause__ is exc)
 

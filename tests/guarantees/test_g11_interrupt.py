@@ -33,16 +33,15 @@ async def test_sentinels_come_out_in_order_and_nothing_else(kind: str) -> None:
     pipeline = Pipeline().add_stage("before", lambda value: value).add_stage(kind, stage)
     pipeline.add_stage("after", lambda value: value)
     async with pipeline:
-        output = pipeline.generate_output_stream()
         await put_turn(pipeline, gate)
         receipt = await pipeline.interrupt()
         assert receipt.busy == (kind,)
         # The call is still running, and they need not wait for it.
-        assert [await anext(output), await anext(output)] == ["first marker", None]
+        assert await read(pipeline, 2) == ["first marker", None]
         gate.open()
         await pipeline.process_input_data("new")
         await pipeline.process_input_sentinel("last marker")
-        assert [await anext(output), await anext(output)] == ["new", "last marker"]
+        assert await read(pipeline, 2) == ["new", "last marker"]
         assert receipt.total == 2
         assert pipeline.statistics().dropped == 2
 

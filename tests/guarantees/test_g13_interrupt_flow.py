@@ -73,8 +73,7 @@ async def test_it_does_not_wait_and_the_next_item_is_the_next_processed(kind: st
             lambda: pipeline.statistics().stages["before"].delivered != through
         )  # the stages before flow, though this one is busy
         gate.open()
-        output = pipeline.generate_output_stream()
-        assert [await anext(output) for _ in range(3)] == ["first marker", None, "new"]
+        assert await read(pipeline, 3) == ["first marker", None, "new"]
 
 
 async def test_grace_ends_as_soon_as_the_last_call_has():

@@ -20,7 +20,7 @@ import pytest
 from anyio import create_task_group
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.waiting import PATIENCE, drain
+from tests.support.waiting import PATIENCE, drain, read, rest_of
 
 pytestmark = pytest.mark.anyio
 
@@ -172,8 +172,7 @@ async def test_none_as_a_sentinel_is_delivered():
         await pipeline.process_input_sentinel(None)
         await pipeline.process_input_data(2)
         pipeline.put_input_sentinel(None)
-        pipeline.close_input()
-        assert [x async for x in pipeline.generate_output_stream()] == [1, None, 2, None]
+        assert await rest_of(pipeline) == [1, None, 2, None]
 
 
 async def test_what_is_falsy_or_odd_is_data():
@@ -241,10 +240,10 @@ async def test_every_call_of_0_1_10_works_on_this_backend():
     pipeline.put_input_sentinel("and once more")
     assert await anext(output) == 12
     assert isinstance(await anext(output), ZeroDivisionError)
-    assert [await anext(output) for _ in range(2)] == ["end", "and once more"]
+    assert await read(pipeline, 2) == ["end", "and once more"]
     await pipeline.interrupt()
     await pipeline.process_input_stream([2, 3], close_input=False)
-    assert [await anext(output) for _ in range(2)] == [6, 4]
+    assert await read(pipeline, 2) == [6, 4]
     assert pipeline.get_report(include_item_details=False).summary.total_items == 3
     pipeline.clear()
     pipeline.clear_input_queue()

@@ -14,7 +14,7 @@ from anyio import create_task_group
 from async_task_pipeline import AsyncTaskPipeline, StageProtocolError
 from tests.kinds.functions import MineError
 from tests.support.law import assert_law
-from tests.support.waiting import until
+from tests.support.waiting import drain, read, until
 
 pytestmark = pytest.mark.anyio
 
@@ -65,14 +65,13 @@ async def test_a_batch_goes_when_its_oldest_item_has_waited(kind, gate, max_wait
         await gate.entered("[3]")
         await put(pipeline, [4, 5])  # together: they wait for the worker longer than for each other
         gate.open()
-        assert [await anext(output) for _ in range(3)] == [(3, 1), (4, 2), (5, 2)]
+        assert await read(pipeline, 3) == [(3, 1), (4, 2), (5, 2)]
         assert_law(pipeline)
 
 
 async def test_a_batch_may_be_larger_than_a_link(kind, gate):
     pipeline = batches(kind, gate, max_size=10, size=2)
-    async with pipeline.process(range(25)) as results:
-        assert [each async for each in results] == [(n, 10 if n < 20 else 5) for n in range(25)]
+    assert await drain(pipeline, range(25)) == [(n, 10 if n < 20 else 5) for n in range(25)]
     assert_law(pipeline)
 
 
@@ -110,12 +109,12 @@ async def test_batches_side_by_side(kind, gate, ordered):
         await put(pipeline, [*range(4), "marker", *range(4, 9)])
         await gate.entered("[0, 1]")
         if not ordered:
-            assert [await anext(output) for _ in range(2)] == [(2, 2), (3, 2)]
+            assert await read(pipeline, 2) == [(2, 2), (3, 2)]
         await gate.left("[2, 3]")
         gate.open("[0, 1]")
         early = [(0, 2), (1, 2), (2, 2), (3, 2)] if ordered else [(0, 2), (1, 2)]
         assert [await anext(output) for _ in range(len(early))] == early
-        assert [await anext(output) for _ in range(3)] == ["marker", (4, 2), (5, 2)]
+        assert await read(pipeline, 3) == ["marker", (4, 2), (5, 2)]
         await gate.entered("[6, 7]")
         pipeline.close_input()  # which flushes the last
         if not ordered:
@@ -144,7 +143,7 @@ async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, ga
         assert await anext(output) == "marker"
         await put(pipeline, "ef")
         gate.open()
-        assert [await anext(output), await anext(output)] == [("e", 2), ("f", 2)]
+        assert await read(pipeline, 2) == [("e", 2), ("f", 2)]
         assert_law(pipeline)
     assert gate.most == 1
 
@@ -153,13 +152,12 @@ async def test_an_overdue_batch_has_failed_for_each_of_its_items(kind, gate):
     gate.hold("[0, 1, 2]")
     pipeline = batches(kind, gate, max_size=3, timeout=IN_TIME, on_error="return", timing=True)
     async with pipeline:
-        output = pipeline.generate_output_stream()
         await put(pipeline, range(3))
-        failures = [await anext(output) for _ in range(3)]
+        failures = await read(pipeline, 3)
         assert [type(each) for each in failures] == [TimeoutError] * 3
         gate.open()
         await put(pipeline, range(3, 6))
-        assert [await anext(output) for _ in range(3)] == [(3, 3), (4, 3), (5, 3)]
+        assert await read(pipeline, 3) == [(3, 3), (4, 3), (5, 3)]
         assert_law(pipeline)
     now = pipeline.statistics()
     assert (now.failed, now.delivered, now.inside) == (3, 3, 0)
@@ -180,12 +178,11 @@ async def test_waiting_for_a_batch_is_queue_wait():
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock)
     pipeline.add_batch_stage("stage", advance, max_size=2, max_wait=NEVER)
     async with pipeline:
-        output = pipeline.generate_output_stream()
         await pipeline.process_input_data(1)
         await until(lambda: pipeline.statistics().stages["stage"].queue_depth == 0)
         clock.now = 10.0
         await pipeline.process_input_data(2)
-        assert [await anext(output), await anext(output)] == [1, 2]
+        assert await read(pipeline, 2) == [1, 2]
     details = [each.get_timing_breakdown().stages["stage"] for each in pipeline.completed_items]
     assert [each.queue_wait_time for each in details] == [10.0, 0.0]
     assert [each.computation_time for each in details] == [4.0, 4.0]  # each was computed as long as its batch

@@ -12,6 +12,7 @@ import pytest
 
 from tests.kinds.kinds import STREAMING, some
 from tests.support.law import assert_law
+from tests.support.waiting import read, rest_of
 
 pytestmark = [pytest.mark.anyio, some(STREAMING)]  # an executor gathers what a generator yields
 
@@ -29,10 +30,10 @@ async def test_each_value_goes_on_at_once_and_no_more_are_made_than_fit(kind, ga
         # Two wait in the output, two in the outbox; a fifth may not even be begun.
         await gate.entered(4)
         gate.open()
-        assert [await anext(output) for _ in range(3)] == [1, 2, 3]
+        assert await read(pipeline, 3) == [1, 2, 3]
         await gate.entered(7)
         assert "9" not in gate.arrivals
-        assert [await anext(output) for _ in range(16)] == [*range(4, 20)]
+        assert await read(pipeline, 16) == [*range(4, 20)]
         await gate.entered("closed")
         assert_law(pipeline)
 
@@ -44,7 +45,6 @@ async def test_what_ends_its_turn_closes_a_generator(kind, gate, end, stuck):
     gate.hold(*[1] if in_function else [])
     pipeline = kind.pipeline(partial(kind.function("fan"), gate.address), size=1)
     async with pipeline:
-        output = pipeline.generate_output_stream()
         await pipeline.process_input_data(50)
         await pipeline.process_input_data(50)
         await gate.entered(1)
@@ -56,7 +56,7 @@ async def test_what_ends_its_turn_closes_a_generator(kind, gate, end, stuck):
             assert receipt.busy == ("stage",)
             gate.open()
             await pipeline.process_input_data(3)
-            assert [await anext(output) for _ in range(3)] == [0, 1, 2]
+            assert await read(pipeline, 3) == [0, 1, 2]
         assert_law(pipeline)
     assert_law(pipeline)
     assert pipeline.statistics().inside == 0
@@ -73,14 +73,13 @@ async def test_what_a_timeout_cuts_short_has_yielded_what_it_had(kind, gate):
     async with pipeline:
         output = pipeline.generate_output_stream()
         await pipeline.process_input_data(5)
-        assert [await anext(output), await anext(output)] == [0, 1]
+        assert await read(pipeline, 2) == [0, 1]
         late = await anext(output)
         assert isinstance(late, TimeoutError)
         assert late.__notes__ == ["raised in stage 'stage' of the pipeline"]
         gate.open()
         await pipeline.process_input_data(1)
-        pipeline.close_input()
-        assert [each async for each in output] == [0]
+        assert await rest_of(pipeline) == [0]
         assert_law(pipeline)
     now = pipeline.statistics()
     assert (now.accepted, now.fanned_out, now.delivered, now.failed) == (2, 2, 3, 1)

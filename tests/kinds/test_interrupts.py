@@ -12,7 +12,7 @@ import pytest
 from anyio import CancelScope, create_task_group
 
 from tests.support.law import assert_law
-from tests.support.waiting import until
+from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,6 @@ async def test_an_interrupt_in_the_middle_of_calls(kind, gate, workers):
     gate.hold("stale 0", "stale 1", "stale 2")
     pipeline = gated(kind, gate, workers=workers, size=8)
     async with pipeline:
-        output = pipeline.generate_output_stream()
         for number in range(5):
             await pipeline.process_input_data(f"stale {number}")
         await pipeline.process_input_sentinel("first marker")
@@ -39,7 +38,7 @@ async def test_an_interrupt_in_the_middle_of_calls(kind, gate, workers):
         assert pipeline.statistics().inside == 0
         assert_law(pipeline)
         # Sentinels do not wait for the calls that are stuck.
-        assert [await anext(output) for _ in range(3)] == ["first marker", None, "now"]
+        assert await read(pipeline, 3) == ["first marker", None, "now"]
         if kind.ends_calls:
             await gate.left(*[f"stale {number}" for number in range(workers)])
         else:
@@ -47,9 +46,8 @@ async def test_an_interrupt_in_the_middle_of_calls(kind, gate, workers):
             gate.open()
         for data in ("new 0", "new 1"):
             await pipeline.process_input_data(data)
-        assert [await anext(output) for _ in range(2)] == ["new 0", "new 1"]
-        pipeline.close_input()
-        assert [each async for each in output] == []
+        assert await read(pipeline, 2) == ["new 0", "new 1"]
+        assert await rest_of(pipeline) == []
         assert_law(pipeline)
     assert gate.most <= workers  # G14
 
@@ -102,8 +100,7 @@ async def test_the_end_in_the_middle_of_calls(kind, gate, end):
     await gate.left("a", "b")
     # A stopped pipeline starts again empty.
     gate.open()
-    async with pipeline.process(["e"]) as results:
-        assert [each async for each in results] == ["e"]
+    assert await drain(pipeline, ["e"]) == ["e"]
     assert_law(pipeline)
     assert gate.most == 2
 

@@ -14,6 +14,7 @@ from tests.kinds import mistakes
 from tests.kinds.functions import MineError, Resource
 from tests.kinds.kinds import some
 from tests.support.law import assert_law
+from tests.support.waiting import read
 
 pytestmark = [pytest.mark.anyio, some(["process"])]
 
@@ -28,7 +29,7 @@ async def test_a_failure_that_ends_the_pipeline_waits_for_no_call_that_stays(kin
             output = pipeline.generate_output_stream()
             for number in range(50):  # fast ones: what comes now may be sent together
                 pipeline.put_input_data(number)
-            assert [await anext(output) for _ in range(50)] == [*range(50)]
+            assert await read(pipeline, 50) == [*range(50)]
             for data in ("fails", after):
                 pipeline.put_input_data(data)
             await anext(output)

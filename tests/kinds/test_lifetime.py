@@ -23,7 +23,7 @@ from tests.kinds import functions
 from tests.kinds.kinds import some
 from tests.support.law import assert_law
 from tests.support.leftovers import tasks, threads_at_work
-from tests.support.waiting import until
+from tests.support.waiting import drain, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +53,7 @@ async def test_nothing_is_left_of_many_lives(kind, gate):
                 if not kind.ends_calls:
                     gate.open()
             elif how == "drained":
-                pipeline.close_input()
-                assert [each async for each in output] == []
+                assert await rest_of(pipeline) == []
         assert_law(pipeline)
 
     hows = ["", "interrupt", "stop", "drained"]
@@ -100,8 +99,7 @@ def test_g10_exits_reach_the_owner_of_the_scope(kind, anyio_backend):
 async def test_the_call_in_which_a_process_dies_has_failed_and_no_other(kind, gate, workers):
     pipeline = kind.pipeline(partial(functions.mortal, gate.address), on_error="return", workers=workers)
     source = [*range(20), "dies", *range(20, 40)]
-    async with pipeline.process(source) as results:
-        got = [each async for each in results]
+    got = await drain(pipeline, source)
     died = got[20]
     assert isinstance(died, WorkerDiedError)
     assert str(died) == "stage 'stage': the worker process ended with exit code -9 in a call"
@@ -114,8 +112,7 @@ async def test_the_call_in_which_a_process_dies_has_failed_and_no_other(kind, ga
 async def test_by_default_the_death_of_a_process_ends_the_pipeline(kind, gate):
     pipeline = kind.pipeline(partial(functions.mortal, gate.address))
     with pytest.raises(WorkerDiedError):
-        async with pipeline.process(["dies"]) as results:
-            assert [each async for each in results] == []
+        assert await drain(pipeline, ["dies"]) == []
     assert_law(pipeline)
 
 

@@ -17,7 +17,7 @@ from tests.kinds import functions, mistakes
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, POOLS, STREAMING, some
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, drain
 
 pytestmark = pytest.mark.anyio
 
@@ -90,8 +90,7 @@ async def test_what_a_clean_up_raises_is_heard_of(kind, gate, caplog):
     pipeline = kind.pipeline(function, setup=partial(mistakes.Unclean, gate.address))
     heard = []
     try:
-        async with pipeline.process([1]) as results:
-            assert [each async for each in results] == [(1, 1)]
+        assert await drain(pipeline, [1]) == [(1, 1)]
     except* MineError as group:
         heard += group.exceptions
     # It is raised, or, where the end of the output was read before, in the log.

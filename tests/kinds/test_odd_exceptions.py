@@ -22,7 +22,7 @@ from tests.kinds import functions, mistakes, odd
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
 from tests.support.law import assert_law
-from tests.support.waiting import read, rest_of, until
+from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -83,8 +83,7 @@ async def test_one_is_returned_as_any_other(kind, gate, name):
 @refusals
 async def test_one_is_dropped_as_any_other(kind, gate, name, caplog):
     pipeline = refusing(kind, gate, name, on_error="drop")
-    async with pipeline.process([1, name, 2]) as results:
-        assert [each async for each in results] == [1, 2]
+    assert await drain(pipeline, [1, name, 2]) == [1, 2]
     (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
     assert record.getMessage() == "stage 'stage' dropped an item: its call failed"
     assert_itself(kind, name, record.exc_info[1])
@@ -224,8 +223,7 @@ async def test_a_state_lasts_no_longer_than_its_run(kind, workers):
 
     pipeline = kind.pipeline(kind.function("second"), setup=setup, workers=workers)
     for _ in range(3):
-        async with pipeline.process(range(3)) as results:
-            assert [each async for each in results] == [0, 1, 2]
+        assert await drain(pipeline, range(3)) == [0, 1, 2]
     gc.collect()
     assert [state() for state in states] == [None] * (3 * workers)
     assert pipeline.statistics().accepted == 9

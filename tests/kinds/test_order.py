@@ -13,6 +13,7 @@ from anyio import create_task_group
 
 from tests.kinds.kinds import REMOTE, STREAMING, some
 from tests.support.law import assert_law
+from tests.support.waiting import read
 
 pytestmark = pytest.mark.anyio
 
@@ -30,15 +31,14 @@ async def test_items_leave_in_order_though_the_first_is_last_to_be_done(kind, ga
     pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), workers=3, size=4)
     entries = ["a", "b", "marker 1", "c", "d", "e", "marker 2", "f"]
     async with pipeline, create_task_group() as tg:
-        output = pipeline.generate_output_stream()
         tg.start_soon(put, pipeline, entries)
         await gate.entered("a", "b", "c", "d", "e")  # the slow one does not idle the others
         await gate.left("b", "c", "d")
         assert pipeline.statistics().output_depth == 0
         gate.open("a")
-        assert [await anext(output) for _ in range(5)] == entries[:5]
+        assert await read(pipeline, 5) == entries[:5]
         gate.open("e")
-        assert [await anext(output) for _ in range(3)] == entries[5:]
+        assert await read(pipeline, 3) == entries[5:]
         assert_law(pipeline)
     assert gate.most <= 3
 
@@ -56,9 +56,9 @@ async def test_whoever_is_ready_goes_but_past_no_sentinel(kind, gate):
         await gate.left("d")
         assert pipeline.statistics().output_depth == 0
         gate.open("a")
-        assert [await anext(output) for _ in range(3)] == ["a", "marker 1", "d"]  # past c
+        assert await read(pipeline, 3) == ["a", "marker 1", "d"]  # past c
         gate.open("c")
-        assert [await anext(output) for _ in range(3)] == ["c", "marker 2", "e"]
+        assert await read(pipeline, 3) == ["c", "marker 2", "e"]
         assert_law(pipeline)
 
 
@@ -74,7 +74,7 @@ async def test_no_item_waits_behind_a_slow_one_while_a_worker_is_idle(kind, gate
         await put(pipeline, ["held 1", "held 2"])
         await gate.entered("held 1", "held 2")
         gate.open()
-        assert [await anext(output), await anext(output)] == ["held 1", "held 2"]
+        assert await read(pipeline, 2) == ["held 1", "held 2"]
 
 
 @pytest.mark.parametrize("ordered", [True, False])

@@ -16,7 +16,7 @@ from async_task_pipeline import PipelineStoppedError, StageProtocolError
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, some
 from tests.support.law import assert_law
-from tests.support.waiting import drain
+from tests.support.waiting import drain, rest_of
 
 pytestmark = pytest.mark.anyio
 
@@ -59,8 +59,7 @@ async def test_sentinels_keep_their_place(kind, workers):
             await pipeline.process_input_data(number)
             await pipeline.process_input_sentinel(f"after {number}")
             expected += [(number, number), f"after {number}"]
-        pipeline.close_input()
-        assert [each async for each in pipeline.generate_output_stream()] == expected
+        assert await rest_of(pipeline) == expected
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -93,8 +92,7 @@ async def test_the_last_step_of_a_generator_is_computation_too(kind, gate):
             await checkpoint()
         inside = time.perf_counter() - begin
         gate.open()
-        pipeline.close_input()
-        assert [each async for each in pipeline.generate_output_stream()] == []
+        assert await rest_of(pipeline) == []
     assert pipeline.stages[0].total_processing_time >= inside
     assert pipeline.statistics().filtered == 1
 

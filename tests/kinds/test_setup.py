@@ -18,6 +18,7 @@ from tests.kinds import functions
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
 from tests.support.law import assert_law
+from tests.support.waiting import drain, read, rest_of
 
 pytestmark = pytest.mark.anyio
 
@@ -31,16 +32,14 @@ def resource(kind):
 @some(STREAMING)
 async def test_a_plain_state_is_the_first_argument(kind):
     pipeline = kind.pipeline(kind.function("add"), setup=kind.function("number"), workers=1)
-    async with pipeline.process(range(3)) as results:
-        assert [each async for each in results] == [40, 41, 42]
+    assert await drain(pipeline, range(3)) == [40, 41, 42]
     assert_law(pipeline)
 
 
 @some(["loop"])
 async def test_the_loop_enters_a_plain_context_manager_too(kind, gate):
     pipeline = kind.pipeline(functions.count_on_loop, setup=partial(functions.Resource, gate.address))
-    async with pipeline.process(["a", "b"]) as results:
-        assert [each async for each in results] == [(1, "a"), (2, "b")]
+    assert await drain(pipeline, ["a", "b"]) == [(1, "a"), (2, "b")]
     assert gate.arrivals == ["made", "let go"]
 
 
@@ -58,12 +57,11 @@ async def test_each_worker_has_one_state_until_its_last_call_has_ended(kind, gat
             await pipeline.process_input_data(f"held {number}")
         await gate.entered(*[f"held {number}" for number in range(workers)])
         gate.open()
-        assert [await anext(output) for _ in range(workers)] == [(1, f"held {n}") for n in range(workers)]
+        assert await read(pipeline, workers) == [(1, f"held {n}") for n in range(workers)]
         await pipeline.process_input_data("more")
         assert await anext(output) == (2, "more")
         assert gate.arrivals.count("let go") == 0
-        pipeline.close_input()
-        assert [each async for each in output] == []
+        assert await rest_of(pipeline) == []
     # One in reserve that was not ready at the end is not waited for.
     assert workers <= gate.arrivals.count("let go") <= gate.arrivals.count("made") <= made
 
@@ -107,8 +105,7 @@ async def test_a_killed_process_is_followed_by_one_with_a_new_state(kind, gate):
 async def test_a_call_that_ends_the_pipeline_leaves_no_state_behind(kind, gate):
     pipeline = kind.pipeline(kind.function("count"), setup=partial(resource(kind), gate.address))
     with pytest.raises(MineError):
-        async with pipeline.process(["fails"]) as results:
-            assert [each async for each in results] == []
+        assert await drain(pipeline, ["fails"]) == []
     assert 1 <= gate.arrivals.count("let go") <= gate.arrivals.count("made") <= 1 + (kind.name == "process")
 
 

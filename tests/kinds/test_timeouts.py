@@ -13,6 +13,7 @@ import pytest
 from async_task_pipeline import FailureBudgetError
 from tests.kinds.functions import MineError
 from tests.support.law import assert_law
+from tests.support.waiting import drain, rest_of
 
 pytestmark = pytest.mark.anyio
 
@@ -39,8 +40,7 @@ async def test_an_overdue_call_has_failed_and_its_worker_stays_busy(kind, gate):
             gate.open()
             await pipeline.process_input_data("next")
         assert await anext(output) == "next"
-        pipeline.close_input()
-        assert [each async for each in output] == []  # the late result is dropped
+        assert await rest_of(pipeline) == []  # the late result is dropped
         assert_law(pipeline)
     now = pipeline.statistics()
     assert (now.failed, now.inside) == (1, 0)
@@ -65,8 +65,7 @@ async def test_by_default_an_overdue_call_ends_the_pipeline_at_its_deadline(kind
 
 async def test_calls_that_end_in_time_are_left_alone(kind):
     pipeline = kind.pipeline(kind.function("outcome"), timeout=30, workers=2, timing=True)
-    async with pipeline.process(range(100)) as results:
-        assert [each async for each in results] == [(n, n) for n in range(100)]
+    assert await drain(pipeline, range(100)) == [(n, n) for n in range(100)]
     assert_law(pipeline)
 
 
