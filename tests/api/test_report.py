@@ -20,7 +20,6 @@ from tests.support.waiting import PATIENCE, drain, read, until
 
 pytestmark = pytest.mark.anyio
 
-
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 

@@ -71,9 +71,6 @@ async def test_puts_of_every_kind_wait_in_one_line():
     assert got == expected
 
 
-on_every_backend = pytest.mark.anyio
-
-
 WORKERS = 3
 
 
@@ -107,7 +104,6 @@ async def put_and_get(pipeline, output, values):
     return sorted([await anext(output) for _ in values])
 
 
-@on_every_backend
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("kind", ["in_threads", "on_loop"])
 async def test_as_many_workers_are_told_as_there_are_items(kind, ordered):
@@ -119,10 +115,9 @@ async def test_as_many_workers_are_told_as_there_are_items(kind, ordered):
             assert await put_and_get(pipeline, output, values) == values
 
 
-@on_every_backend
 @pytest.mark.parametrize("kind", ["in_threads", "on_loop"])
 async def test_workers_that_waited_in_an_interrupt_are_not_counted_twice(kind):
-    # With on_interrupt every worker, waiting or not, gets a new session.
+    # With on_interrupt every worker, waiting or not, begins a new shift.
     pipeline = AsyncTaskPipeline().add_stage(
         "meet", getattr(Meeting(), kind), workers=WORKERS, on_interrupt=lambda: None
     )
@@ -134,7 +129,6 @@ async def test_workers_that_waited_in_an_interrupt_are_not_counted_twice(kind):
             await pipeline.interrupt()
 
 
-@on_every_backend
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("kind", ["def", "async def"])
 async def test_a_bound_of_one_moves_on(kind, ordered):
@@ -144,7 +138,7 @@ async def test_a_bound_of_one_moves_on(kind, ordered):
             yield value
 
     def double(value):
-        # The worker's outbox holds one outcome, or the end of the call.
+        # There is room for one outcome.
         yield value
         yield value
 

@@ -34,10 +34,7 @@ from tests.support.waiting import until_waiting
 
 pytestmark = pytest.mark.anyio
 
-
 cuts = pytest.mark.parametrize("cut", [cut_when_waiting, cut_from_beside])
-
-
 kinds = pytest.mark.parametrize("kind", ["async", "thread", "mixed"])
 
 

@@ -39,7 +39,6 @@ from tests.support.waiting import until_waiting
 
 pytestmark = [pytest.mark.anyio, ASYNCIO]
 
-
 Scenario = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -126,11 +125,7 @@ async def task_cancel_from_beside(scenario: Scenario, step: int) -> bool:
 
 
 CUTS: list[Cut] = [task_cancel, task_cancel_when_woken, task_cancel_from_beside, scope_cancel_when_woken, timeout]
-
-
 cuts = pytest.mark.parametrize("cut", CUTS)
-
-
 kinds = pytest.mark.parametrize("kind", ["async", "mixed"])
 
 

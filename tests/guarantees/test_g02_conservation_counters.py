@@ -21,7 +21,6 @@ from tests.support.waiting import drain, read, until
 
 pytestmark = pytest.mark.anyio
 
-
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 

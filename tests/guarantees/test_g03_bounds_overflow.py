@@ -19,10 +19,7 @@ from tests.support.waiting import read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
-
 POLICIES = ("drop_oldest", "drop_newest")
-
-
 KEPT = {"drop_oldest": [0, 4, 5, 6], "drop_newest": [0, 1, 2, 3]}
 
 

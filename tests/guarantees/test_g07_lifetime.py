@@ -33,7 +33,6 @@ from tests.support.waiting import PATIENCE, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
-
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 

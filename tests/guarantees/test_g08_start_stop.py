@@ -27,7 +27,6 @@ from tests.support.waiting import PATIENCE, drain, rest_of, results_of, until
 
 pytestmark = pytest.mark.anyio
 
-
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 

@@ -21,7 +21,6 @@ from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
-
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 

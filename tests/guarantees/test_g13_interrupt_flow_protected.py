@@ -57,11 +57,7 @@ KINDS = {
     "generator": (Gate, as_generator, ["1", "2", "3"]),
     "async generator": (AsyncGate, as_async_generator, ["1", "2", "3"]),
 }
-
-
 kinds = pytest.mark.parametrize("kind", KINDS)
-
-
 places = pytest.mark.parametrize("place", ["first", "middle", "last"])
 
 
@@ -114,7 +110,7 @@ async def test_several_interrupts_touch_nothing_of_it(kind, place):
 
 @kinds
 async def test_what_it_has_finished_waits_for_room_and_is_delivered(kind):
-    """Nobody reads, so the output, the outbox and the link are full when the interrupt comes."""
+    """Nobody reads, so the output, the window and the link are full when the interrupt comes."""
     make_gate, make_stage, suffixes = KINDS[kind]
     pipeline = AsyncTaskPipeline(1).add_stage("kept", make_stage(make_gate("nobody")), interruptible=False)
     accepted = "ab" if len(suffixes) > 1 else "abc"

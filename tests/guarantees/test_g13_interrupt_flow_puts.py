@@ -17,13 +17,8 @@ from tests.support.waiting import rest_of, until_waiting, waiting
 
 pytestmark = pytest.mark.anyio
 
-
 PUTS = ["put", "put_sentinel", "put_from_thread", "put_sentinel_from_thread"]
-
-
 INTERRUPTED = "turn 1 is over: it has been interrupted"
-
-
 LEFT = "turn 1 is over: its block has been left"
 
 

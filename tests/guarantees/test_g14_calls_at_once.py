@@ -19,7 +19,6 @@ from tests.support.waiting import read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
-
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 

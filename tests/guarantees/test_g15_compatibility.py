@@ -24,7 +24,6 @@ from tests.support.waiting import PATIENCE, drain, read, rest_of
 
 pytestmark = pytest.mark.anyio
 
-
 ROOT = Path(__file__).parents[2]
 
 
