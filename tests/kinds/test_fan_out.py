@@ -27,7 +27,7 @@ async def test_each_value_goes_on_at_once_and_no_more_are_made_than_fit(kind, ga
         assert await anext(output) == 0
         await gate.entered(1)
         gate.open(1)
-        # Two wait in the output, two in the outbox; a fifth may not even be begun.
+        # Two wait in the output, two in the window; a fifth may not even be begun.
         await gate.entered(4)
         gate.open()
         assert await read(pipeline, 3) == [1, 2, 3]

@@ -1,6 +1,6 @@
 """What is still in a process when a call in the same burst ends the pipeline.
 
-The rule: the rest of a burst is sent already, and is made. Its state is let go after it, as it
+The rule: the rest of a burst is sent already, and is made. Its state is closed after it, as it
 should be; but a call that stays is ended, and nobody waits for it.
 """
 
@@ -37,7 +37,7 @@ async def test_a_failure_that_ends_the_pipeline_waits_for_no_call_that_stays(kin
         await gate.left("held")  # killed, as the gate did not open
     assert_law(pipeline)
     made = gate.arrivals.count("made")
-    assert gate.arrivals.count("let go") >= (1 if after == "fast" else 0)
-    assert gate.arrivals.count("let go") <= made <= 2  # one in reserve, perhaps
+    assert gate.arrivals.count("closed") >= (1 if after == "fast" else 0)
+    assert gate.arrivals.count("closed") <= made <= 2  # one in reserve, perhaps
     if "held" in gate.arrivals:
-        assert gate.arrivals.count("let go") < made
+        assert gate.arrivals.count("closed") < made

@@ -99,4 +99,4 @@ async def test_what_a_clean_up_raises_is_heard_of(kind, gate, caplog):
     for each in heard:
         assert isinstance(each, MineError)
         assert each.data == "the clean-up"
-    assert "let go" in gate.arrivals
+    assert "closed" in gate.arrivals

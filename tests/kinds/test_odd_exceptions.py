@@ -2,7 +2,7 @@
 
 The rule: what a function raises means the same whatever it is: it is returned, dropped or
 raised, the object itself, noted where it takes notes. What set-up and clean-up raise is raised
-by the scope, and a state that was let go is neither used again nor kept.
+by the scope, and a state that was closed is neither used again nor kept.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ async def test_what_a_clean_up_raises_is_raised_by_the_scope(kind, gate, workers
 @some(["thread"])
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_state_that_was_let_go_is_not_used_again(kind, gate, workers):
-    gate.hold("let go")
+    gate.hold("closed")
     pipeline = kind.pipeline(odd.write, setup=partial(odd.Ledger, gate.address), workers=workers)
     got = []
     # Whether a failure is one of the turn that an interrupt in the same moment ends is not said.

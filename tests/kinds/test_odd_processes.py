@@ -11,6 +11,7 @@ import signal
 import sys
 from functools import partial
 from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
 from anyio import create_task_group, to_thread
@@ -19,7 +20,7 @@ from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions, odd
 from tests.kinds.kinds import some
 from tests.support.law import assert_law
-from tests.support.waiting import read, rest_of, until
+from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = [pytest.mark.anyio, some(["process"])]
 
@@ -170,18 +171,18 @@ async def test_a_process_is_ended_though_the_server_it_came_from_is_gone(kind, g
     assert_law(pipeline)
 
 
-async def test_a_spare_that_dies_while_it_starts_is_missed_by_nobody(kind, gate):
+async def test_a_standby_that_dies_while_it_starts_is_missed_by_nobody(kind, gate):
     pipeline = kind.pipeline(odd.die_or_not, setup=partial(odd.set_up, gate.address), on_error="return")
     async with pipeline:
-        await until(lambda: len(gate.departed) == 2)  # the first and its spare
+        await until(lambda: len(gate.departed) == 2)  # the first and its standby
         gate.hold("all")
         await pipeline.process_input_data("dies")
         assert isinstance(*await read(pipeline, 1), WorkerDiedError)
-        # The spare has taken its place, and there is another, which stands at the gate.
+        # The standby has taken its place, and there is another, which stands at the gate.
         await until(lambda: gate.inside)
-        (spare,) = gate.inside
-        os.kill(int(spare), signal.SIGKILL)
-        await gate.left(spare)
+        (standby,) = gate.inside
+        os.kill(int(standby), signal.SIGKILL)
+        await gate.left(standby)
         gate.open()
         for data in ("a", "dies", "b"):
             await pipeline.process_input_data(data)
@@ -209,3 +210,22 @@ async def test_the_call_after_a_death_has_all_its_time(kind, gate):
         gate.open()
         assert await read(pipeline, 1) == ["slow"]
     assert_law(pipeline)
+
+
+async def test_a_process_begins_with_the_environment_of_the_start(kind, monkeypatch, tmp_path):
+    async def seen():
+        return await drain(kind.pipeline(functions.variable), ["A_VARIABLE"])
+
+    assert await seen() == [(None, str(Path.cwd()))]
+    monkeypatch.setenv("A_VARIABLE", "now")
+    monkeypatch.chdir(tmp_path)
+    assert await seen() == [("now", str(tmp_path))]
+    monkeypatch.delenv("A_VARIABLE")
+    assert await seen() == [(None, str(tmp_path))]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is a server on Linux alone")
+async def test_the_server_still_imports_what_others_want_of_it(kind, monkeypatch):
+    monkeypatch.setattr(forkserver._forkserver, "_preload_modules", ["of somebody else"])
+    assert await drain(kind.pipeline(functions.outcome), [1]) == [(1, 1)]
+    assert "of somebody else" in forkserver._forkserver._preload_modules

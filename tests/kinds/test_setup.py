@@ -1,6 +1,6 @@
-"""Each worker has a state of its own, made before its first call and let go after its last.
+"""Each worker has a state of its own, made before its first call and closed after its last.
 
-The rule: the state tells a gate when it is made and let go, so a test knows that both
+The rule: the state tells a gate when it is made and closed, so a test knows that both
 happened, how often, and on which side of which call.
 """
 
@@ -40,7 +40,7 @@ async def test_a_plain_state_is_the_first_argument(kind):
 async def test_the_loop_enters_a_plain_context_manager_too(kind, gate):
     pipeline = kind.pipeline(functions.count_on_loop, setup=partial(functions.Resource, gate.address))
     assert await drain(pipeline, ["a", "b"]) == [(1, "a"), (2, "b")]
-    assert gate.arrivals == ["made", "let go"]
+    assert gate.arrivals == ["made", "closed"]
 
 
 @some(["thread", "loop", "process", INTERPRETER])
@@ -60,10 +60,10 @@ async def test_each_worker_has_one_state_until_its_last_call_has_ended(kind, gat
         assert await read(pipeline, workers) == [(1, f"held {n}") for n in range(workers)]
         await pipeline.process_input_data("more")
         assert await anext(output) == (2, "more")
-        assert gate.arrivals.count("let go") == 0
+        assert gate.arrivals.count("closed") == 0
         assert await rest_of(pipeline) == []
     # One in reserve that was not ready at the end is not waited for.
-    assert workers <= gate.arrivals.count("let go") <= gate.arrivals.count("made") <= made
+    assert workers <= gate.arrivals.count("closed") <= gate.arrivals.count("made") <= made
 
 
 @some(LOCAL)
@@ -82,7 +82,7 @@ async def test_a_state_outlives_an_interrupt(kind, gate):
         calls, data = await anext(output)
         assert (calls, data) == (2 if kind.ends_calls else 3, "new")
         assert gate.arrivals == ["made", "held"]
-    assert gate.arrivals == ["made", "held", "let go"]
+    assert gate.arrivals == ["made", "held", "closed"]
 
 
 @some(["process"])
@@ -106,7 +106,7 @@ async def test_a_call_that_ends_the_pipeline_leaves_no_state_behind(kind, gate):
     pipeline = kind.pipeline(kind.function("count"), setup=partial(resource(kind), gate.address))
     with pytest.raises(MineError):
         assert await drain(pipeline, ["fails"]) == []
-    assert 1 <= gate.arrivals.count("let go") <= gate.arrivals.count("made") <= 1 + (kind.name == "process")
+    assert 1 <= gate.arrivals.count("closed") <= gate.arrivals.count("made") <= 1 + (kind.name == "process")
 
 
 @some(STREAMING)
@@ -177,10 +177,10 @@ async def test_an_interpreter_that_cannot_be_made_fails_the_start(kind, monkeypa
 
 
 @some(["process"])
-async def test_a_spare_whose_setup_does_not_end_keeps_nobody_waiting(kind, gate):
+async def test_a_standby_whose_setup_does_not_end_keeps_nobody_waiting(kind, gate):
     pipeline = kind.pipeline(functions.second, setup=partial(functions.held_setup, gate.address))
     async with pipeline:
-        gate.hold("setup")  # the first has been let through; the spare comes now, or has
+        gate.hold("setup")  # the first has been let through; the standby comes now, or has
         await pipeline.process_input_data(1)
         assert await anext(pipeline.generate_output_stream()) == 1
 
@@ -204,5 +204,5 @@ async def test_a_thread_that_asyncio_leaves_behind_lets_its_state_go_itself(kind
     await anyio.to_thread.run_sync(thread.join)
     assert gate.arrivals == ["made", "held"]
     gate.open()
-    await gate.left("let go")
-    assert gate.departed == ["made", "held", "let go"]
+    await gate.left("closed")
+    assert gate.departed == ["made", "held", "closed"]
