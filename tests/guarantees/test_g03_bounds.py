@@ -183,13 +183,13 @@ async def test_all_who_feed_at_once_share_the_room(tasks, size):
             yield name
 
     async def all_wait() -> None:
-        """Everything is full: two links, a worker, and what the sources have read ahead."""
+        """Nothing moves any more: the links, the worker and what the sources have read ahead are full."""
         before, still = None, 0
         while still < 5:
             await to_thread.run_sync(int)
-            now = (*asked.values(), waiting(pipeline))
-            full = pipeline.statistics().inside == 3 * size and len(asked) == threads and now[-1] >= tasks
-            still = still + 1 if full and now == before else 0
+            now = (pipeline.statistics().inside, waiting(pipeline), *asked.values())
+            there = len(asked) == threads and now[1] >= tasks
+            still = still + 1 if there and now == before else 0
             before = now
 
     async with pipeline, create_task_group() as tg:
