@@ -1,16 +1,19 @@
-"""What every test shares: the three backends, and the demand that no worker outlives a test.
+"""What every test shares: the three backends, a limit, and the demand that no worker outlives a test.
 
 The rule: nothing else is global. A test that needs more says so in its own file.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+from anyio import fail_after
 
 from tests.support.backends import ASYNCIO_LOOPS, TRIO
 from tests.support.leftovers import threads_at_work
@@ -21,6 +24,27 @@ from tests.support.waiting import PATIENCE
 def anyio_backend(request: pytest.FixtureRequest) -> object:
     """Run every test marked ``anyio`` on each backend."""
     return request.param
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Cancel a test on the loop that hangs, in half the time after which pytest-timeout breaks it off."""
+    seconds = float(config.getoption("timeout") or config.getini("timeout")) / 2
+    for item in items:
+        test = getattr(item, "obj", None)
+        # One of hypothesis is many examples, and has a limit for each.
+        if item.get_closest_marker("anyio") and inspect.iscoroutinefunction(test) and not hasattr(test, "hypothesis"):
+            item.obj = limited(test, seconds)
+
+
+def limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+    """The test, which is cancelled and has failed if it takes so long."""
+
+    @functools.wraps(test)
+    async def in_time(*args: object, **kwargs: object) -> None:
+        with fail_after(seconds):
+            await test(*args, **kwargs)
+
+    return in_time
 
 
 @pytest.fixture(autouse=True)

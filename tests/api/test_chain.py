@@ -17,6 +17,7 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, Chain, PipelineStateError
 from async_task_pipeline._chain import PipelineOptions
+from tests.support.waiting import drain
 
 LINES = ["a b", "", "c", "d e f"]
 
@@ -55,8 +56,7 @@ async def test_its_pipeline_does_what_one_built_by_add_stage_does() -> None:
     built.add_stage("words", words).add_stage("each", each).add_stage("twice", twice).add_stage("not e", not_e)
     outcomes = []
     for pipeline in (chain().pipeline(), built):
-        async with pipeline.process(LINES) as results:
-            got = [result async for result in results]
+        got = await drain(pipeline, LINES)
         flows = pipeline.statistics().stages
         # How full a link has been is a matter of luck.
         outcomes.append((got, {name: attrs.evolve(flow, peak_queue_depth=0) for name, flow in flows.items()}))
@@ -192,8 +192,7 @@ async def test_a_chain_without_stages_makes_a_pipeline_that_needs_some() -> None
     pipeline = Chain[str]().pipeline()
     with pytest.raises(PipelineStateError, match="without stages"):
         await pipeline.run()
-    async with pipeline.add_stage("count", len).process(["abc"]) as results:
-        assert [x async for x in results] == [3]
+    assert await drain(pipeline.add_stage("count", len), ["abc"]) == [3]
 
 
 def test_the_options_are_those_of_the_pipeline() -> None:

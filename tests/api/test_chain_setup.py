@@ -15,6 +15,7 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, Chain
 from async_task_pipeline._stage import BatchSize
+from tests.support.waiting import drain
 
 LINES = ["a b", "", "c", "d e f"]
 
@@ -48,8 +49,7 @@ async def test_batch_stages_do_what_those_of_add_batch_stage_do() -> None:
     built.add_batch_stage("counted", counted, max_size=3, max_wait=60)
     for pipeline in (it.pipeline(), built):
         sizes.clear()
-        async with pipeline.process(LINES) as results:
-            assert [result async for result in results] == [6, 2, 10]
+        assert await drain(pipeline, LINES) == [6, 2, 10]
         assert sizes == [3]
 
 
@@ -96,8 +96,7 @@ async def test_a_stage_is_given_its_state() -> None:
         .then_batch("batch", Counter.count_batch, max_size=2, max_wait=0, setup=entered)
     )
     for runs in (1, 2):
-        async with it.pipeline().process(["a", "b", "c"]) as results:
-            assert [result async for result in results] == [(1, 1, "a"), (2, 2, "b")]
+        assert await drain(it.pipeline(), ["a", "b", "c"]) == [(1, 1, "a"), (2, 2, "b")]
         assert len(made) == 2 * runs
         assert all(counter.calls and counter.left for counter in made)
 

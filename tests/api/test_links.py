@@ -6,11 +6,10 @@ The rule: sentinels count, the depth is never above the bound, and looking chang
 from __future__ import annotations
 
 import pytest
-from anyio import fail_after
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.gates import AsyncGate
-from tests.support.waiting import PATIENCE, rest_of, until
+from tests.support.waiting import rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -18,19 +17,18 @@ pytestmark = pytest.mark.anyio
 async def test_a_link_tells_how_full_it_is():
     gate = AsyncGate("held")
     pipeline = AsyncTaskPipeline(2).add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            link, output = pipeline.queues
-            assert (pipeline.input_queue, pipeline.output_queue) == (link, output)
-            assert (link.qsize(), link.empty(), link.full(), repr(link)) == (0, True, False, "<Link 0/2>")
-            await pipeline.process_input_data("held")
-            await gate.entered()
-            await until(link.empty)
-            await pipeline.process_input_sentinel(None)  # None is an entry like any
-            assert (link.qsize(), link.empty(), link.full(), repr(link)) == (1, False, False, "<Link 1/2>")
-            await pipeline.process_input_data("more")
-            assert (link.qsize(), link.empty(), link.full(), repr(link)) == (2, False, True, "<Link 2/2>")
-            assert output.empty()
-            gate.open()
-            assert await rest_of(pipeline) == ["held", None, "more"]
-            assert link.empty()
+    async with pipeline:
+        link, output = pipeline.queues
+        assert (pipeline.input_queue, pipeline.output_queue) == (link, output)
+        assert (link.qsize(), link.empty(), link.full(), repr(link)) == (0, True, False, "<Link 0/2>")
+        await pipeline.process_input_data("held")
+        await gate.entered()
+        await until(link.empty)
+        await pipeline.process_input_sentinel(None)  # None is an entry like any
+        assert (link.qsize(), link.empty(), link.full(), repr(link)) == (1, False, False, "<Link 1/2>")
+        await pipeline.process_input_data("more")
+        assert (link.qsize(), link.empty(), link.full(), repr(link)) == (2, False, True, "<Link 2/2>")
+        assert output.empty()
+        gate.open()
+        assert await rest_of(pipeline) == ["held", None, "more"]
+        assert link.empty()

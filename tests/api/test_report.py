@@ -13,14 +13,12 @@ from typing import Any
 
 import attrs
 import pytest
-from anyio import fail_after
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, DetailedTiming, ItemTimingTotals, StageTimingDetail
-from tests.support.waiting import PATIENCE, drain, until
+from tests.support.waiting import PATIENCE, drain, read, until
 
 pytestmark = pytest.mark.anyio
-
 
 Pipeline = AsyncTaskPipeline[Any, Any]
 
@@ -44,8 +42,7 @@ def timed(ticks: Ticks, **options: Any) -> Pipeline:
 
 async def settled(pipeline: Pipeline) -> None:
     """Let the loop turn until something waits for the consumer."""
-    while not pipeline.statistics().output_depth:
-        await checkpoint()
+    await until(lambda: pipeline.statistics().output_depth)
 
 
 async def test_one_item_through_two_stages() -> None:
@@ -103,8 +100,7 @@ async def test_each_value_of_a_generator_has_its_own_computation(kind: str) -> N
             yield each
 
     pipeline.add_stage("three", three if kind == "thread" else three_async)
-    async with pipeline.process([0]) as results:
-        assert [each async for each in results] == [1, 2, 4]
+    assert await drain(pipeline, [0]) == [1, 2, 4]
     report = pipeline.get_report()
     assert report is not None
     assert [each.stages["three"].computation_time for each in report.item_breakdowns] == [1.0, 2.0, 4.0]
@@ -166,8 +162,7 @@ async def test_the_last_item_is_in_the_report_the_moment_it_is_delivered() -> No
 async def test_without_a_history_the_summary_is_whole() -> None:
     pipeline = timed(Ticks(), timing_history=0)
     pipeline.add_stage("same", lambda value: value)
-    async with pipeline.process(range(300)) as results:
-        assert [each async for each in results] == list(range(300))
+    assert await drain(pipeline, range(300)) == list(range(300))
     report = pipeline.get_report()
     assert report is not None
     assert (report.summary.total_items, report.item_breakdowns, pipeline.completed_items) == (300, [], [])
@@ -225,8 +220,7 @@ async def test_an_impossible_created_at_is_refused_and_nothing_accepted(
 async def test_a_report_is_ready_for_json_and_frozen() -> None:
     pipeline = timed(Ticks())
     pipeline.add_stage("same", lambda value: value)
-    async with pipeline.process([1, 2]) as results:
-        assert [each async for each in results] == [1, 2]
+    assert await drain(pipeline, [1, 2]) == [1, 2]
     report = pipeline.get_report()
     assert report is not None
     data = attrs.asdict(report)
@@ -301,15 +295,14 @@ async def test_queue_wait_is_the_time_in_the_queue():
     clock = ManualClock()
     work = Work(clock)
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("work", work)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for i in range(5):
-                await pipeline.process_input_data(i)
-            for i in range(5):
-                work.permit()
-                assert await anext(output) == i
-            report = pipeline.get_report()
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for i in range(5):
+            await pipeline.process_input_data(i)
+        for i in range(5):
+            work.permit()
+            assert await anext(output) == i
+        report = pipeline.get_report()
     details = [each.stages["work"] for each in report.item_breakdowns]
     assert [each.queue_wait_time for each in details] == [0.0, 20.0, 40.0, 60.0, 80.0]
     assert [each.computation_time for each in details] == [20.0] * 5
@@ -324,17 +317,15 @@ async def test_waiting_for_room_downstream_is_transmission():
     clock = ManualClock()
     work = Work(clock)
     pipeline = AsyncTaskPipeline(max_queue_size=1, enable_timing=True, clock=clock).add_stage("work", work)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for i in range(2):
-                await pipeline.process_input_data(i)
-                work.permit()
-                await until(lambda i=i: pipeline.stages[0].total_processing_time == 20.0 * (i + 1))
-                await until(pipeline.output_queue.full)
-            clock.now += 50.0  # the second result waits for the first to be taken
-            assert [await anext(output) for _ in range(2)] == [0, 1]
-            details = [each.stages["work"] for each in pipeline.get_report().item_breakdowns]
+    async with pipeline:
+        for i in range(2):
+            await pipeline.process_input_data(i)
+            work.permit()
+            await until(lambda i=i: pipeline.stages[0].total_processing_time == 20.0 * (i + 1))
+            await until(pipeline.output_queue.full)
+        clock.now += 50.0  # the second result waits for the first to be taken
+        assert await read(pipeline, 2) == [0, 1]
+        details = [each.stages["work"] for each in pipeline.get_report().item_breakdowns]
     assert [each.transmission_time for each in details] == [0.0, 50.0]
     assert [each.computation_time for each in details] == [20.0, 20.0]
 
@@ -351,15 +342,14 @@ async def test_siblings_of_one_fan_out_have_their_own_times():
 
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock)
     pipeline.add_stage("generate", generate).add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data("go")
-            for i in range(5):
-                work.permit()
-                assert await anext(output) == i
-            latencies = [each.totals.total_latency for each in pipeline.get_report().item_breakdowns]
-            items = pipeline.completed_items
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await pipeline.process_input_data("go")
+        for i in range(5):
+            work.permit()
+            assert await anext(output) == i
+        latencies = [each.totals.total_latency for each in pipeline.get_report().item_breakdowns]
+        items = pipeline.completed_items
     assert latencies == [20.0, 40.0, 60.0, 80.0, 100.0]
     assert [item.get_total_latency() for item in items] == latencies
     items[0].record_completion_time("generate")
@@ -379,8 +369,7 @@ async def test_filtered_and_failed_calls_are_counted_and_their_time_is_kept():
         return None if data % 4 else data
 
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("stage", stage, on_error="drop")
-    with fail_after(PATIENCE):
-        assert await drain(pipeline, range(40)) == list(range(0, 40, 4))
+    assert await drain(pipeline, range(40)) == list(range(0, 40, 4))
     flow = pipeline.statistics().stages["stage"]
     assert (flow.accepted, flow.delivered, flow.filtered, flow.failed) == (40, 10, 20, 10)
     stage_report = pipeline.get_report().summary.stage_statistics["stage"]
@@ -389,8 +378,7 @@ async def test_filtered_and_failed_calls_are_counted_and_their_time_is_kept():
     assert pipeline.stages[0].total_processing_time == 40.0
 
     pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("none", lambda _: None)
-    with fail_after(PATIENCE):
-        assert await drain(pipeline, range(5)) == []
+    assert await drain(pipeline, range(5)) == []
     report = pipeline.get_report()
     assert (report.summary.total_items, report.summary.stage_statistics["none"].filtered_count) == (0, 5)
 
@@ -398,10 +386,25 @@ async def test_filtered_and_failed_calls_are_counted_and_their_time_is_kept():
 async def test_a_stage_may_be_named_totals():
     """0.1.10: it vanished from the breakdowns: ``stages={}``."""
     pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("totals", lambda x: x).add_stage("stages", str)
-    with fail_after(PATIENCE):
-        assert await drain(pipeline, range(3)) == ["0", "1", "2"]
+    assert await drain(pipeline, range(3)) == ["0", "1", "2"]
     report = pipeline.get_report()
     assert list(report.summary.stage_statistics) == ["totals", "stages"]
     assert [list(each.stages) for each in report.item_breakdowns] == [["totals", "stages"]] * 3
     assert list(pipeline.statistics().stages) == ["totals", "stages"]
     assert list(attrs.asdict(pipeline.completed_items[0].get_timing_breakdown())["stages"]) == ["totals", "stages"]
+
+
+async def test_the_average_is_per_outcome_of_every_kind() -> None:
+    ticks = Ticks()
+    pipeline = timed(ticks)
+
+    def spend(value: int) -> int | None:
+        ticks.spend(value)
+        if value == 4:
+            raise ValueError(value)
+        return value if value == 1 else None
+
+    pipeline.add_stage("spend", spend, on_error="drop")
+    assert await drain(pipeline, [1, 2, 3, 4]) == [1]
+    (stage,) = pipeline.stages
+    assert (stage.processed_count, stage.get_average_processing_time()) == (4, 2.5)

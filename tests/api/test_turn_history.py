@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from anyio import Event, create_task_group, fail_after, sleep_forever, to_thread
+from anyio import Event, create_task_group, sleep_forever, to_thread
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,17 +51,16 @@ async def test_a_turn_that_runs_its_course() -> None:
         return value
 
     pipeline = Pipeline(enable_timing=True, clock=ticks).add_stage("two", two)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            async with pipeline.turn() as turn:
-                ticks.spend(5)
-                await turn.put("a")
-                assert await anext(output) == "a"
-                await turn.put("b")
-                assert await anext(output) == "b"
-            assert turns_of(pipeline) == [TurnStatistics(1, 100.0, 7.0, False, 2, 0, 0.0)]
-            assert [item.turn for item in pipeline.completed_items] == [1, 1]
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        async with pipeline.turn() as turn:
+            ticks.spend(5)
+            await turn.put("a")
+            assert await anext(output) == "a"
+            await turn.put("b")
+            assert await anext(output) == "b"
+        assert turns_of(pipeline) == [TurnStatistics(1, 100.0, 7.0, False, 2, 0, 0.0)]
+        assert [item.turn for item in pipeline.completed_items] == [1, 1]
 
 
 @pytest.mark.anyio
@@ -92,30 +91,29 @@ async def test_a_call_cut_short_is_wasted_when_it_has_ended(kind: str) -> None:
 
     pipeline = Pipeline(enable_timing=True, clock=ticks)
     pipeline.add_stage("three", three).add_stage("slow", blocks if kind == "thread" else waits)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            async with pipeline.turn() as turn:
-                await turn.put("stale")
-                await to_thread.run_sync(entered.wait)
-                await turn.put("behind")
-                await until(lambda: pipeline.statistics().stages["slow"].accepted == 2)
-                receipt = await pipeline.interrupt()
-            assert receipt.total == 2
-            opened.set()
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data("new")
-            assert await anext(output) == "new"
-            first, second = turns_of(pipeline)
-            assert attrs.astuple(first) == (1, 100.0, None, True, 0, 2, 13.0)
-            assert (second.number, second.interrupted, second.delivered, second.dropped) == (2, False, 1, 0)
-            report = pipeline.get_report()
-            assert report is not None
-            assert report.summary.stage_statistics["slow"].unproductive_computation_time == 10.0
-            interrupts = report.interrupts
-            assert interrupts is not None
-            assert (interrupts.total, interrupts.with_calls, interrupts.max_time_to_idle) == (1, 1, 10.0)
-            assert interrupts.time_to_idle.p50 == 10.0
-            assert [item.turn for item in pipeline.completed_items] == [2]
+    async with pipeline:
+        async with pipeline.turn() as turn:
+            await turn.put("stale")
+            await to_thread.run_sync(entered.wait)
+            await turn.put("behind")
+            await until(lambda: pipeline.statistics().stages["slow"].accepted == 2)
+            receipt = await pipeline.interrupt()
+        assert receipt.total == 2
+        opened.set()
+        output = pipeline.generate_output_stream()
+        await pipeline.process_input_data("new")
+        assert await anext(output) == "new"
+        first, second = turns_of(pipeline)
+        assert attrs.astuple(first) == (1, 100.0, None, True, 0, 2, 13.0)
+        assert (second.number, second.interrupted, second.delivered, second.dropped) == (2, False, 1, 0)
+        report = pipeline.get_report()
+        assert report is not None
+        assert report.summary.stage_statistics["slow"].unproductive_computation_time == 10.0
+        interrupts = report.interrupts
+        assert interrupts is not None
+        assert (interrupts.total, interrupts.with_calls, interrupts.max_time_to_idle) == (1, 1, 10.0)
+        assert interrupts.time_to_idle.p50 == 10.0
+        assert [item.turn for item in pipeline.completed_items] == [2]
 
 
 @pytest.mark.anyio
@@ -132,16 +130,15 @@ async def test_results_of_one_call_waste_it_once() -> None:
             yield number
 
     pipeline = Pipeline(enable_timing=True, clock=ticks).add_stage("parse", parse).add_stage("words", words)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data(0)
-            await until(
-                lambda: pipeline.statistics().output_depth == 3 and not pipeline.statistics().stages["words"].inside
-            )
-            receipt = await pipeline.interrupt()
-            assert receipt.total == 3
-            (turn,) = turns_of(pipeline)
-            assert (turn.dropped, turn.wasted_computation, turn.interrupted) == (3, 7.0, True)
+    async with pipeline:
+        await pipeline.process_input_data(0)
+        await until(
+            lambda: pipeline.statistics().output_depth == 3 and not pipeline.statistics().stages["words"].inside
+        )
+        receipt = await pipeline.interrupt()
+        assert receipt.total == 3
+        (turn,) = turns_of(pipeline)
+        assert (turn.dropped, turn.wasted_computation, turn.interrupted) == (3, 7.0, True)
 
 
 @pytest.mark.anyio
@@ -150,82 +147,78 @@ async def test_waiting_producers_are_dropped_with_their_turn() -> None:
     pipeline = Pipeline(max_queue_size=1, enable_timing=True).add_stage(
         "gate", lambda value: gate.wait(PATIENCE) and value
     )
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            for number in range(6):
-                tg.start_soon(pipeline.process_input_data, number)
-            await until(lambda: pipeline.counter == 2)
-            await pipeline.interrupt()
-            gate.set()
-            await until(lambda: pipeline.statistics().dropped == 6)
-            await pipeline.process_input_data("new")
-            assert await anext(pipeline.generate_output_stream()) == "new"
-            first, second = turns_of(pipeline)
-            assert (first.number, first.dropped, first.interrupted) == (1, 6, True)
-            assert (second.number, second.delivered) == (2, 1)
+    async with pipeline, create_task_group() as tg:
+        for number in range(6):
+            tg.start_soon(pipeline.process_input_data, number)
+        await until(lambda: pipeline.counter == 2)
+        await pipeline.interrupt()
+        gate.set()
+        await until(lambda: pipeline.statistics().dropped == 6)
+        await pipeline.process_input_data("new")
+        assert await anext(pipeline.generate_output_stream()) == "new"
+        first, second = turns_of(pipeline)
+        assert (first.number, first.dropped, first.interrupted) == (1, 6, True)
+        assert (second.number, second.delivered) == (2, 1)
 
 
 @pytest.mark.anyio
 async def test_an_open_turn_is_interrupted_though_nothing_was_inside() -> None:
     pipeline = Pipeline(enable_timing=True).add_stage("same", lambda value: value)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            begun = Event()
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        begun = Event()
 
-            async def speak() -> None:
-                async with pipeline.turn() as turn:
-                    await turn.put(0)
-                    begun.set()
-                    await sleep_forever()
+        async def speak() -> None:
+            async with pipeline.turn() as turn:
+                await turn.put(0)
+                begun.set()
+                await sleep_forever()
 
-            async with create_task_group() as tg:
-                tg.start_soon(speak)
-                await begun.wait()
-                assert await anext(output) == 0
-                await pipeline.interrupt()
-            await pipeline.process_input_data(1)
-            assert await anext(output) == 1
+        async with create_task_group() as tg:
+            tg.start_soon(speak)
+            await begun.wait()
+            assert await anext(output) == 0
             await pipeline.interrupt()
-            first, second = turns_of(pipeline)
-            assert (first.interrupted, first.delivered, first.dropped) == (True, 1, 0)
-            # It had run its course: nothing of it was cut short.
-            assert (second.interrupted, second.delivered, second.dropped) == (False, 1, 0)
+        await pipeline.process_input_data(1)
+        assert await anext(output) == 1
+        await pipeline.interrupt()
+        first, second = turns_of(pipeline)
+        assert (first.interrupted, first.delivered, first.dropped) == (True, 1, 0)
+        # It had run its course: nothing of it was cut short.
+        assert (second.interrupted, second.delivered, second.dropped) == (False, 1, 0)
 
 
 @pytest.mark.anyio
 async def test_an_interrupt_of_later_stages_is_of_the_same_turn() -> None:
     pipeline = Pipeline(enable_timing=True).add_stage("a", lambda value: value).add_stage("b", lambda value: value)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data("dropped")
-            await until(lambda: pipeline.statistics().output_depth == 1)
-            await pipeline.interrupt(from_stage="b")
-            await pipeline.process_input_data("kept")
-            assert await anext(output) == "kept"
-            (turn,) = turns_of(pipeline)
-            assert (turn.interrupted, turn.delivered, turn.dropped) == (True, 1, 1)
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await pipeline.process_input_data("dropped")
+        await until(lambda: pipeline.statistics().output_depth == 1)
+        await pipeline.interrupt(from_stage="b")
+        await pipeline.process_input_data("kept")
+        assert await anext(output) == "kept"
+        (turn,) = turns_of(pipeline)
+        assert (turn.interrupted, turn.delivered, turn.dropped) == (True, 1, 1)
 
 
 @pytest.mark.anyio
 async def test_clear_forgets_turns_and_cleared_queues_are_no_interrupt() -> None:
     pipeline = Pipeline(enable_timing=True).add_stage("same", lambda value: value)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data(0)
-            await until(lambda: pipeline.statistics().output_depth == 1)
-            pipeline.clear_output_queue()
-            await pipeline.process_input_data(1)
-            assert await anext(output) == 1
-            (turn,) = turns_of(pipeline)
-            assert (turn.interrupted, turn.delivered, turn.dropped) == (False, 1, 1)
-            pipeline.clear()
-            await pipeline.process_input_data(2)
-            assert await anext(output) == 2
-            (turn,) = turns_of(pipeline)
-            assert (turn.number, turn.delivered, turn.dropped) == (2, 1, 0)
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await pipeline.process_input_data(0)
+        await until(lambda: pipeline.statistics().output_depth == 1)
+        pipeline.clear_output_queue()
+        await pipeline.process_input_data(1)
+        assert await anext(output) == 1
+        (turn,) = turns_of(pipeline)
+        assert (turn.interrupted, turn.delivered, turn.dropped) == (False, 1, 1)
+        pipeline.clear()
+        await pipeline.process_input_data(2)
+        assert await anext(output) == 2
+        (turn,) = turns_of(pipeline)
+        assert (turn.number, turn.delivered, turn.dropped) == (2, 1, 0)
 
 
 # -- the record alone -----------------------------------------------------------------------

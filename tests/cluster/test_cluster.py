@@ -15,13 +15,9 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.cluster.calls import Deadly, Held, negative, number_of, process, reciprocal, twice
+from tests.support.waiting import drain
 
 pytestmark = pytest.mark.anyio
-
-
-async def results_of(pipeline, source):
-    async with pipeline.process(source) as results:
-        return [result async for result in results]
 
 
 def assert_nothing_is_lost(flow):
@@ -33,12 +29,11 @@ async def test_results_come_in_order_from_several_processes(client):
     pipeline = AsyncTaskPipeline(max_queue_size=8)
     pipeline.add_stage("negative", negative, executor=client.get_executor(), workers=4)
     pipeline.add_stage("twice", twice, executor=client.get_executor(), workers=4)
-    with anyio.fail_after(60):
-        assert await results_of(pipeline, range(40)) == [-n for n in range(40) for _ in range(2)]
+    assert await drain(pipeline, range(40)) == [-n for n in range(40) for _ in range(2)]
 
     pipeline = AsyncTaskPipeline().add_stage("process", process, executor=client.get_executor(), workers=4)
     with anyio.fail_after(60):
-        processes = set(await results_of(pipeline, range(40)))
+        processes = set(await drain(pipeline, range(40)))
     assert len(processes) == 2
     assert os.getpid() not in processes
 
@@ -63,7 +58,7 @@ async def test_a_failure_is_the_functions_own_exception(client):
     pipeline = AsyncTaskPipeline()
     pipeline.add_stage("reciprocal", reciprocal, executor=client.get_executor(), workers=2)
     with anyio.fail_after(60), pytest.raises(ZeroDivisionError) as caught:
-        await results_of(pipeline, [4, 0])
+        await drain(pipeline, [4, 0])
     assert caught.value.__notes__ == ["raised in stage 'reciprocal' of the pipeline"]
     assert_nothing_is_lost(pipeline.statistics())
 
@@ -72,7 +67,7 @@ async def test_a_returned_failure_takes_its_items_place(client):
     pipeline = AsyncTaskPipeline(return_exceptions=True)
     pipeline.add_stage("reciprocal", reciprocal, executor=client.get_executor(), workers=2)
     with anyio.fail_after(60):
-        first, failure, last = await results_of(pipeline, [4, 0, 2])
+        first, failure, last = await drain(pipeline, [4, 0, 2])
     assert (first, type(failure), last) == (0.25, ZeroDivisionError, 0.5)
     assert_nothing_is_lost(pipeline.statistics())
 
@@ -82,7 +77,7 @@ async def test_the_cluster_makes_a_call_again_whose_process_was_killed(client, t
     pipeline.add_stage("deadly", number_of, executor=client.get_executor(), workers=2)
     with anyio.fail_after(60):
         source = [0, 1, Deadly(2, tmp_path / "killed once"), *range(3, 10)]
-        assert await results_of(pipeline, source) == [*range(10)]
+        assert await drain(pipeline, source) == [*range(10)]
     assert_nothing_is_lost(pipeline.statistics())
 
 
@@ -92,7 +87,7 @@ async def test_a_call_that_kills_every_process_has_failed(client):
     pipeline = AsyncTaskPipeline(return_exceptions=True, max_queue_size=4)
     pipeline.add_stage("deadly", number_of, executor=client.get_executor())  # one call at a time: no one else's blame
     with anyio.fail_after(60):
-        results = await results_of(pipeline, [0, Deadly(1), 2])
+        results = await drain(pipeline, [0, Deadly(1), 2])
     assert isinstance(results[1], KilledWorker)
     assert [results[0], results[2]] == [0, 2]
     flow = pipeline.statistics()

@@ -12,10 +12,11 @@ import threading
 
 import anyio
 import pytest
-from anyio import WouldBlock, create_task_group, fail_after, to_thread
+from anyio import WouldBlock, create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.waiting import PATIENCE, until, until_waiting
+from tests.support.gates import Gate
+from tests.support.waiting import read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -33,49 +34,41 @@ async def test_concurrent_puts_leave_in_the_order_of_the_calls(size):
         else:
             await pipeline.process_input_data(i)
 
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for turn in range(5):
-                async with create_task_group() as tg:
-                    for i in range(200 * turn, 200 * turn + 200):
-                        tg.start_soon(put, i)
-                    got += [await anext(output) for _ in range(200)]
-            pipeline.close_input()
-            assert [x async for x in output] == []
+    async with pipeline:
+        for turn in range(5):
+            async with create_task_group() as tg:
+                for i in range(200 * turn, 200 * turn + 200):
+                    tg.start_soon(put, i)
+                got += await read(pipeline, 200)
+        assert await rest_of(pipeline) == []
     assert got == called
 
 
 async def test_puts_of_every_kind_wait_in_one_line():
     """0.1.10: each waited in a thread of its own, and any of them was woken."""
-    opened, got = threading.Event(), []
-    pipeline = AsyncTaskPipeline(max_queue_size=1)
-    pipeline.add_stage("gate", lambda x: x if opened.wait(PATIENCE / 2) else None)
+    gate, got = Gate("first"), []
+    pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("gate", gate)
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            pipeline.put_input_data("first")
-            await until(pipeline.input_queue.empty)
-            pipeline.put_input_data("second")
-            expected = ["first", "second"]
-            for i in range(4):
-                for call in (pipeline.process_input_data, pipeline.process_input_sentinel):
-                    expected.append((i, call.__name__))
-                    tg.start_soon(call, expected[-1])
-                    await until_waiting(pipeline, len(expected) - 2)
-                for call in (pipeline.put_input_data, pipeline.put_input_sentinel):
-                    expected.append((i, call.__name__))
-                    tg.start_soon(to_thread.run_sync, call, expected[-1])
-                    await until_waiting(pipeline, len(expected) - 2)
-            with pytest.raises(WouldBlock):
-                pipeline.put_input_data("pushes in")
-            opened.set()
-            output = pipeline.generate_output_stream()
-            got = [await anext(output) for _ in expected]
+    async with pipeline, create_task_group() as tg:
+        pipeline.put_input_data("first")
+        await until(pipeline.input_queue.empty)
+        pipeline.put_input_data("second")
+        expected = ["first", "second"]
+        for i in range(4):
+            for call in (pipeline.process_input_data, pipeline.process_input_sentinel):
+                expected.append((i, call.__name__))
+                tg.start_soon(call, expected[-1])
+                await until_waiting(pipeline, len(expected) - 2)
+            for call in (pipeline.put_input_data, pipeline.put_input_sentinel):
+                expected.append((i, call.__name__))
+                tg.start_soon(to_thread.run_sync, call, expected[-1])
+                await until_waiting(pipeline, len(expected) - 2)
+        with pytest.raises(WouldBlock):
+            pipeline.put_input_data("pushes in")
+        gate.open()
+        output = pipeline.generate_output_stream()
+        got = [await anext(output) for _ in expected]
     assert got == expected
-
-
-on_every_backend = pytest.mark.anyio
 
 
 WORKERS = 3
@@ -111,7 +104,6 @@ async def put_and_get(pipeline, output, values):
     return sorted([await anext(output) for _ in values])
 
 
-@on_every_backend
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("kind", ["in_threads", "on_loop"])
 async def test_as_many_workers_are_told_as_there_are_items(kind, ordered):
@@ -123,10 +115,9 @@ async def test_as_many_workers_are_told_as_there_are_items(kind, ordered):
             assert await put_and_get(pipeline, output, values) == values
 
 
-@on_every_backend
 @pytest.mark.parametrize("kind", ["in_threads", "on_loop"])
 async def test_workers_that_waited_in_an_interrupt_are_not_counted_twice(kind):
-    # With on_interrupt every worker, waiting or not, gets a new session.
+    # With on_interrupt every worker, waiting or not, begins a new shift.
     pipeline = AsyncTaskPipeline().add_stage(
         "meet", getattr(Meeting(), kind), workers=WORKERS, on_interrupt=lambda: None
     )
@@ -138,7 +129,6 @@ async def test_workers_that_waited_in_an_interrupt_are_not_counted_twice(kind):
             await pipeline.interrupt()
 
 
-@on_every_backend
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("kind", ["def", "async def"])
 async def test_a_bound_of_one_moves_on(kind, ordered):
@@ -148,7 +138,7 @@ async def test_a_bound_of_one_moves_on(kind, ordered):
             yield value
 
     def double(value):
-        # The worker's outbox holds one outcome, or the end of the call.
+        # There is room for one outcome.
         yield value
         yield value
 

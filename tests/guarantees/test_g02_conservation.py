@@ -13,21 +13,14 @@ import itertools
 import threading
 
 import pytest
-from anyio import (
-    BusyResourceError,
-    CancelScope,
-    create_task_group,
-    fail_after,
-    to_thread,
-    wait_all_tasks_blocked,
-)
+from anyio import BusyResourceError, CancelScope, create_task_group, fail_after, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.backends import ASYNCIO
 from tests.support.gates import Gate
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, until, until_waiting
+from tests.support.waiting import drain, read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -43,23 +36,20 @@ async def test_a_cancelled_put_is_not_delivered():
             await pipeline.process_input_data(i)
             returned.append(i)
 
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await put(0)
-            await gate.entered()
-            await put(1)
-            await put(2)
-            async with create_task_group() as tg:
-                for i in range(3, 8):
-                    tg.start_soon(put, i)
-                await until_waiting(pipeline, 5)
-                for i in (5, 3, 7):
-                    scopes[i].cancel()
-                gate.open()
-                output = pipeline.generate_output_stream()
-                got = [await anext(output) for _ in range(5)]
-            pipeline.close_input()
-            assert [x async for x in output] == []
+    async with pipeline:
+        await put(0)
+        await gate.entered()
+        await put(1)
+        await put(2)
+        async with create_task_group() as tg:
+            for i in range(3, 8):
+                tg.start_soon(put, i)
+            await until_waiting(pipeline, 5)
+            for i in (5, 3, 7):
+                scopes[i].cancel()
+            gate.open()
+            got = await read(pipeline, 5)
+        assert await rest_of(pipeline) == []
     assert sorted(got) == sorted(returned) == [0, 1, 2, 4, 6]
     assert pipeline.statistics().accepted == 5
 
@@ -74,21 +64,20 @@ async def test_a_natively_cancelled_put_either_raises_or_is_delivered():
         async for x in pipeline.generate_output_stream():
             got.append(x)
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(consume)
-            for i in range(1000):
-                task = asyncio.create_task(pipeline.process_input_data(i))
-                for _ in range(i % 5):
-                    await asyncio.sleep(0)
-                task.cancel()
-                try:
-                    await task
-                except asyncio.CancelledError:
-                    cancelled += 1
-                else:
-                    accepted.append(i)
-            pipeline.close_input()
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(consume)
+        for i in range(1000):
+            task = asyncio.create_task(pipeline.process_input_data(i))
+            for _ in range(i % 5):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                cancelled += 1
+            else:
+                accepted.append(i)
+        pipeline.close_input()
     assert got == accepted
     assert pipeline.statistics().accepted == len(accepted)
     assert cancelled > 0
@@ -108,14 +97,13 @@ async def test_cancelled_reads_lose_nothing():
                 scope.cancel()
             await checkpoint()
 
-    with fail_after(PATIENCE):
-        async with pipeline.process(iter(range(1000))) as results, create_task_group() as tg:
-            tg.start_soon(disturb)
-            while len(got) < 1000:
-                with CancelScope() as scope:
-                    got.append(await anext(results))
-                cancelled += scope.cancelled_caught
-            tg.cancel_scope.cancel()
+    async with pipeline.process(iter(range(1000))) as results, create_task_group() as tg:
+        tg.start_soon(disturb)
+        while len(got) < 1000:
+            with CancelScope() as scope:
+                got.append(await anext(results))
+            cancelled += scope.cancelled_caught
+        tg.cancel_scope.cancel()
     assert got == list(range(1000))
     assert cancelled > 0
 
@@ -125,19 +113,18 @@ async def test_natively_cancelled_reads_lose_nothing():
     """0.1.10: the executor thread took the item, and nobody was there to get it."""
     got, cancelled = [], 0
     pipeline = AsyncTaskPipeline(max_queue_size=5).add_stage("a", lambda x: x)
-    with fail_after(PATIENCE):
-        async with pipeline.process(iter(range(1000))) as results:
-            for turn in itertools.count():
-                if len(got) == 1000:
-                    break
-                task = asyncio.create_task(results.__anext__())
-                for _ in range(turn % 4):
-                    await asyncio.sleep(0)
-                task.cancel()
-                try:
-                    got.append(await task)
-                except asyncio.CancelledError:
-                    cancelled += 1
+    async with pipeline.process(iter(range(1000))) as results:
+        for turn in itertools.count():
+            if len(got) == 1000:
+                break
+            task = asyncio.create_task(results.__anext__())
+            for _ in range(turn % 4):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                got.append(await task)
+            except asyncio.CancelledError:
+                cancelled += 1
     assert got == list(range(1000))
     assert cancelled > 0
 
@@ -145,14 +132,13 @@ async def test_natively_cancelled_reads_lose_nothing():
 async def test_the_output_can_be_read_after_a_timeout():
     """0.1.10: the generator was finished: StopAsyncIteration ever after."""
     pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for i in range(3):
-                with pytest.raises(TimeoutError), fail_after(0.001):
-                    await anext(output)
-                await pipeline.process_input_data(i)
-                assert await anext(output) == i
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for i in range(3):
+            with pytest.raises(TimeoutError), fail_after(0.001):
+                await anext(output)
+            await pipeline.process_input_data(i)
+            assert await anext(output) == i
 
 
 async def test_a_second_consumer_is_told_and_the_first_gets_everything():
@@ -164,16 +150,15 @@ async def test_a_second_consumer_is_told_and_the_first_gets_everything():
         async for x in pipeline.generate_output_stream():
             got.append(x)
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(consume)
-            for i in range(20):
-                await until(lambda i=i: len(got) == i)
-                await wait_all_tasks_blocked()
-                with pytest.raises(BusyResourceError):
-                    await anext(second())
-                await pipeline.process_input_data(i)
-            pipeline.close_input()
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(consume)
+        for i in range(20):
+            await until(lambda i=i: len(got) == i)
+            await wait_all_tasks_blocked()
+            with pytest.raises(BusyResourceError):
+                await anext(second())
+            await pipeline.process_input_data(i)
+        pipeline.close_input()
     assert got == list(range(20))
 
 
@@ -183,21 +168,20 @@ async def test_a_second_consumer_is_told_and_the_first_gets_everything():
 async def test_a_natively_cancelled_put_raises_only_if_its_item_was_not_accepted(ticks, overflow):
     gate = Gate(0)
     pipeline = AsyncTaskPipeline(1, overflow=overflow).add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with pipeline, pipeline.turn() as turn:
-            await pipeline.process_input_data(0)
-            await gate.entered()
-            await pipeline.process_input_data(1)
-            outcomes = []
-            for put in (pipeline.process_input_data, turn.put):
-                before = pipeline.statistics().accepted
-                task = asyncio.create_task(put(2))
-                for _ in range(ticks):
-                    await asyncio.sleep(0)
-                task.cancel()
-                (raised,) = await asyncio.gather(task, return_exceptions=True)
-                outcomes.append((pipeline.statistics().accepted - before, raised is None))
-            gate.open()
+    async with pipeline, pipeline.turn() as turn:
+        await pipeline.process_input_data(0)
+        await gate.entered()
+        await pipeline.process_input_data(1)
+        outcomes = []
+        for put in (pipeline.process_input_data, turn.put):
+            before = pipeline.statistics().accepted
+            task = asyncio.create_task(put(2))
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            task.cancel()
+            (raised,) = await asyncio.gather(task, return_exceptions=True)
+            outcomes.append((pipeline.statistics().accepted - before, raised is None))
+        gate.open()
     assert all(accepted == returned for accepted, returned in outcomes), outcomes
     assert_law(pipeline)
 
@@ -218,27 +202,29 @@ async def test_of_two_readers_the_second_is_told_also_while_the_first_lets_other
         except BusyResourceError:
             busy.append(name)
 
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for _ in range(100):  # one read in many lets others run, and it may be any
-                for each in (begun, got, busy):
-                    each.clear()
-                for number in range(there):
-                    await pipeline.process_input_data(number)
-                await until(lambda: pipeline.statistics().output_depth == there)
-                async with create_task_group() as tg:
-                    tg.start_soon(reader, "a")  # both begin in one tick, in any order
-                    tg.start_soon(reader, "b")
-                    await until(lambda: busy or len(got) == 2)
-                    if not there:
-                        await pipeline.process_input_data(0)
-                if there:  # whoever lets nobody run has read before the other begins
-                    got.extend([("rest", await anext(output)) for _ in range(2 - len(got))])
-                    assert [number for _, number in got] == [0, 1]
-                else:
-                    assert busy == begun[1:]
-                    assert got == [(begun[0], 0)]
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for number in range(200):  # one read in many lets others run, and it may be that of either
+            for each in (begun, got, busy):
+                each.clear()
+            if number == 100:
+                await pipeline.process_input_data(0)
+                assert await anext(output) == 0
+            for item in range(there):
+                await pipeline.process_input_data(item)
+            await until(lambda: pipeline.statistics().output_depth == there)
+            async with create_task_group() as tg:
+                tg.start_soon(reader, "a")  # both begin in one tick, in any order
+                tg.start_soon(reader, "b")
+                await until(lambda: busy or len(got) == 2)
+                if not there:
+                    await pipeline.process_input_data(0)
+            assert got[0] == (begun[0], 0)
+            if there:  # whoever lets nobody run has read before the other begins
+                got.extend([("rest", await anext(output)) for _ in range(2 - len(got))])
+                assert [item for _, item in got] == [0, 1]
+            else:
+                assert (busy, len(got)) == (begun[1:], 1)
 
 
 class Clock:
@@ -262,10 +248,8 @@ class Clock:
 async def test_the_counters_of_many_runs_add_up(method, timing):
     clock = Clock()
     pipeline = AsyncTaskPipeline(enable_timing=timing, clock=clock).add_stage("work", getattr(clock, method))
-    with fail_after(PATIENCE):
-        for _ in range(10):
-            async with pipeline.process([1, 2, 3]) as results:
-                assert [each async for each in results] == [1, 2, 3]
+    for _ in range(10):
+        assert await drain(pipeline, [1, 2, 3]) == [1, 2, 3]
     (stage,) = pipeline.stages
     assert (stage.processed_count, pipeline.counter) == (30, 30)
     assert stage.total_processing_time == (30 if timing else 0)
@@ -273,29 +257,21 @@ async def test_the_counters_of_many_runs_add_up(method, timing):
 
 
 async def test_what_waits_for_a_stage_is_dropped_and_the_end_kept():
-    gate, entered = threading.Event(), threading.Event()
-
-    def stand(item):
-        entered.set()
-        assert gate.wait(PATIENCE)
-        return item
-
-    pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("stand", stand)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for item in range(3):
-                await pipeline.process_input_data(item)
-            await pipeline.process_input_sentinel("end of turn")
-            await to_thread.run_sync(entered.wait)
-            pipeline.close_input()
-            while pipeline.input_queue.qsize() < 4:
-                await checkpoint()
-            pipeline.stages[0].clear_input_queue()
-            assert pipeline.statistics().stages["stand"].dropped == 2
-            gate.set()
-            assert [each async for each in pipeline.generate_output_stream()] == [0]
-            (turn,) = pipeline.get_report().turns
-            assert (turn.delivered, turn.dropped, turn.interrupted) == (1, 2, False)
+    gate = Gate(0)
+    pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("stand", gate)
+    async with pipeline:
+        for item in range(3):
+            await pipeline.process_input_data(item)
+        await pipeline.process_input_sentinel("end of turn")
+        await gate.entered()
+        pipeline.close_input()
+        await until(lambda: pipeline.input_queue.qsize() >= 4)
+        pipeline.stages[0].clear_input_queue()
+        assert pipeline.statistics().stages["stand"].dropped == 2
+        gate.open()
+        assert [each async for each in pipeline.generate_output_stream()] == [0]
+        (turn,) = pipeline.get_report().turns
+        assert (turn.delivered, turn.dropped, turn.interrupted) == (1, 2, False)
     assert_law(pipeline)
     pipeline.stages[0].clear_input_queue()  # not running: nothing to do
     pipeline.clear_input_queue()
@@ -309,7 +285,7 @@ async def test_a_clock_that_fails_ends_the_pipeline_with_its_error():
         return next(readings, None) or 1 / 0
 
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("same", lambda item: item)
-    with fail_after(PATIENCE), pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):
         async with pipeline:
             output = pipeline.generate_output_stream()
             for item in range(4):
@@ -318,26 +294,18 @@ async def test_a_clock_that_fails_ends_the_pipeline_with_its_error():
 
 
 async def test_an_exception_that_waits_in_place_of_an_item_is_dropped_and_counted_once():
-    gate, entered = threading.Event(), threading.Event()
-
-    def stand(item):
-        entered.set()
-        assert gate.wait(PATIENCE)
-        return item
-
-    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("divide", lambda x: 1 / x).add_stage("stand", stand)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for item in (1, 0, 2):
-                await pipeline.process_input_data(item)
-            await to_thread.run_sync(entered.wait)
-            await pipeline.process_input_sentinel("end of turn")
-            while pipeline.statistics().stages["stand"].queue_depth < 3:
-                await checkpoint()
-            pipeline.stages[1].clear_input_queue()
-            pipeline.close_input()
-            gate.set()
-            assert [each async for each in pipeline.generate_output_stream()] == [1.0]
+    gate = Gate(1)
+    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("divide", lambda x: 1 / x).add_stage("stand", gate)
+    async with pipeline:
+        for item in (1, 0, 2):
+            await pipeline.process_input_data(item)
+        await gate.entered()
+        await pipeline.process_input_sentinel("end of turn")
+        await until(lambda: pipeline.statistics().stages["stand"].queue_depth >= 3)
+        pipeline.stages[1].clear_input_queue()
+        pipeline.close_input()
+        gate.open()
+        assert [each async for each in pipeline.generate_output_stream()] == [1.0]
     assert_law(pipeline)
     now = pipeline.statistics()
     assert (now.delivered, now.failed, now.dropped) == (1, 1, 1)
@@ -355,7 +323,7 @@ async def test_a_clock_that_fails_where_results_are_handed_on_ends_the_pipeline_
         return item
 
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("same", breaks_it)
-    with fail_after(PATIENCE), pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):
         async with pipeline:
             await pipeline.process_input_data(1)
             await anext(pipeline.generate_output_stream())
@@ -373,7 +341,7 @@ async def test_an_interrupt_in_the_step_of_a_failure_leaves_the_items_to_the_end
         return item
 
     pipeline = AsyncTaskPipeline(1, enable_timing=True, clock=clock).add_stage("same", same)
-    with fail_after(PATIENCE), pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):
         async with pipeline:
             for item in range(3):
                 await pipeline.process_input_data(item)

@@ -13,34 +13,28 @@ from anyio import CancelScope, create_task_group
 
 from tests.support.cancelling import (
     INPUTS,
-    SOURCE,
     WHOLE_LIVES,
     Cut,
     Ledger,
-    N,
     Whole,
     assert_over,
     build,
     cut_everywhere,
     cut_from_beside,
+    cut_input_everywhere,
+    cut_output_everywhere,
     cut_when_waiting,
     expected,
-    feed,
-    growing,
     put_all,
     read,
     scope,
 )
-from tests.support.law import assert_law
 from tests.support.leftovers import tasks
 from tests.support.waiting import until_waiting
 
 pytestmark = pytest.mark.anyio
 
-
 cuts = pytest.mark.parametrize("cut", [cut_when_waiting, cut_from_beside])
-
-
 kinds = pytest.mark.parametrize("kind", ["async", "thread", "mixed"])
 
 
@@ -72,43 +66,13 @@ async def test_a_start_in_a_cancelled_scope_leaves_a_pipeline_that_stops() -> No
 @kinds
 @pytest.mark.parametrize("side", INPUTS, ids=lambda side: side.__name__)
 async def test_an_input_cut_at_every_point_loses_nothing_it_accepted(cut: Cut, kind: str, side: Whole) -> None:
-    step, reached = 0, True
-    while reached:
-        step = growing(step)
-        ledger = Ledger()
-        pipeline = build(kind, ledger)
-        before = tasks()
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(read, pipeline, ledger)
-            reached = await cut(lambda p=pipeline, book=ledger: side(p, book), step)
-            pipeline.close_input()
-        now = pipeline.statistics()
-        fed = ledger.fed or SOURCE[: now.accepted]
-        assert now.accepted == sum(isinstance(each, int) for each in fed)
-        assert now.dropped == 0
-        assert ledger.got == expected(fed)
-        if not reached:
-            assert now.accepted == N
-        await assert_over(pipeline, ledger, before)
+    await cut_input_everywhere(cut, kind, side)
 
 
 @cuts
 @kinds
 async def test_an_output_cut_at_every_point_loses_nothing(cut: Cut, kind: str) -> None:
-    step, reached = 0, True
-    while reached:
-        step = growing(step)
-        ledger = Ledger()
-        pipeline = build(kind, ledger)
-        before = tasks()
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(feed, pipeline, ledger)
-            reached = await cut(lambda p=pipeline, book=ledger: read(p, book), step)
-            assert_law(pipeline)
-            await read(pipeline, ledger)
-        assert ledger.got == expected(SOURCE)
-        assert pipeline.statistics().dropped == 0
-        await assert_over(pipeline, ledger, before)
+    await cut_output_everywhere(cut, kind)
 
 
 @kinds

@@ -20,7 +20,6 @@ from anyio.lowlevel import checkpoint
 from tests.support.backends import ASYNCIO
 from tests.support.cancelling import (
     INPUTS,
-    SOURCE,
     WHOLE_LIVES,
     Cut,
     Ledger,
@@ -28,9 +27,9 @@ from tests.support.cancelling import (
     assert_over,
     build,
     cut_everywhere,
+    cut_input_everywhere,
+    cut_output_everywhere,
     expected,
-    feed,
-    growing,
     read,
     watched,
 )
@@ -39,7 +38,6 @@ from tests.support.leftovers import tasks, threads_at_work
 from tests.support.waiting import until_waiting
 
 pytestmark = [pytest.mark.anyio, ASYNCIO]
-
 
 Scenario = Callable[[], Coroutine[Any, Any, None]]
 
@@ -127,11 +125,7 @@ async def task_cancel_from_beside(scenario: Scenario, step: int) -> bool:
 
 
 CUTS: list[Cut] = [task_cancel, task_cancel_when_woken, task_cancel_from_beside, scope_cancel_when_woken, timeout]
-
-
 cuts = pytest.mark.parametrize("cut", CUTS)
-
-
 kinds = pytest.mark.parametrize("kind", ["async", "mixed"])
 
 
@@ -146,43 +140,13 @@ async def test_a_whole_life_cut_at_every_point(cut: Cut, kind: str, life: Whole)
 @kinds
 @pytest.mark.parametrize("side", INPUTS, ids=lambda side: side.__name__)
 async def test_an_input_cut_at_every_point_loses_nothing_it_accepted(cut: Cut, kind: str, side: Whole) -> None:
-    step, reached = 0, True
-    while reached:
-        step = growing(step)
-        ledger = Ledger()
-        pipeline = build(kind, ledger)
-        before = tasks()
-        async with pipeline:
-            reader = asyncio.create_task(read(pipeline, ledger))
-            reached = await cut(lambda p=pipeline, book=ledger: side(p, book), step)
-            pipeline.close_input()
-            await reader
-        now = pipeline.statistics()
-        fed = ledger.fed or SOURCE[: now.accepted]
-        assert now.accepted == sum(isinstance(each, int) for each in fed)
-        assert now.dropped == 0
-        assert ledger.got == expected(fed)
-        await assert_over(pipeline, ledger, before)
+    await cut_input_everywhere(cut, kind, side)
 
 
 @cuts
 @kinds
 async def test_an_output_cut_at_every_point_loses_nothing(cut: Cut, kind: str) -> None:
-    step, reached = 0, True
-    while reached:
-        step = growing(step)
-        ledger = Ledger()
-        pipeline = build(kind, ledger)
-        before = tasks()
-        async with pipeline:
-            feeder = asyncio.create_task(feed(pipeline, ledger))
-            reached = await cut(lambda p=pipeline, book=ledger: read(p, book), step)
-            assert_law(pipeline)
-            await read(pipeline, ledger)
-            await feeder
-        assert ledger.got == expected(SOURCE)
-        assert pipeline.statistics().dropped == 0
-        await assert_over(pipeline, ledger, before)
+    await cut_output_everywhere(cut, kind)
 
 
 @kinds

@@ -17,9 +17,9 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, DroppedItems, InterruptReceipt, StageFlow
 from tests.support.law import assert_law
+from tests.support.waiting import drain, read, until
 
 pytestmark = pytest.mark.anyio
-
 
 Pipeline = AsyncTaskPipeline[Any, Any]
 
@@ -63,8 +63,7 @@ def test_before_the_first_start_everything_is_zero() -> None:
 async def test_every_counter_of_a_whole_job() -> None:
     pipeline = Pipeline().add_stage("pair", pair).add_stage("positive", positive)
     pipeline.add_stage("picky", picky, on_error="drop")
-    async with pipeline.process([1, 2, 3]) as results:
-        assert [each async for each in results] == [1, 3]
+    assert await drain(pipeline, [1, 2, 3]) == [1, 3]
     now = pipeline.statistics()
     flows = {name: attrs.astuple(flow)[:-1] for name, flow in now.stages.items()}
     #                accepted delivered fanned filtered failed dropped inside in_call depth
@@ -97,8 +96,7 @@ async def test_a_snapshot_stays_what_it_was() -> None:
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             before.accepted = 0  # type: ignore[misc]
         gate.set()
-        output = pipeline.generate_output_stream()
-        assert [await anext(output) for _ in range(4)] == [0, 1, 2, "end of turn"]
+        assert await read(pipeline, 4) == [0, 1, 2, "end of turn"]
         assert before.inside == 3
         after = pipeline.statistics()
         assert (after.delivered, after.inside, after.output_depth) == (3, 0, 0)
@@ -109,8 +107,7 @@ async def test_the_output_depth_counts_sentinels_and_inside_does_not() -> None:
     async with Pipeline().add_stage("positive", positive) as pipeline:
         await pipeline.process_input_data(1)
         await pipeline.process_input_sentinel(None)
-        while pipeline.statistics().output_depth < 2:
-            await anyio.lowlevel.checkpoint()
+        await until(lambda: pipeline.statistics().output_depth >= 2)
         now = pipeline.statistics()
         assert (now.inside, now.stages["positive"].inside) == (1, 0)
         pipeline.clear_output_queue()
@@ -124,8 +121,7 @@ async def test_the_counters_of_two_runs_add_up_until_cleared() -> None:
     for runs in (1, 2):
         async with pipeline.process([1, 2, -3]) as results:
             assert await anext(results) == 1
-            while pipeline.statistics().output_depth < 2:  # the second result and the end
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: pipeline.statistics().output_depth >= 2)  # the second result and the end
         now = pipeline.statistics()
         assert (now.accepted, now.delivered, now.filtered, now.dropped) == (3 * runs, runs, runs, runs)
         assert_law(pipeline)
@@ -136,8 +132,7 @@ async def test_the_counters_of_two_runs_add_up_until_cleared() -> None:
 
 async def test_a_stage_added_between_two_runs_is_counted_at_once() -> None:
     pipeline = Pipeline().add_stage("positive", positive)
-    async with pipeline.process([1]) as results:
-        assert [each async for each in results] == [1]
+    assert await drain(pipeline, [1]) == [1]
     pipeline.add_stage("picky", picky)
     assert list(pipeline.statistics().stages) == ["positive", "picky"]
     assert_law(pipeline)

@@ -24,7 +24,6 @@ from tests.support.schedules import Player, schedules
 
 pytestmark = pytest.mark.anyio
 
-
 MODEL = settings(
     max_examples=40,
     deadline=None,

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 
 import anyio
 import pytest
-from anyio import create_task_group, fail_after, to_thread
+from anyio import create_task_group, to_thread
 from anyio.from_thread import start_blocking_portal
 
 from async_task_pipeline import AsyncTaskPipeline, InterruptReceipt, PipelineStateError, PipelineStoppedError
@@ -79,7 +79,7 @@ def held_or_fails(gate):
 async def test_a_put_that_waits_when_the_end_comes_is_refused_once(ending, put):
     gate = Gate()
     pipeline = AsyncTaskPipeline(1).add_stage("stage", held_or_fails(gate))
-    with fail_after(PATIENCE), suppress(LookupError):
+    with suppress(LookupError):
         async with pipeline, pipeline.turn() as turn, create_task_group() as tg:
             await pipeline.process_input_data("fails" if ending == "failure" else "held")
             await gate.entered()
@@ -109,13 +109,12 @@ async def test_an_interrupt_that_is_heard_when_the_pipeline_has_ended_is_a_no_op
         thread.start()
         thread.wait_until_it_waits("interrupt_from_thread")
 
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data(1)
-            assert await anext(pipeline.generate_output_stream()) == 1
-            # It asks when stop() has been called and nothing has come of that yet.
-            await watched(pipeline.stop(), 1, ask)
-            await to_thread.run_sync(thread.join)
+    async with pipeline:
+        await pipeline.process_input_data(1)
+        assert await anext(pipeline.generate_output_stream()) == 1
+        # It asks when stop() has been called and nothing has come of that yet.
+        await watched(pipeline.stop(), 1, ask)
+        await to_thread.run_sync(thread.join)
     # On trio it may be in time all the same, for there was nothing inside.
     assert thread.answer == InterruptReceipt() or thread.answer.dropped
     assert thread.answer.total == 0
@@ -134,14 +133,13 @@ async def test_what_belongs_on_the_loop_says_so_in_another_thread():
         "process_input_sentinel": lambda: anyio.run(pipeline.process_input_sentinel, 1),
         "process_input_stream": lambda: anyio.run(pipeline.process_input_stream, [1]),
     }
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for name, call in {**calls, "clear_input_queue ": pipeline.clear_input_queue}.items():
-                message = rf"{name.strip()}\(\) belongs on the event loop's thread"
-                with pytest.raises(PipelineStateError, match=message):
-                    await to_thread.run_sync(call)
-            await pipeline.process_input_data("still open")
-            assert await rest_of(pipeline) == ["still open"]
+    async with pipeline:
+        for name, call in {**calls, "clear_input_queue ": pipeline.clear_input_queue}.items():
+            message = rf"{name.strip()}\(\) belongs on the event loop's thread"
+            with pytest.raises(PipelineStateError, match=message):
+                await to_thread.run_sync(call)
+        await pipeline.process_input_data("still open")
+        assert await rest_of(pipeline) == ["still open"]
 
 
 @contextmanager
@@ -239,7 +237,7 @@ class Clock:
 )
 async def test_a_thread_is_told_that_the_clock_is_broken(call, timing):
     clock, heard = Clock(), []
-    pipeline = AsyncTaskPipeline(enable_timing=timing, clock=clock).add_stage("same_on_loop", same_on_loop)
+    pipeline = AsyncTaskPipeline(enable_timing=timing, clock=clock).add_stage("same", same_on_loop)
 
     def in_thread():
         try:
@@ -247,7 +245,7 @@ async def test_a_thread_is_told_that_the_clock_is_broken(call, timing):
         except OSError as exc:
             heard.append(exc.args)
 
-    with fail_after(PATIENCE), suppress(OSError):  # it may end the pipeline, too
+    with suppress(OSError):  # it may end the pipeline, too
         async with create_task_group() as tg, pipeline:
             clock.broken = True
             tg.start_soon(to_thread.run_sync, in_thread)

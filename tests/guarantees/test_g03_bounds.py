@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import pytest
-from anyio import create_task_group, fail_after, to_thread
-from anyio.lowlevel import checkpoint
+from anyio import create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError
 from tests.support.gates import Gate
@@ -26,8 +25,7 @@ pytestmark = pytest.mark.anyio
 async def settled(pipeline: AsyncTaskPipeline[int, str], expected: int) -> int:
     """Wait until as many are inside, and then until nothing moves any more; return how many are."""
     with anyio.fail_after(PATIENCE):
-        while pipeline.statistics().inside < expected:
-            await checkpoint()
+        await until(lambda: pipeline.statistics().inside >= expected)
     inside, still = -1, 0
     while still < 200:
         await anyio.sleep(0)
@@ -98,15 +96,12 @@ async def test_what_a_thread_has_read_meanwhile_is_accepted_as_far_as_there_is_r
 
     pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(5_000).add_stage("hold", hold)
     try:
-        with anyio.fail_after(PATIENCE):
-            async with pipeline.process(source()):
-                while not entered.is_set():
-                    await checkpoint()
-                stand_still.set()
-                assert read.wait(PATIENCE)  # in the loop's thread
-                while pipeline.statistics().accepted < 3_000:
-                    await checkpoint()
-                gate.set()
+        async with pipeline.process(source()):
+            await until(entered.is_set)
+            stand_still.set()
+            assert read.wait(PATIENCE)  # in the loop's thread
+            await until(lambda: pipeline.statistics().accepted >= 3_000)
+            gate.set()
     finally:
         gate.set()
 
@@ -122,8 +117,7 @@ async def test_a_bound_of_one_means_one(anyio_backend: object) -> None:
     pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(1).add_stage("hold", hold)
     async with pipeline:
         await pipeline.process_input_data(1)
-        while pipeline.statistics().stages["hold"].in_call == 0:
-            await checkpoint()
+        await until(lambda: pipeline.statistics().stages["hold"].in_call != 0)
         await pipeline.process_input_data(2)
         with pytest.raises(anyio.WouldBlock):
             pipeline.put_input_data(3)
@@ -144,17 +138,16 @@ async def test_input_closed_while_a_source_is_stuck_holds_up_nobody(caplog):
             await pipeline.process_input_stream(source())
 
     pipeline = AsyncTaskPipeline(2).add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(feed)
-            await gate.entered()
-            await until(asked.is_set)
-            pipeline.close_input()
-            gate.open()
-            await until(pipeline.queues[0].empty)
-            got = [each async for each in pipeline.generate_output_stream()]
-            assert got == ["first", "second", "third"]
-            stuck.set()
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(feed)
+        await gate.entered()
+        await until(asked.is_set)
+        pipeline.close_input()
+        gate.open()
+        await until(pipeline.queues[0].empty)
+        got = [each async for each in pipeline.generate_output_stream()]
+        assert got == ["first", "second", "third"]
+        stuck.set()
     assert_law(pipeline)
     assert pipeline.statistics().accepted == 3
     assert "1 items had been read from the source and were not accepted" in caplog.messages
@@ -190,28 +183,27 @@ async def test_all_who_feed_at_once_share_the_room(tasks, size):
             yield name
 
     async def all_wait() -> None:
-        """Everything is full: two links, a worker, and what the sources have read ahead."""
+        """Nothing moves any more: the links, the worker and what the sources have read ahead are full."""
         before, still = None, 0
         while still < 5:
             await to_thread.run_sync(int)
-            now = (*asked.values(), waiting(pipeline))
-            full = pipeline.statistics().inside == 3 * size and len(asked) == threads and now[-1] >= tasks
-            still = still + 1 if full and now == before else 0
+            now = (pipeline.statistics().inside, waiting(pipeline), *asked.values())
+            there = len(asked) == threads and now[1] >= tasks
+            still = still + 1 if there and now == before else 0
             before = now
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            for _ in range(tasks):
-                tg.start_soon(put)
-            for name in got:
-                if name != "task":
-                    tg.start_soon(pipeline.process_input_stream, source(name))
-            output = pipeline.generate_output_stream()
-            for _ in range(8 * size):  # let in before all were there
-                await anext(output)
-            for _ in range(rounds):
-                await all_wait()
-                for _ in range(size):
-                    got[await anext(output)] += 1
-            tg.cancel_scope.cancel()
+    async with pipeline, create_task_group() as tg:
+        for _ in range(tasks):
+            tg.start_soon(put)
+        for name in got:
+            if name != "task":
+                tg.start_soon(pipeline.process_input_stream, source(name))
+        output = pipeline.generate_output_stream()
+        for _ in range(8 * size):  # let in before all were there
+            await anext(output)
+        for _ in range(rounds):
+            await all_wait()
+            for _ in range(size):
+                got[await anext(output)] += 1
+        tg.cancel_scope.cancel()
     shares(got, rounds * size)

@@ -10,19 +10,16 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from anyio import WouldBlock, create_task_group, fail_after, to_thread
+from anyio import WouldBlock, create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.gates import Gate
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting
+from tests.support.waiting import read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
-
 POLICIES = ("drop_oldest", "drop_newest")
-
-
 KEPT = {"drop_oldest": [0, 4, 5, 6], "drop_newest": [0, 1, 2, 3]}
 
 
@@ -40,17 +37,16 @@ def gated(overflow, gate, **options):
 @pytest.mark.parametrize("timing", [False, True])
 @pytest.mark.parametrize("overflow", POLICIES)
 async def test_a_put_never_waits_and_the_loss_is_counted(overflow, timing, gate):
-    with fail_after(PATIENCE):
-        async with gated(overflow, gate, enable_timing=timing) as pipeline:
-            await pipeline.process_input_data(0)
-            await gate.entered()
-            for number in range(1, 7):
-                await pipeline.process_input_data(number)
-                assert_law(pipeline)
-            now = pipeline.statistics()
-            assert (now.accepted, now.dropped, now.overflowed, now.inside) == (7, 3, 3, 4)
-            gate.open()
-            assert await rest_of(pipeline) == KEPT[overflow]
+    async with gated(overflow, gate, enable_timing=timing) as pipeline:
+        await pipeline.process_input_data(0)
+        await gate.entered()
+        for number in range(1, 7):
+            await pipeline.process_input_data(number)
+            assert_law(pipeline)
+        now = pipeline.statistics()
+        assert (now.accepted, now.dropped, now.overflowed, now.inside) == (7, 3, 3, 4)
+        gate.open()
+        assert await rest_of(pipeline) == KEPT[overflow]
     assert_law(pipeline)
     if timing:
         (turn,) = pipeline.get_report().turns
@@ -60,16 +56,15 @@ async def test_a_put_never_waits_and_the_loss_is_counted(overflow, timing, gate)
 
 @pytest.mark.parametrize("overflow", POLICIES)
 async def test_code_that_is_not_async_never_waits_either(overflow, gate):
-    with fail_after(PATIENCE):
-        async with gated(overflow, gate) as pipeline:
-            pipeline.put_input_data(0)
-            await gate.entered()
-            for number in range(1, 4):
-                pipeline.put_input_data(number)
-            for number in range(4, 7):
-                await to_thread.run_sync(pipeline.put_input_data, number)
-            gate.open()
-            assert await rest_of(pipeline) == KEPT[overflow]
+    async with gated(overflow, gate) as pipeline:
+        pipeline.put_input_data(0)
+        await gate.entered()
+        for number in range(1, 4):
+            pipeline.put_input_data(number)
+        for number in range(4, 7):
+            await to_thread.run_sync(pipeline.put_input_data, number)
+        gate.open()
+        assert await rest_of(pipeline) == KEPT[overflow]
 
 
 @pytest.mark.parametrize("kind", ["async", "container", "thread"])
@@ -80,79 +75,74 @@ async def test_a_live_source_is_read_to_its_end(overflow, kind, gate):
             yield number
 
     sources = {"async": live, "container": lambda: list(range(1, 7)), "thread": lambda: iter(range(1, 7))}
-    with fail_after(PATIENCE):
-        async with gated(overflow, gate) as pipeline:
-            await pipeline.process_input_data(0)
-            await gate.entered()
-            await pipeline.process_input_stream(sources[kind](), close_input=False)
-            gate.open()
-            assert await rest_of(pipeline) == KEPT[overflow]
+    async with gated(overflow, gate) as pipeline:
+        await pipeline.process_input_data(0)
+        await gate.entered()
+        await pipeline.process_input_stream(sources[kind](), close_input=False)
+        gate.open()
+        assert await rest_of(pipeline) == KEPT[overflow]
 
 
 async def test_a_sentinel_takes_the_place_of_the_oldest_item(gate):
-    with fail_after(PATIENCE):
-        async with gated("drop_oldest", gate) as pipeline:
-            await pipeline.process_input_data(0)
-            await gate.entered()
-            for entry in (1, 2, 3):
-                await pipeline.process_input_data(entry)
-            await pipeline.process_input_sentinel("first")
-            await pipeline.process_input_data(4)
-            pipeline.put_input_sentinel("second")
-            await pipeline.process_input_sentinel("third")
-            assert pipeline.statistics().overflowed == 4
-            with pytest.raises(WouldBlock):  # nothing but sentinels waits: they are not lost
-                pipeline.put_input_sentinel("fourth")
-            await pipeline.process_input_data(5)
-            assert pipeline.statistics().overflowed == 5
-            gate.open()
-            assert await rest_of(pipeline) == [0, "first", "second", "third"]
+    async with gated("drop_oldest", gate) as pipeline:
+        await pipeline.process_input_data(0)
+        await gate.entered()
+        for entry in (1, 2, 3):
+            await pipeline.process_input_data(entry)
+        await pipeline.process_input_sentinel("first")
+        await pipeline.process_input_data(4)
+        pipeline.put_input_sentinel("second")
+        await pipeline.process_input_sentinel("third")
+        assert pipeline.statistics().overflowed == 4
+        with pytest.raises(WouldBlock):  # nothing but sentinels waits: they are not lost
+            pipeline.put_input_sentinel("fourth")
+        await pipeline.process_input_data(5)
+        assert pipeline.statistics().overflowed == 5
+        gate.open()
+        assert await rest_of(pipeline) == [0, "first", "second", "third"]
     assert_law(pipeline)
 
 
 async def test_nothing_overtakes_a_sentinel_that_waits(gate):
-    with fail_after(PATIENCE):
-        async with gated("drop_newest", gate) as pipeline, create_task_group() as tg:
-            await pipeline.process_input_data(0)
-            await gate.entered()
-            for number in (1, 2, 3):
-                await pipeline.process_input_data(number)
-            tg.start_soon(pipeline.process_input_sentinel, "turn")
-            await until_waiting(pipeline)
-            await pipeline.process_input_data(4)
-            assert pipeline.statistics().overflowed == 1
-            gate.open()
-            output = pipeline.generate_output_stream()
-            assert [await anext(output) for _ in range(5)] == [0, 1, 2, 3, "turn"]
-            await pipeline.process_input_data(5)
-            assert await anext(output) == 5
+    async with gated("drop_newest", gate) as pipeline, create_task_group() as tg:
+        await pipeline.process_input_data(0)
+        await gate.entered()
+        for number in (1, 2, 3):
+            await pipeline.process_input_data(number)
+        tg.start_soon(pipeline.process_input_sentinel, "turn")
+        await until_waiting(pipeline)
+        await pipeline.process_input_data(4)
+        assert pipeline.statistics().overflowed == 1
+        gate.open()
+        output = pipeline.generate_output_stream()
+        assert await read(pipeline, 5) == [0, 1, 2, 3, "turn"]
+        await pipeline.process_input_data(5)
+        assert await anext(output) == 5
 
 
 async def test_a_batch_stage_knows_which_item_is_gone(gate):
     pipeline = AsyncTaskPipeline(2, overflow="drop_oldest")
     pipeline.add_batch_stage("gate", gate, max_size=2, max_wait=0)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data(0)
-            await gate.entered()
-            for number in range(1, 7):
-                await pipeline.process_input_data(number)
-            gate.open()
-            assert await rest_of(pipeline) == [0, 1, 2, 5, 6]
+    async with pipeline:
+        await pipeline.process_input_data(0)
+        await gate.entered()
+        for number in range(1, 7):
+            await pipeline.process_input_data(number)
+        gate.open()
+        assert await rest_of(pipeline) == [0, 1, 2, 5, 6]
     assert_law(pipeline)
     assert pipeline.statistics().overflowed == 2
 
 
 async def test_an_interrupt_does_not_count_as_overflow(gate):
-    with fail_after(PATIENCE):
-        async with gated("drop_oldest", gate) as pipeline:
-            for number in range(3):
-                await pipeline.process_input_data(number)
-            await pipeline.interrupt()
-            gate.open()
-            assert (pipeline.statistics().dropped, pipeline.statistics().overflowed) == (3, 0)
-            await pipeline.process_input_data("new")
-            assert await rest_of(pipeline) == ["new"]
+    async with gated("drop_oldest", gate) as pipeline:
+        for number in range(3):
+            await pipeline.process_input_data(number)
+        await pipeline.interrupt()
+        gate.open()
+        assert (pipeline.statistics().dropped, pipeline.statistics().overflowed) == (3, 0)
+        await pipeline.process_input_data("new")
+        assert await rest_of(pipeline) == ["new"]
 
 
 @pytest.mark.parametrize("value", ["drop", "", None, True])
@@ -172,17 +162,16 @@ async def test_a_sentinel_of_a_thread_takes_the_place_of_the_oldest_item(by_turn
     async def put(sentinel):
         await to_thread.run_sync(turn.put_sentinel_from_thread if by_turn else pipeline.put_input_sentinel, sentinel)
 
-    with fail_after(PATIENCE):
-        async with create_task_group() as tg, pipeline, pipeline.turn() as turn:
-            await pipeline.process_input_data(0)
-            await gate.entered()
-            for number in (1, 2):
-                await pipeline.process_input_data(number)
-            for count, sentinel in enumerate(["first", "second"], 1):
-                tg.start_soon(put, sentinel)
-                await until(lambda count=count: dropped() == count)
-            tg.start_soon(put, "third")  # nothing but sentinels waits: they are not lost
-            await until_waiting(pipeline, 1)
-            assert dropped() == 2
-            gate.open()
-            assert await read(pipeline, 4) == [0, "first", "second", "third"]
+    async with create_task_group() as tg, pipeline, pipeline.turn() as turn:
+        await pipeline.process_input_data(0)
+        await gate.entered()
+        for number in (1, 2):
+            await pipeline.process_input_data(number)
+        for count, sentinel in enumerate(["first", "second"], 1):
+            tg.start_soon(put, sentinel)
+            await until(lambda count=count: dropped() == count)
+        tg.start_soon(put, "third")  # nothing but sentinels waits: they are not lost
+        await until_waiting(pipeline, 1)
+        assert dropped() == 2
+        gate.open()
+        assert await read(pipeline, 4) == [0, "first", "second", "third"]

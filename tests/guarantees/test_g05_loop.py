@@ -16,12 +16,13 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from anyio import WouldBlock, create_task_group, fail_after, from_thread, to_thread
+from anyio import WouldBlock, create_task_group, from_thread, to_thread
 from anyio.from_thread import start_blocking_portal
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.waiting import PATIENCE
+from tests.support.gates import Gate
+from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -45,8 +46,7 @@ async def test_a_stage_function_never_runs_on_the_loop(anyio_backend: object) ->
 
     pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline()
     pipeline.add_stage("plain", plain).add_stage("generator", generator).add_stage("async", on_loop)
-    async with pipeline.process([1]) as results:
-        assert [each async for each in results] == [1]
+    assert await drain(pipeline, [1]) == [1]
     assert here == seen["async"]
     assert here not in (seen["plain"], seen["generator"])
 
@@ -54,41 +54,34 @@ async def test_a_stage_function_never_runs_on_the_loop(anyio_backend: object) ->
 @pytest.mark.parametrize("call", ["stop", "interrupt", "clear"])
 async def test_no_call_blocks_the_loop_while_a_stage_is_stuck(anyio_backend: object, call: str) -> None:
     """The gate is opened by a task that only runs if the loop does."""
-    gate, entered = threading.Event(), threading.Event()
-
-    def stuck(value: int) -> int:
-        entered.set()
-        gate.wait()
-        return value
-
-    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(2).add_stage("stuck", stuck)
+    gate, released = Gate(), []
+    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(2).add_stage("stuck", gate)
     try:
         await pipeline.start()
-        with anyio.fail_after(30):
-            for value in range(3):
-                await pipeline.process_input_data(value)
-            while not entered.is_set():
-                await checkpoint()
-            with pytest.raises(anyio.WouldBlock):
-                while True:
-                    pipeline.put_input_data(0)
-            async with anyio.create_task_group() as tg:
+        for value in range(3):
+            await pipeline.process_input_data(value)
+        await gate.entered()
+        with pytest.raises(anyio.WouldBlock):
+            while True:
+                pipeline.put_input_data(0)
+        async with anyio.create_task_group() as tg:
 
-                async def release() -> None:
-                    for _ in range(50):
-                        await checkpoint()
-                    gate.set()
+            async def release() -> None:
+                for _ in range(50):
+                    await checkpoint()
+                released.append(call)
+                gate.open()
 
-                if call == "stop":
-                    tg.start_soon(release)
-                    await pipeline.stop()
-                elif call == "interrupt":
-                    assert "stuck" in (await pipeline.interrupt()).busy
-                else:
-                    assert "stuck" in pipeline.clear().busy
-            assert gate.is_set() or call != "stop"
+            if call == "stop":
+                tg.start_soon(release)
+                await pipeline.stop()
+            elif call == "interrupt":
+                assert "stuck" in (await pipeline.interrupt()).busy
+            else:
+                assert "stuck" in pipeline.clear().busy
+        assert released or call != "stop"
     finally:
-        gate.set()
+        gate.open()
         await pipeline.stop()
 
 
@@ -131,22 +124,19 @@ def test_idle_costs_nothing(anyio_backend: tuple[str, dict[str, Any]]) -> None:
 
 async def test_a_put_on_the_loop_never_blocks_it():
     """0.1.10: ``Queue.put`` on the loop, as its example does it: hung after 7 items."""
-    opened = threading.Event()
-    pipeline = AsyncTaskPipeline(max_queue_size=2)
-    pipeline.add_stage("gate", lambda x: x if opened.wait(PATIENCE / 2) else None)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            accepted = []
-            with pytest.raises(WouldBlock):
-                for i in range(100):
-                    pipeline.put_input_data(i)
-                    accepted.append(i)
-            with pytest.raises(WouldBlock):
-                pipeline.put_input_sentinel("end")
-            assert 2 <= len(accepted) <= 3  # the stage may have taken the first by now
-            opened.set()
-            pipeline.close_input()
-            assert [x async for x in pipeline.generate_output_stream()] == accepted
+    gate = Gate()
+    pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("gate", gate)
+    async with pipeline:
+        accepted = []
+        with pytest.raises(WouldBlock):
+            for i in range(100):
+                pipeline.put_input_data(i)
+                accepted.append(i)
+        with pytest.raises(WouldBlock):
+            pipeline.put_input_sentinel("end")
+        assert 2 <= len(accepted) <= 3  # the stage may have taken the first by now
+        gate.open()
+        assert await rest_of(pipeline) == accepted
     assert pipeline.statistics().accepted == len(accepted)
 
 
@@ -161,18 +151,16 @@ async def test_a_put_in_another_thread_waits_for_room():
         finish()
 
     finished = anyio.Event()
-    with fail_after(PATIENCE):
-        async with pipeline, from_thread.BlockingPortal() as portal:
+    async with pipeline, from_thread.BlockingPortal() as portal:
 
-            def finish() -> None:
-                portal.start_task_soon(finished.set)
+        def finish() -> None:
+            portal.start_task_soon(finished.set)
 
-            thread = threading.Thread(target=produce)
-            thread.start()
-            output = pipeline.generate_output_stream()
-            assert [await anext(output) for _ in range(101)] == [*range(100), "end"]
-            await finished.wait()
-            await to_thread.run_sync(thread.join)
+        thread = threading.Thread(target=produce)
+        thread.start()
+        assert await read(pipeline, 101) == [*range(100), "end"]
+        await finished.wait()
+        await to_thread.run_sync(thread.join)
 
 
 async def test_a_source_that_never_waits_lets_other_tasks_run():
@@ -189,10 +177,9 @@ async def test_a_source_that_never_waits_lets_other_tasks_run():
     async def other() -> None:
         ran.append("other")
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(other)
-            await pipeline.process_input_stream(source())
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(other)
+        await pipeline.process_input_stream(source())
     assert ran_before_the_end == ["other"]
 
 
@@ -227,25 +214,22 @@ def negative(number):
 
 async def test_the_loop_does_not_wait_while_futures_are_cancelled():
     remote = Remote()
-    with anyio.fail_after(20):
-        async with AsyncTaskPipeline().add_stage("remote", negative, executor=remote, workers=2) as pipeline:
-            try:
-                for number in (1, 2):
-                    await pipeline.process_input_data(number)
-                await anyio.wait_all_tasks_blocked()
-                assert len(remote.submitted) == 2
-                receipt = await pipeline.interrupt()
-                assert receipt.total == 2
-                await pipeline.process_input_data(3)
-                while not remote.asked:
-                    await anyio.lowlevel.checkpoint()  # the loop goes on although nobody has answered
-                assert len(remote.submitted) == 2  # busy until it is answered
-            finally:
-                remote.answer.set()
-            while len(remote.submitted) < 3:
-                await anyio.lowlevel.checkpoint()
-            remote.run_last()
-            assert await anext(pipeline.generate_output_stream()) == -3
+    async with AsyncTaskPipeline().add_stage("remote", negative, executor=remote, workers=2) as pipeline:
+        try:
+            for number in (1, 2):
+                await pipeline.process_input_data(number)
+            await anyio.wait_all_tasks_blocked()
+            assert len(remote.submitted) == 2
+            receipt = await pipeline.interrupt()
+            assert receipt.total == 2
+            await pipeline.process_input_data(3)
+            await until(lambda: remote.asked)  # the loop goes on although nobody has answered
+            assert len(remote.submitted) == 2  # busy until it is answered
+        finally:
+            remote.answer.set()
+        await until(lambda: len(remote.submitted) >= 3)
+        remote.run_last()
+        assert await anext(pipeline.generate_output_stream()) == -3
     assert len(remote.asked) == 2
     assert threading.get_ident() not in remote.asked
     assert all(future.cancelled() for future, *_ in remote.submitted[:2])
@@ -262,21 +246,19 @@ async def test_emptying_the_queues_never_waits_for_an_item(call):
     pipeline = AsyncTaskPipeline().add_stage("a", lambda x: x).add_stage("b", lambda x: x)
     sys.setswitchinterval(1e-5)
     try:
-        with fail_after(PATIENCE):
-            async with pipeline:
-                for turn in range(rounds):
-                    for i in range(3):
-                        pipeline.put_input_data((turn, i))
-                    sum(range(turn % 97 * 20))  # the stages take items meanwhile
-                    if call == "interrupt":
-                        await pipeline.interrupt()
-                    else:
-                        pipeline.clear()
-                    assert pipeline.statistics().inside == 0
-                    if turn % 16 == 0:
-                        await checkpoint()
-                await pipeline.process_input_data("new")
-                pipeline.close_input()
-                assert [x async for x in pipeline.generate_output_stream()] == ["new"]
+        async with pipeline:
+            for turn in range(rounds):
+                for i in range(3):
+                    pipeline.put_input_data((turn, i))
+                sum(range(turn % 97 * 20))  # the stages take items meanwhile
+                if call == "interrupt":
+                    await pipeline.interrupt()
+                else:
+                    pipeline.clear()
+                assert pipeline.statistics().inside == 0
+                if turn % 16 == 0:
+                    await checkpoint()
+            await pipeline.process_input_data("new")
+            assert await rest_of(pipeline) == ["new"]
     finally:
         sys.setswitchinterval(interval)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from anyio import create_task_group, fail_after, to_thread
+from anyio import create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.waiting import PATIENCE
@@ -31,13 +31,12 @@ async def test_two_hundred_producers_finish():
         async for x in pipeline.generate_output_stream():
             got.append(x)
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as consumers:
-            consumers.start_soon(consume)
-            async with create_task_group() as producers:
-                for i in range(200):
-                    producers.start_soon(produce, i)
-            pipeline.close_input()
+    async with pipeline, create_task_group() as consumers:
+        consumers.start_soon(consume)
+        async with create_task_group() as producers:
+            for i in range(200):
+                producers.start_soon(produce, i)
+        pipeline.close_input()
     assert sorted(got) == [(i, k) for i in range(200) for k in range(5)]
     for i in range(200):
         assert [k for producer, k in got if producer == i] == list(range(5))
@@ -61,12 +60,11 @@ async def test_a_hundred_pipelines_and_the_application_do_not_starve_each_other(
     def all_entered() -> bool:
         return all(entered.acquire(timeout=PATIENCE / 2) for _ in range(100))
 
-    with fail_after(PATIENCE):
-        async with create_task_group() as tg:
-            for number in range(100):
-                tg.start_soon(job, number)
-            # In a thread of the application: it gets one while all stages are busy.
-            assert await to_thread.run_sync(all_entered)
-            assert to_thread.current_default_thread_limiter().borrowed_tokens == 0
-            opened.set()
+    async with create_task_group() as tg:
+        for number in range(100):
+            tg.start_soon(job, number)
+        # In a thread of the application: it gets one while all stages are busy.
+        assert await to_thread.run_sync(all_entered)
+        assert to_thread.current_default_thread_limiter().borrowed_tokens == 0
+        opened.set()
     assert got == {number: list(range(5)) for number in range(100)}

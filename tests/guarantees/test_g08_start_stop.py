@@ -23,42 +23,39 @@ from anyio.lowlevel import checkpoint
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, PipelineStoppedError
 from tests.support.backends import ASYNCIO
 from tests.support.gates import Gate
-from tests.support.waiting import PATIENCE, results_of, until
+from tests.support.waiting import PATIENCE, drain, rest_of, results_of, until
 
 pytestmark = pytest.mark.anyio
-
 
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 
 async def test_start_and_stop_in_any_order_from_any_task() -> None:
     pipeline = Pipeline().add_stage("same", lambda value: value)
-    with anyio.fail_after(PATIENCE):
-        await pipeline.stop()  # never started
+    await pipeline.stop()  # never started
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(pipeline.start)
+    assert pipeline.running
+    with pytest.raises(PipelineStateError):
+        await pipeline.start()
+    await pipeline.process_input_data(1)
+    with anyio.fail_after(PATIENCE / 2):  # a scope that opened after the start
         async with anyio.create_task_group() as tg:
-            tg.start_soon(pipeline.start)
-        assert pipeline.running
-        with pytest.raises(PipelineStateError):
-            await pipeline.start()
-        await pipeline.process_input_data(1)
-        with anyio.fail_after(PATIENCE / 2):  # a scope that opened after the start
-            async with anyio.create_task_group() as tg:
-                tg.start_soon(pipeline.stop)
-                tg.start_soon(pipeline.stop)
-        assert not pipeline.running
-        await pipeline.stop()
+            tg.start_soon(pipeline.stop)
+            tg.start_soon(pipeline.stop)
+    assert not pipeline.running
+    await pipeline.stop()
 
 
 async def test_a_stop_under_a_timeout_that_has_passed_still_stops() -> None:
     pipeline = Pipeline().add_stage("same", lambda value: value)
-    with anyio.fail_after(PATIENCE):
-        await pipeline.start()
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            await pipeline.stop()
-        while pipeline.running:
-            await checkpoint()
+    await pipeline.start()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
         await pipeline.stop()
+    while pipeline.running:
+        await checkpoint()
+    await pipeline.stop()
 
 
 async def test_start_without_stages_is_an_error():
@@ -81,33 +78,31 @@ async def test_start_without_stages_is_an_error():
 async def test_start_twice_is_an_error_and_the_first_run_goes_on_in_order():
     """0.1.10: no error, two threads per stage, 19 inversions in 40 items."""
     pipeline = AsyncTaskPipeline(max_queue_size=4).add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
+    await pipeline.start()
+    with pytest.raises(RuntimeError, match="running"):
         await pipeline.start()
-        with pytest.raises(RuntimeError, match="running"):
-            await pipeline.start()
-        with pytest.raises(RuntimeError, match="running"):
-            await pipeline.run()
-        with pytest.raises(RuntimeError, match="running"):
-            async with pipeline:
-                pass
-        assert pipeline.running
-        assert await results_of(pipeline, range(40)) == list(range(40))
-        await pipeline.stop()
+    with pytest.raises(RuntimeError, match="running"):
+        await pipeline.run()
+    with pytest.raises(RuntimeError, match="running"):
+        async with pipeline:
+            pass
+    assert pipeline.running
+    assert await results_of(pipeline, range(40)) == list(range(40))
+    await pipeline.stop()
 
 
 @pytest.mark.parametrize("before", ["stop", "start stop stop", "stop start stop", "start stop stop stop"])
 async def test_stop_at_any_time_leaves_no_residue(before):
     """0.1.10: a stop without a start left an end signal behind: the next start was dead."""
     pipeline = AsyncTaskPipeline().add_stage("a", lambda x: x).add_stage("b", lambda x: x)
-    with fail_after(PATIENCE):
-        for call in before.split():
-            await getattr(pipeline, call)()
-        assert not pipeline.running
-        for _ in range(2):
-            await pipeline.start()
-            assert pipeline.running
-            assert await results_of(pipeline, range(3)) == [0, 1, 2]
-            await pipeline.stop()
+    for call in before.split():
+        await getattr(pipeline, call)()
+    assert not pipeline.running
+    for _ in range(2):
+        await pipeline.start()
+        assert pipeline.running
+        assert await results_of(pipeline, range(3)) == [0, 1, 2]
+        await pipeline.stop()
 
 
 async def test_a_restart_after_a_busy_stop_begins_empty():
@@ -115,30 +110,29 @@ async def test_a_restart_after_a_busy_stop_begins_empty():
     gate = Gate()
     pipeline = AsyncTaskPipeline(max_queue_size=10)
     pipeline.add_stage("gate", gate).add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        for i in range(10):
-            await pipeline.process_input_data(("old", i))
-        await pipeline.process_input_sentinel("old sentinel")
-        await gate.entered()
-        async with create_task_group() as tg:
-            tg.start_soon(pipeline.stop)
-            await until(lambda: not pipeline.running)
-            gate.open()
+    await pipeline.start()
+    for i in range(10):
+        await pipeline.process_input_data(("old", i))
+    await pipeline.process_input_sentinel("old sentinel")
+    await gate.entered()
+    async with create_task_group() as tg:
+        tg.start_soon(pipeline.stop)
+        await until(lambda: not pipeline.running)
+        gate.open()
 
-        await pipeline.start()
-        assert pipeline.statistics().inside == 0
-        assert [link.qsize() for link in pipeline.queues] == [0, 0, 0]
-        new = [("new", i) for i in range(8)]
-        assert await results_of(pipeline, new) == new
-        await pipeline.stop()
+    await pipeline.start()
+    assert pipeline.statistics().inside == 0
+    assert [link.qsize() for link in pipeline.queues] == [0, 0, 0]
+    new = [("new", i) for i in range(8)]
+    assert await results_of(pipeline, new) == new
+    await pipeline.stop()
 
 
 async def test_stop_drops_and_says_how_much(caplog):
     """0.1.10: 50 accepted, none delivered, nothing logged and nothing counted."""
     gate = Gate()
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
-    with fail_after(PATIENCE), caplog.at_level(logging.INFO, "async_task_pipeline"):
+    with caplog.at_level(logging.INFO, "async_task_pipeline"):
         await pipeline.start()
         for i in range(50):
             await pipeline.process_input_data(i)
@@ -157,13 +151,11 @@ async def test_stop_drops_and_says_how_much(caplog):
 async def test_close_input_delivers_everything_accepted():
     """0.1.10: had nothing of the kind; its "graceful" stop dropped all 50."""
     pipeline = AsyncTaskPipeline().add_stage("a", lambda x: x).add_stage("b", lambda x: x)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        for i in range(50):
-            await pipeline.process_input_data(i)
-        pipeline.close_input()
-        assert [x async for x in pipeline.generate_output_stream()] == list(range(50))
-        await pipeline.stop()
+    await pipeline.start()
+    for i in range(50):
+        await pipeline.process_input_data(i)
+    assert await rest_of(pipeline) == list(range(50))
+    await pipeline.stop()
     now = pipeline.statistics()
     assert (now.accepted, now.delivered, now.dropped) == (50, 50, 0)
 
@@ -171,17 +163,16 @@ async def test_close_input_delivers_everything_accepted():
 async def test_add_stage_while_running_is_an_error():
     """0.1.10: accepted; the stage was never started and every item got stuck in it."""
     pipeline = AsyncTaskPipeline().add_stage("a", lambda x: x)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        with pytest.raises(RuntimeError, match="late"):
-            pipeline.add_stage("late", lambda x: x)
-        assert [stage.name for stage in pipeline.stages] == ["a"]
-        assert await results_of(pipeline, range(3)) == [0, 1, 2]
-        await pipeline.stop()
-        pipeline.add_stage("now", lambda x: -x)
-        await pipeline.start()
-        assert await results_of(pipeline, range(3)) == [0, -1, -2]
-        await pipeline.stop()
+    await pipeline.start()
+    with pytest.raises(RuntimeError, match="late"):
+        pipeline.add_stage("late", lambda x: x)
+    assert [stage.name for stage in pipeline.stages] == ["a"]
+    assert await results_of(pipeline, range(3)) == [0, 1, 2]
+    await pipeline.stop()
+    pipeline.add_stage("now", lambda x: -x)
+    await pipeline.start()
+    assert await results_of(pipeline, range(3)) == [0, -1, -2]
+    await pipeline.stop()
 
 
 async def test_calls_on_a_pipeline_that_does_not_run_are_errors():
@@ -205,29 +196,27 @@ async def test_a_timeout_around_stop_is_honoured():
     """0.1.10: ``stop`` contained no await, so a timeout of 0.3 s never fired."""
     gate = Gate()
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        await pipeline.process_input_data(1)
-        await gate.entered()
-        for _ in range(2):
-            with pytest.raises(TimeoutError), fail_after(0.01):
-                await pipeline.stop()
-        gate.open()
-        await pipeline.stop()
-        await pipeline.start()
-        await pipeline.stop()
+    await pipeline.start()
+    await pipeline.process_input_data(1)
+    await gate.entered()
+    for _ in range(2):
+        with pytest.raises(TimeoutError), fail_after(0.01):
+            await pipeline.stop()
+    gate.open()
+    await pipeline.stop()
+    await pipeline.start()
+    await pipeline.stop()
 
 
 async def test_stop_returns_with_a_full_output_queue():
     """0.1.10: the stage thread sat in ``put`` and ``stop`` in ``join``, for ever."""
     pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("a", lambda x: x).add_stage("b", lambda x: x)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        async with create_task_group() as tg:
-            tg.start_soon(pipeline.process_input_stream, itertools.count())
-            await until(lambda: all(link.full() for link in pipeline.queues))
-            tg.cancel_scope.cancel()
-        await pipeline.stop()
+    await pipeline.start()
+    async with create_task_group() as tg:
+        tg.start_soon(pipeline.process_input_stream, itertools.count())
+        await until(lambda: all(link.full() for link in pipeline.queues))
+        tg.cancel_scope.cancel()
+    await pipeline.stop()
     assert not pipeline.running
     assert pipeline.statistics().inside == 0
 
@@ -249,18 +238,17 @@ async def test_stop_returns_with_a_full_input_queue_and_wakes_the_producer(consu
             pass
         ends.append("consumer")
 
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        async with create_task_group() as tg:
-            tg.start_soon(produce)
-            if consumer:
-                tg.start_soon(consume)
-            await gate.entered()
-            await until(pipeline.input_queue.full)
-            tg.start_soon(pipeline.stop)
-            # Producer and consumer need not wait for the call that is still running.
-            await until(lambda: len(ends) == 1 + consumer)
-            gate.open()
+    await pipeline.start()
+    async with create_task_group() as tg:
+        tg.start_soon(produce)
+        if consumer:
+            tg.start_soon(consume)
+        await gate.entered()
+        await until(pipeline.input_queue.full)
+        tg.start_soon(pipeline.stop)
+        # Producer and consumer need not wait for the call that is still running.
+        await until(lambda: len(ends) == 1 + consumer)
+        gate.open()
     assert sorted(ends) == ["consumer", "producer"][1 - consumer :]
 
 
@@ -278,13 +266,12 @@ async def test_stop_ends_an_endless_generator_in_its_own_thread(drained):
             threads.append(threading.get_ident())
 
     pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("endless", endless)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        await pipeline.process_input_data(7)
-        output = pipeline.generate_output_stream()
-        for _ in range(50 if drained else 1):
-            assert await anext(output) == 7
-        await pipeline.stop()
+    await pipeline.start()
+    await pipeline.process_input_data(7)
+    output = pipeline.generate_output_stream()
+    for _ in range(50 if drained else 1):
+        assert await anext(output) == 7
+    await pipeline.stop()
     assert len(threads) == 2
     assert threads[0] == threads[1] != threading.get_ident()
 
@@ -302,11 +289,10 @@ async def test_stop_ends_an_endless_async_generator():
             closed.append(data)
 
     pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("endless", endless)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        await pipeline.process_input_data(7)
-        assert await anext(pipeline.generate_output_stream()) == 7
-        await pipeline.stop()
+    await pipeline.start()
+    await pipeline.process_input_data(7)
+    assert await anext(pipeline.generate_output_stream()) == 7
+    await pipeline.stop()
     assert closed == [7]
 
 
@@ -321,8 +307,7 @@ async def started_and_stopped(pipeline):
 
 
 async def in_a_block(pipeline):
-    async with pipeline.process([1]) as results:
-        assert [each async for each in results] == [1]
+    assert await drain(pipeline, [1]) == [1]
 
 
 async def finished_by_itself(pipeline):
@@ -358,13 +343,12 @@ async def test_a_start_whose_task_is_cancelled_before_its_first_step_leaves_the_
     """As the end of the loop does with all tasks there are."""
     pipeline, tasks = AsyncTaskPipeline().add_stage("same", same), []
     starting = asyncio.create_task(pipeline.start())
-    with fail_after(PATIENCE):
-        while not tasks:  # is there in the step in which it has been made
-            await asyncio.sleep(0)
-            tasks = [task for task in asyncio.all_tasks() if task.get_name() == "async_task_pipeline"]
-        for task in (starting, *tasks):
-            task.cancel()
-        await asyncio.wait([starting, *tasks])
-        await pipeline.stop()
-        assert not pipeline.running
-        await in_a_block(pipeline)
+    while not tasks:  # is there in the step in which it has been made
+        await asyncio.sleep(0)
+        tasks = [task for task in asyncio.all_tasks() if task.get_name() == "async_task_pipeline"]
+    for task in (starting, *tasks):
+        task.cancel()
+    await asyncio.wait([starting, *tasks])
+    await pipeline.stop()
+    assert not pipeline.running
+    await in_a_block(pipeline)

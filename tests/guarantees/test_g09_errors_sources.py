@@ -12,18 +12,13 @@ import asyncio
 import itertools
 import threading
 
-import anyio
 import pytest
-from anyio import (
-    CancelScope,
-    create_task_group,
-    fail_after,
-)
+from anyio import CancelScope, create_task_group
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, PipelineStoppedError, StageProtocolError
 from tests.support.backends import ASYNCIO
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, read, until
 
 pytestmark = pytest.mark.anyio
 
@@ -52,23 +47,21 @@ sources = pytest.mark.parametrize("source", [broken_source, broken_async_source]
 @sources
 async def test_an_error_of_the_source_that_the_block_handles_stays_in_the_block(source):
     got = []
-    with fail_after(PATIENCE):
-        async with AsyncTaskPipeline().add_stage("same", same).process(source()) as results:
-            try:
-                async for result in results:
-                    got.append(result)
-            except LookupError as exc:
-                got.append(exc.args)
+    async with AsyncTaskPipeline().add_stage("same", same).process(source()) as results:
+        try:
+            async for result in results:
+                got.append(result)
+        except LookupError as exc:
+            got.append(exc.args)
     assert got == [0, ("the source is broken",)]
 
 
 @sources
 async def test_an_error_of_the_block_does_not_hide_one_of_the_source_that_nobody_met(source):
     pipeline = AsyncTaskPipeline().add_stage("same", same)
-    with fail_after(PATIENCE), pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(ExceptionGroup) as caught:
         async with pipeline.process(source()):
-            while pipeline.statistics().output_depth < 2:  # the item and the end with the error
-                await anyio.sleep(0)
+            await until(lambda: pipeline.statistics().output_depth >= 2)  # the item and the end with the error
             raise MineError
     assert sorted(type(each).__name__ for each in caught.value.exceptions) == ["LookupError", "MineError"]
 
@@ -109,13 +102,12 @@ async def test_an_error_of_the_source_reaches_the_feeder_and_the_consumer(kind):
         except LookupError as exc:
             met.append(exc)
 
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        async with create_task_group() as tg:
-            tg.start_soon(consume)
-            with pytest.raises(LookupError) as caught:
-                await pipeline.process_input_stream(getattr(source, kind)())
-        await pipeline.stop()
+    await pipeline.start()
+    async with create_task_group() as tg:
+        tg.start_soon(consume)
+        with pytest.raises(LookupError) as caught:
+            await pipeline.process_input_stream(getattr(source, kind)())
+    await pipeline.stop()
     assert got == [0, 1, 2]
     assert met == [source.error]
     assert caught.value is source.error
@@ -128,14 +120,13 @@ async def test_an_error_of_the_source_ends_a_job(kind, read):
     """0.1.10: had no such form; the error must not depend on whether one reads on."""
     source, got = Source(), []
     pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
-        with pytest.raises(LookupError) as caught:
-            async with pipeline.process(getattr(source, kind)()) as results:
-                if read:
-                    async for x in results:
-                        got.append(x)
-                else:
-                    await until(lambda: source.closed and pipeline.statistics().accepted == 3)
+    with pytest.raises(LookupError) as caught:
+        async with pipeline.process(getattr(source, kind)()) as results:
+            if read:
+                async for x in results:
+                    got.append(x)
+            else:
+                await until(lambda: source.closed and pipeline.statistics().accepted == 3)
     assert got == ([0, 1, 2] if read else [])
     assert caught.value is source.error
     assert source.closed
@@ -145,16 +136,15 @@ async def test_an_error_of_the_source_ends_a_job(kind, read):
 async def test_what_cannot_be_iterated_is_refused_at_once(wrong):
     """0.1.10: an AttributeError out of the middle of the feeding."""
     pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
-        with pytest.raises(TypeError, match=r"source must be an iterable or an async iterable, not "):
-            async with pipeline.process(wrong):
-                pass
-        assert not pipeline.running
-        async with pipeline:
-            with pytest.raises(TypeError, match="input_stream must be an iterable"):
-                await pipeline.process_input_stream(wrong)
-            await pipeline.process_input_stream("ab")
-            assert [x async for x in pipeline.generate_output_stream()] == ["a", "b"]
+    with pytest.raises(TypeError, match=r"source must be an iterable or an async iterable, not "):
+        async with pipeline.process(wrong):
+            pass
+    assert not pipeline.running
+    async with pipeline:
+        with pytest.raises(TypeError, match="input_stream must be an iterable"):
+            await pipeline.process_input_stream(wrong)
+        await pipeline.process_input_stream("ab")
+        assert [x async for x in pipeline.generate_output_stream()] == ["a", "b"]
 
 
 async def in_a_task():
@@ -177,7 +167,7 @@ def plain_pipeline():
 @pytest.mark.parametrize("source", [in_a_task, in_a_thread])
 async def test_a_cancellation_that_nobody_asked_for_ends_a_job(source):
     got = []
-    with fail_after(60), pytest.raises(StageProtocolError) as caught:
+    with pytest.raises(StageProtocolError) as caught:
         async with plain_pipeline().process(source()) as results:
             async for result in results:
                 got.append(result)
@@ -189,13 +179,12 @@ async def test_a_cancellation_that_nobody_asked_for_ends_a_job(source):
 @pytest.mark.parametrize("source", [in_a_task, in_a_thread])
 async def test_a_cancellation_that_nobody_asked_for_reaches_the_feeder_and_the_consumer(source):
     got = []
-    with fail_after(60):
-        async with plain_pipeline() as running:
-            with pytest.raises(StageProtocolError):
-                await running.process_input_stream(source())
-            with pytest.raises(StageProtocolError):
-                async for result in running.generate_output_stream():
-                    got.append(result)
+    async with plain_pipeline() as running:
+        with pytest.raises(StageProtocolError):
+            await running.process_input_stream(source())
+        with pytest.raises(StageProtocolError):
+            async for result in running.generate_output_stream():
+                got.append(result)
     assert got == [1]
 
 
@@ -219,8 +208,8 @@ async def breaks_on_loop(exc):
 @pytest.mark.parametrize("exception", [PipelineStateError, PipelineStoppedError])
 async def test_a_state_error_of_the_source_itself_is_raised_when_the_block_is_left(source, exception):
     exc = exception("of another pipeline, which is the source")
-    pipeline = AsyncTaskPipeline().add_stage("same_on_loop", same_on_loop)
-    with fail_after(PATIENCE), pytest.raises(exception) as caught:
+    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
+    with pytest.raises(exception) as caught:
         async with pipeline.process(source(exc)):
             await until(lambda: pipeline.statistics().output_depth == 2)  # the item, and the end with the error
     assert caught.value is exc
@@ -246,7 +235,7 @@ def breaks_at_its_close(broken):
 @pytest.mark.parametrize("form", ["process", "process_input_stream"])
 async def test_an_error_of_a_source_in_a_thread_is_not_lost_when_its_reader_is_cancelled(form, source):
     """It has been read and not accepted yet: of 7 items, 6 find room and 1 is ahead."""
-    broken, pipeline = threading.Event(), AsyncTaskPipeline(2).add_stage("same_on_loop", same_on_loop)
+    broken, pipeline = threading.Event(), AsyncTaskPipeline(2).add_stage("same", same_on_loop)
 
     async def feed(scope):
         with scope:
@@ -264,7 +253,7 @@ async def test_an_error_of_a_source_in_a_thread_is_not_lost_when_its_reader_is_c
         await until(broken.is_set)
         scope.cancel()
 
-    with fail_after(PATIENCE), pytest.raises((OSError, ExceptionGroup)) as caught:
+    with pytest.raises((OSError, ExceptionGroup)) as caught:
         await feed(CancelScope())
     error = caught.value
     while isinstance(error, ExceptionGroup):
@@ -291,19 +280,17 @@ class ToTheEnd:
 
 
 async def test_a_source_that_was_wholly_fed_does_not_mind_what_is_closed_afterwards():
-    source, pipeline = ToTheEnd(), AsyncTaskPipeline().add_stage("same_on_loop", same_on_loop)
+    source, pipeline = ToTheEnd(), AsyncTaskPipeline().add_stage("same", same_on_loop)
 
     async def feed():
         await pipeline.process_input_stream(source, close_input=False)
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(feed)
-            output = pipeline.generate_output_stream()
-            assert [await anext(output) for _ in range(3)] == [0, 1, 2]
-            source.may_end.set()
-            assert source.over.wait(PATIENCE / 2)  # blocks the loop: only the thread knows that it is over
-            pipeline.close_input()
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(feed)
+        assert await read(pipeline, 3) == [0, 1, 2]
+        source.may_end.set()
+        assert source.over.wait(PATIENCE / 2)  # blocks the loop: only the thread knows that it is over
+        pipeline.close_input()
     assert pipeline.statistics().accepted == 3
 
 
@@ -331,8 +318,8 @@ async def breaks_falsely_on_loop():
 @pytest.mark.parametrize("source", [breaks_falsely, breaks_falsely_on_loop])
 @pytest.mark.parametrize("read", [False, True])
 async def test_an_error_of_a_source_that_counts_as_false_is_raised(read, source):
-    got, pipeline = [], AsyncTaskPipeline().add_stage("also_same", also_same)
-    with fail_after(PATIENCE), pytest.raises(Problems):
+    got, pipeline = [], AsyncTaskPipeline().add_stage("same", also_same)
+    with pytest.raises(Problems):
         async with pipeline.process(source()) as results:
             if read:
                 async for each in results:

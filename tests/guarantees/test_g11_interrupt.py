@@ -9,133 +9,58 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
 import pytest
-from anyio import CancelScope, create_task_group, fail_after, to_thread
+from anyio import CancelScope, create_task_group, to_thread
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.gates import AsyncGate, Gate
+from tests.support.gates import KINDS, AsyncGate, Gate, put_turn, stubborn
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
-
 Pipeline = AsyncTaskPipeline[Any, Any]
-
-
-KINDS = ["thread", "thread generator", "async", "async generator"]
-
-
-class Stage:
-    """A stage function of any kind that stays in its first call until released."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.entered = threading.Event()
-        self.gate = threading.Event()
-        self.running = self.most = 0
-        self.function = {
-            "thread": self.plain,
-            "thread generator": self.generator,
-            "async": self.coroutine,
-            "async generator": self.async_generator,
-        }[kind]
-
-    def _begin(self) -> None:
-        self.running += 1
-        self.most = max(self.most, self.running)
-        self.entered.set()
-
-    def plain(self, value: object) -> object:
-        self._begin()
-        try:
-            assert value != "stale" or self.gate.wait(PATIENCE)
-        finally:
-            self.running -= 1
-        return value
-
-    def generator(self, value: object) -> Iterator[object]:
-        self._begin()
-        try:
-            assert value != "stale" or self.gate.wait(PATIENCE)
-            yield value
-        finally:
-            self.running -= 1
-
-    async def _wait(self, value: object) -> None:
-        # It swallows its cancellation, so that it is as stubborn as a thread.
-        with anyio.CancelScope(shield=True):
-            while value == "stale" and not self.gate.is_set():
-                await checkpoint()
-
-    async def coroutine(self, value: object) -> object:
-        self._begin()
-        try:
-            await self._wait(value)
-        finally:
-            self.running -= 1
-        return value
-
-    async def async_generator(self, value: object) -> AsyncIterator[object]:
-        self._begin()
-        try:
-            await self._wait(value)
-            yield value
-        finally:
-            self.running -= 1
-
-
-async def in_call(pipeline: Pipeline, stage: Stage) -> None:
-    await pipeline.process_input_data("stale")
-    await pipeline.process_input_sentinel("first marker")
-    await pipeline.process_input_data("stale too")
-    await pipeline.process_input_sentinel(None)
-    assert await to_thread.run_sync(stage.entered.wait, PATIENCE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_sentinels_come_out_in_order_and_nothing_else(kind: str) -> None:
-    stage = Stage(kind)
-    pipeline = Pipeline().add_stage("before", lambda value: value).add_stage(kind, stage.function)
+    gate, stage = stubborn(kind, "stale")
+    pipeline = Pipeline().add_stage("before", lambda value: value).add_stage(kind, stage)
     pipeline.add_stage("after", lambda value: value)
-    with anyio.fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await in_call(pipeline, stage)
-            receipt = await pipeline.interrupt()
-            assert receipt.busy == (kind,)
-            # The call is still running, and they need not wait for it.
-            assert [await anext(output), await anext(output)] == ["first marker", None]
-            stage.gate.set()
-            await pipeline.process_input_data("new")
-            await pipeline.process_input_sentinel("last marker")
-            assert [await anext(output), await anext(output)] == ["new", "last marker"]
-            assert receipt.total == 2
-            assert pipeline.statistics().dropped == 2
+    async with pipeline:
+        await put_turn(pipeline, gate)
+        receipt = await pipeline.interrupt()
+        assert receipt.busy == (kind,)
+        # The call is still running, and they need not wait for it.
+        assert await read(pipeline, 2) == ["first marker", None]
+        gate.open()
+        await pipeline.process_input_data("new")
+        await pipeline.process_input_sentinel("last marker")
+        assert await read(pipeline, 2) == ["new", "last marker"]
+        assert receipt.total == 2
+        assert pipeline.statistics().dropped == 2
 
 
 async def test_nothing_stale_from_a_plain_stage():
     """0.1.10: the call that was running was delivered, 19 to 25 ms after the interrupt."""
     gate = Gate(0)
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for i in range(20):
-                await pipeline.process_input_data(i)
-            await gate.entered()
-            receipt = await pipeline.interrupt()
-            dropped = receipt.dropped["gate"]
-            assert (dropped.queued, dropped.in_call, dropped.finished, receipt.total) == (19, 1, 0, 20)
-            assert receipt.busy == ("gate",)
-            await pipeline.process_input_data("new")
-            gate.open()
-            assert await anext(pipeline.generate_output_stream()) == "new"
-            assert await rest_of(pipeline) == []
+    async with pipeline:
+        for i in range(20):
+            await pipeline.process_input_data(i)
+        await gate.entered()
+        receipt = await pipeline.interrupt()
+        dropped = receipt.dropped["gate"]
+        assert (dropped.queued, dropped.in_call, dropped.finished, receipt.total) == (19, 1, 0, 20)
+        assert receipt.busy == ("gate",)
+        await pipeline.process_input_data("new")
+        gate.open()
+        assert await anext(pipeline.generate_output_stream()) == "new"
+        assert await rest_of(pipeline) == []
     assert gate.calls == [0, "new"]
     assert_law(pipeline)
 
@@ -146,20 +71,19 @@ async def test_nothing_stale_from_three_busy_stages():
     pipeline = AsyncTaskPipeline()
     for name, gate in zip("abc", gates, strict=True):
         pipeline.add_stage(name, gate)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for i in range(20):
-                await pipeline.process_input_data(i)
-            for gate in gates:
-                await gate.entered()
-            receipt = await pipeline.interrupt()
-            assert receipt.total == 20
-            assert receipt.busy == ("a", "b", "c")
-            for new in ("new 0", "new 1"):
-                await pipeline.process_input_data(new)
-            for gate in gates:
-                gate.open()
-            assert await rest_of(pipeline) == ["new 0", "new 1"]
+    async with pipeline:
+        for i in range(20):
+            await pipeline.process_input_data(i)
+        for gate in gates:
+            await gate.entered()
+        receipt = await pipeline.interrupt()
+        assert receipt.total == 20
+        assert receipt.busy == ("a", "b", "c")
+        for new in ("new 0", "new 1"):
+            await pipeline.process_input_data(new)
+        for gate in gates:
+            gate.open()
+        assert await rest_of(pipeline) == ["new 0", "new 1"]
     assert [gate.calls for gate in gates] == [
         [0, 1, 2, "new 0", "new 1"],
         [0, 1, "new 0", "new 1"],
@@ -171,17 +95,16 @@ async def test_nothing_stale_from_three_busy_stages():
 async def test_nothing_stale_from_finished_results():
     """0.1.10: what a stage blocked in ``put`` held came out after the queue was emptied."""
     pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("a", lambda x: x).add_stage("b", lambda x: x)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            async with create_task_group() as tg:
-                tg.start_soon(pipeline.process_input_stream, range(1000))
-                await until(lambda: all(link.full() for link in pipeline.queues))
-                tg.cancel_scope.cancel()
-            inside = pipeline.statistics().inside
-            receipt = await pipeline.interrupt()
-            assert receipt.total == inside >= 6
-            await pipeline.process_input_data("new")
-            assert await rest_of(pipeline) == ["new"]
+    async with pipeline:
+        async with create_task_group() as tg:
+            tg.start_soon(pipeline.process_input_stream, range(1000))
+            await until(lambda: all(link.full() for link in pipeline.queues))
+            tg.cancel_scope.cancel()
+        inside = pipeline.statistics().inside
+        receipt = await pipeline.interrupt()
+        assert receipt.total == inside >= 6
+        await pipeline.process_input_data("new")
+        assert await rest_of(pipeline) == ["new"]
     assert_law(pipeline)
 
 
@@ -201,15 +124,14 @@ async def test_nothing_stale_from_a_generator_which_goes_one_step_at_most():
             closed.set()
 
     pipeline = AsyncTaskPipeline().add_stage("generate", generate).add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("old")
-            await gate.entered()
-            receipt = await pipeline.interrupt()
-            assert receipt.busy == ("generate",)
-            await pipeline.process_input_data("new")
-            gate.open()
-            assert await rest_of(pipeline) == ["new"]
+    async with pipeline:
+        await pipeline.process_input_data("old")
+        await gate.entered()
+        receipt = await pipeline.interrupt()
+        assert receipt.busy == ("generate",)
+        await pipeline.process_input_data("new")
+        gate.open()
+        assert await rest_of(pipeline) == ["new"]
     assert closed.is_set()
     assert steps == [0, 1, 2]
     assert_law(pipeline)
@@ -234,14 +156,13 @@ async def test_nothing_stale_from_async_stages():
         return data
 
     pipeline = AsyncTaskPipeline().add_stage("generate", generate).add_stage("hold", hold)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("old")
-            await entered.wait()
-            receipt = await pipeline.interrupt()
-            assert receipt.total >= 1
-            await pipeline.process_input_data("new")
-            assert await rest_of(pipeline) == ["new"]
+    async with pipeline:
+        await pipeline.process_input_data("old")
+        await entered.wait()
+        receipt = await pipeline.interrupt()
+        assert receipt.total >= 1
+        await pipeline.process_input_data("new")
+        assert await rest_of(pipeline) == ["new"]
     assert ended == ["old", "new"]
     assert_law(pipeline)
 
@@ -255,24 +176,23 @@ async def test_what_a_producer_was_blocked_with_is_stale():
         await pipeline.process_input_data(data)
         returned.append(data)
 
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await put("old 0")
-            await gate.entered()
-            await put("old 1")
-            await put("old 2")
-            async with create_task_group() as tg:
-                for i in range(3, 8):
-                    tg.start_soon(put, f"old {i}")
-                for _ in range(10):
-                    await checkpoint()
-                assert len(returned) == 3
-                receipt = await pipeline.interrupt()
-                assert receipt.total == 8
-            assert len(returned) == 8
-            await pipeline.process_input_data("new")
-            gate.open()
-            assert await rest_of(pipeline) == ["new"]
+    async with pipeline:
+        await put("old 0")
+        await gate.entered()
+        await put("old 1")
+        await put("old 2")
+        async with create_task_group() as tg:
+            for i in range(3, 8):
+                tg.start_soon(put, f"old {i}")
+            for _ in range(10):
+                await checkpoint()
+            assert len(returned) == 3
+            receipt = await pipeline.interrupt()
+            assert receipt.total == 8
+        assert len(returned) == 8
+        await pipeline.process_input_data("new")
+        gate.open()
+        assert await rest_of(pipeline) == ["new"]
     assert gate.calls == ["old 0", "new"]
     assert_law(pipeline)
 
@@ -290,22 +210,21 @@ async def test_a_thread_blocked_in_a_put_and_a_stream_read_ahead_are_stale():
         assert ended.wait(PATIENCE / 2)
         yield "new"
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            pipeline.put_input_data(0)
-            await gate.entered()
-            pipeline.put_input_data(1)
-            tg.start_soon(to_thread.run_sync, pipeline.put_input_data, "thread")
-            await until_waiting(pipeline)
-            tg.start_soon(pipeline.process_input_stream, source())
-            assert await to_thread.run_sync(handed.wait, PATIENCE / 2)
-            await until_waiting(pipeline, 1)  # so long that it has been read
-            await pipeline.interrupt()
-            gate.open()
-            assert await to_thread.run_sync(asked.wait, PATIENCE / 2)
-            await pipeline.interrupt()
-            ended.set()
-            assert [x async for x in pipeline.generate_output_stream()] == ["new"]
+    async with pipeline, create_task_group() as tg:
+        pipeline.put_input_data(0)
+        await gate.entered()
+        pipeline.put_input_data(1)
+        tg.start_soon(to_thread.run_sync, pipeline.put_input_data, "thread")
+        await until_waiting(pipeline)
+        tg.start_soon(pipeline.process_input_stream, source())
+        assert await to_thread.run_sync(handed.wait, PATIENCE / 2)
+        await until_waiting(pipeline, 1)  # so long that it has been read
+        await pipeline.interrupt()
+        gate.open()
+        assert await to_thread.run_sync(asked.wait, PATIENCE / 2)
+        await pipeline.interrupt()
+        ended.set()
+        assert [x async for x in pipeline.generate_output_stream()] == ["new"]
     assert "thread" not in gate.calls
     assert_law(pipeline)
 
@@ -327,46 +246,43 @@ async def refuse_old_async(data):
 @pytest.mark.parametrize("refuse", [refuse_old, refuse_old_async])
 async def test_it_is_dropped_where_it_is_finished(refuse):
     pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("refuse", refuse)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("old")
-            await until(lambda: pipeline.statistics().output_depth == 1)
-            assert (await pipeline.interrupt()).total == 0  # as a failure, it has been counted
-            await pipeline.process_input_data("new")
-            assert await rest_of(pipeline) == ["new"]
+    async with pipeline:
+        await pipeline.process_input_data("old")
+        await until(lambda: pipeline.statistics().output_depth == 1)
+        assert (await pipeline.interrupt()).total == 0  # as a failure, it has been counted
+        await pipeline.process_input_data("new")
+        assert await rest_of(pipeline) == ["new"]
 
 
 @pytest.mark.parametrize("gate", [Gate, AsyncGate])
 async def test_it_is_dropped_where_it_waits_for_a_stage(gate):
     gate = gate("busy")
     pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("refuse", refuse_old).add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("busy")
-            await gate.entered()
-            await pipeline.process_input_data("old")
-            await until(lambda: pipeline.statistics().stages["gate"].queue_depth == 1)
-            await pipeline.interrupt()
-            await pipeline.process_input_data("new")
-            gate.open()
-            assert await rest_of(pipeline) == ["new"]
+    async with pipeline:
+        await pipeline.process_input_data("busy")
+        await gate.entered()
+        await pipeline.process_input_data("old")
+        await until(lambda: pipeline.statistics().stages["gate"].queue_depth == 1)
+        await pipeline.interrupt()
+        await pipeline.process_input_data("new")
+        gate.open()
+        assert await rest_of(pipeline) == ["new"]
 
 
 async def test_it_stays_in_a_protected_stage_and_its_order():
     gate = Gate("busy")
     pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("refuse", refuse_old)
     pipeline.add_stage("gate", gate, interruptible=False)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for data in ("busy", "old", "kept"):
-                await pipeline.process_input_data(data)
-            await gate.entered()
-            await until(lambda: pipeline.statistics().stages["gate"].queue_depth == 2)
-            await pipeline.interrupt()
-            gate.open()
-            busy, error, kept = await read(pipeline, 3)
-            assert (busy, type(error), kept) == ("busy", RefusedError, "kept")
-            assert await rest_of(pipeline) == []
+    async with pipeline:
+        for data in ("busy", "old", "kept"):
+            await pipeline.process_input_data(data)
+        await gate.entered()
+        await until(lambda: pipeline.statistics().stages["gate"].queue_depth == 2)
+        await pipeline.interrupt()
+        gate.open()
+        busy, error, kept = await read(pipeline, 3)
+        assert (busy, type(error), kept) == ("busy", RefusedError, "kept")
+        assert await rest_of(pipeline) == []
 
 
 def failing(kind, exc):
@@ -394,7 +310,7 @@ async def test_a_failure_of_a_stale_call_is_logged_and_ends_nothing(kind, on_err
     error = LookupError("stale")
     gate, stage = failing(kind, error)
     pipeline = AsyncTaskPipeline().add_stage("stage", stage, on_error=on_error)
-    with fail_after(PATIENCE), caplog.at_level(logging.WARNING, "async_task_pipeline"):
+    with caplog.at_level(logging.WARNING, "async_task_pipeline"):
         async with pipeline:
             await pipeline.process_input_data("stale")
             await gate.entered()
@@ -416,7 +332,7 @@ async def test_an_exit_out_of_a_stale_call_ends_the_pipeline(kind):
 
     gate, stage = failing(kind, Exit("mine"))
     pipeline = AsyncTaskPipeline().add_stage("stage", stage)
-    with fail_after(PATIENCE), pytest.raises(Exit) as caught:
+    with pytest.raises(Exit) as caught:
         async with pipeline:
             await pipeline.process_input_data("stale")
             await gate.entered()
@@ -436,23 +352,22 @@ async def test_giving_up_one_wait_leaves_that_of_a_later_interrupt():
         with scope:
             receipts[name] = await pipeline.interrupt(from_stage=name, grace=PATIENCE)
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            await pipeline.process_input_data("b")
-            await second.entered()
-            await pipeline.process_input_data("a")
-            await first.entered()
-            earlier, later = CancelScope(), CancelScope()
-            tg.start_soon(interrupt, "second", earlier)
-            await until(lambda: pipeline.statistics().dropped == 1)
-            tg.start_soon(interrupt, "first", later)
-            await until(lambda: pipeline.statistics().dropped == 2)
-            earlier.cancel()
-            await until(lambda: earlier.cancelled_caught)
-            assert receipts == {}
-            for gate in (first, second):
-                gate.open()
-            await until(lambda: receipts)
-            assert sorted(receipts["first"].idle_after) == ["first", "second"]
-            await pipeline.process_input_data("new")
-            assert await read(pipeline, 1) == ["new"]
+    async with pipeline, create_task_group() as tg:
+        await pipeline.process_input_data("b")
+        await second.entered()
+        await pipeline.process_input_data("a")
+        await first.entered()
+        earlier, later = CancelScope(), CancelScope()
+        tg.start_soon(interrupt, "second", earlier)
+        await until(lambda: pipeline.statistics().dropped == 1)
+        tg.start_soon(interrupt, "first", later)
+        await until(lambda: pipeline.statistics().dropped == 2)
+        earlier.cancel()
+        await until(lambda: earlier.cancelled_caught)
+        assert receipts == {}
+        for gate in (first, second):
+            gate.open()
+        await until(lambda: receipts)
+        assert sorted(receipts["first"].idle_after) == ["first", "second"]
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == ["new"]

@@ -24,7 +24,6 @@ from tests.support.waiting import PATIENCE, until, waiting
 
 pytestmark = pytest.mark.anyio
 
-
 KINDS = ["thread", "async"]
 
 

@@ -22,13 +22,11 @@ from anyio.lowlevel import checkpoint
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, TurnOverError
 from tests.support.law import assert_law
 from tests.support.leftovers import tasks, threads_at_work
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-
 INTERRUPTS = int(os.environ.get("STORM_INTERRUPTS", "60"))
-
-
 LIMIT = 60 + INTERRUPTS / 10
 
 
@@ -52,7 +50,7 @@ class Census:
 class Storm:
     """A pipeline, two producers that never stop, a consumer, and what they have seen."""
 
-    def __init__(self, seed, crews):
+    def __init__(self, seed, several):
         self.lots = random.Random(seed)
         self.stages = [Census() for _ in range(4)]
         self.turn = None
@@ -84,14 +82,14 @@ class Storm:
                 yield item
 
         self.pipeline = AsyncTaskPipeline(max_queue_size=8, enable_timing=True)
-        several = {"workers": 3} if crews else {}
-        as_ready = {"workers": 2, "ordered": False} if crews else {}
-        self.pipeline.add_stage("thread", in_thread, **several)
+        in_order = {"workers": 3} if several else {}
+        as_ready = {"workers": 2, "ordered": False} if several else {}
+        self.pipeline.add_stage("thread", in_thread, **in_order)
         self.pipeline.add_stage("generator", generator_in_thread, **as_ready)
-        if crews:
+        if several:
             self.pipeline.add_batch_stage("batches", list, max_size=3, max_wait=0.001, timeout=LIMIT)
         self.pipeline.add_stage("task", in_task, **as_ready)
-        self.pipeline.add_stage("async generator", generator_in_task, **several)
+        self.pipeline.add_stage("async generator", generator_in_task, **in_order)
 
     async def produce(self):
         while True:
@@ -155,8 +153,7 @@ async def rage(storm):
         producer.start()
         await storm.interrupt()
         goal = len(storm.sent) + 3  # the turn after the last interrupt flows, too
-        while len(storm.seen) < goal:
-            await checkpoint()
+        await until(lambda: len(storm.seen) >= goal)
         tg.cancel_scope.cancel()
     storm.over = True
     storm.new_turn.set()
@@ -164,9 +161,9 @@ async def rage(storm):
     assert not producer.is_alive()
 
 
-@pytest.mark.parametrize("crews", [False, True], ids=["alone", "crews"])
-async def test_nothing_stale_in_a_storm(crews):
-    storm, at_first = Storm(INTERRUPTS, crews), tasks()
+@pytest.mark.parametrize("several", [False, True], ids=["alone", "several"])
+async def test_nothing_stale_in_a_storm(several):
+    storm, at_first = Storm(INTERRUPTS, several), tasks()
     workers = [stage.workers for stage in storm.pipeline.stages]
     with fail_after(LIMIT):
         async with storm.pipeline:
@@ -184,7 +181,7 @@ async def test_nothing_stale_in_a_storm(crews):
     assert storm.delivered > 0
     assert storm.seen[: len(storm.sent)] == storm.sent[: len(storm.seen)]
     assert len(storm.seen) > INTERRUPTS
-    for stage, most in zip(storm.stages, [3, 2, 2, 3] if crews else [1, 1, 1, 1], strict=True):
+    for stage, most in zip(storm.stages, [3, 2, 2, 3] if several else [1, 1, 1, 1], strict=True):
         assert 1 <= stage.most <= most
     assert_law(storm.pipeline)
     assert interrupts == INTERRUPTS

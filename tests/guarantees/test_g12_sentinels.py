@@ -7,105 +7,33 @@ or not: behind what survives, and before all that is newer.
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
 import pytest
-from anyio import create_task_group, fail_after, to_thread
-from anyio.lowlevel import checkpoint
+from anyio import create_task_group, fail_after
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.gates import AsyncGate, Gate
+from tests.support.gates import AsyncGate, Gate, put_turn, stubborn
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
-
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 
-class Stage:
-    """A stage function of any kind that stays in its first call until released."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.entered = threading.Event()
-        self.gate = threading.Event()
-        self.running = self.most = 0
-        self.function = {
-            "thread": self.plain,
-            "thread generator": self.generator,
-            "async": self.coroutine,
-            "async generator": self.async_generator,
-        }[kind]
-
-    def _begin(self) -> None:
-        self.running += 1
-        self.most = max(self.most, self.running)
-        self.entered.set()
-
-    def plain(self, value: object) -> object:
-        self._begin()
-        try:
-            assert value != "stale" or self.gate.wait(PATIENCE)
-        finally:
-            self.running -= 1
-        return value
-
-    def generator(self, value: object) -> Iterator[object]:
-        self._begin()
-        try:
-            assert value != "stale" or self.gate.wait(PATIENCE)
-            yield value
-        finally:
-            self.running -= 1
-
-    async def _wait(self, value: object) -> None:
-        # It swallows its cancellation, so that it is as stubborn as a thread.
-        with anyio.CancelScope(shield=True):
-            while value == "stale" and not self.gate.is_set():
-                await checkpoint()
-
-    async def coroutine(self, value: object) -> object:
-        self._begin()
-        try:
-            await self._wait(value)
-        finally:
-            self.running -= 1
-        return value
-
-    async def async_generator(self, value: object) -> AsyncIterator[object]:
-        self._begin()
-        try:
-            await self._wait(value)
-            yield value
-        finally:
-            self.running -= 1
-
-
-async def in_call(pipeline: Pipeline, stage: Stage) -> None:
-    await pipeline.process_input_data("stale")
-    await pipeline.process_input_sentinel("first marker")
-    await pipeline.process_input_data("stale too")
-    await pipeline.process_input_sentinel(None)
-    assert await to_thread.run_sync(stage.entered.wait, PATIENCE)
-
-
 async def test_clear_drops_the_sentinels_too() -> None:
-    stage = Stage("thread")
-    pipeline = Pipeline().add_stage("stage", stage.function)
-    with anyio.fail_after(PATIENCE):
-        async with pipeline:
-            await in_call(pipeline, stage)
-            pipeline.clear()
-            stage.gate.set()
-            await pipeline.process_input_sentinel("new marker")
-            assert await anext(pipeline.generate_output_stream()) == "new marker"
+    gate, stage = stubborn("thread", "stale")
+    pipeline = Pipeline().add_stage("stage", stage)
+    async with pipeline:
+        await put_turn(pipeline, gate)
+        pipeline.clear()
+        gate.open()
+        await pipeline.process_input_sentinel("new marker")
+        assert await anext(pipeline.generate_output_stream()) == "new marker"
 
 
 def same(data):
@@ -119,20 +47,19 @@ async def same_async(data):
 async def test_several_interrupts_of_one_busy_call_each_have_their_marker_in_order():
     gate = Gate("old")
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("old")
-            await gate.entered()
-            for number in range(5):
-                await pipeline.process_input_sentinel(f"sentinel {number}")
-                await pipeline.process_input_data("never called")
-                await pipeline.interrupt(sentinel=f"marker {number}")
-            await pipeline.process_input_data("new")
-            expected = [f"{kind} {number}" for number in range(5) for kind in ("sentinel", "marker")]
-            # At once: the call of the first of these turns has not returned.
-            assert await read(pipeline, 10) == expected
-            gate.open()
-            assert await rest_of(pipeline) == ["new"]
+    async with pipeline:
+        await pipeline.process_input_data("old")
+        await gate.entered()
+        for number in range(5):
+            await pipeline.process_input_sentinel(f"sentinel {number}")
+            await pipeline.process_input_data("never called")
+            await pipeline.interrupt(sentinel=f"marker {number}")
+        await pipeline.process_input_data("new")
+        expected = [f"{kind} {number}" for number in range(5) for kind in ("sentinel", "marker")]
+        # At once: the call of the first of these turns has not returned.
+        assert await read(pipeline, 10) == expected
+        gate.open()
+        assert await rest_of(pipeline) == ["new"]
     assert gate.calls == ["old", "new"]
 
 
@@ -141,8 +68,7 @@ async def test_a_marker_does_not_wait_for_the_consumer_and_is_there_at_once():
         assert pipeline.output_queue.empty()
         await pipeline.interrupt(sentinel="x")
         assert pipeline.output_queue.qsize() == 1
-        with fail_after(PATIENCE):
-            assert await rest_of(pipeline) == ["x"]
+        assert await rest_of(pipeline) == ["x"]
 
 
 async def test_a_consumer_that_waits_gets_it_first():
@@ -153,15 +79,14 @@ async def test_a_consumer_that_waits_gets_it_first():
         async for each in pipeline.generate_output_stream():
             got.append(each)
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(consume)
-            await pipeline.process_input_data("old")
-            await anyio.wait_all_tasks_blocked()
-            assert got == []
-            await pipeline.interrupt(sentinel="x")
-            await pipeline.process_input_data("new")
-            pipeline.close_input()
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(consume)
+        await pipeline.process_input_data("old")
+        await anyio.wait_all_tasks_blocked()
+        assert got == []
+        await pipeline.interrupt(sentinel="x")
+        await pipeline.process_input_data("new")
+        pipeline.close_input()
     assert got == ["x", "new"]
 
 
@@ -171,8 +96,7 @@ async def test_without_a_sentinel_there_is_no_marker_and_none_is_one():
         await pipeline.interrupt(sentinel=None)
         await pipeline.interrupt(sentinel=...)
         await pipeline.interrupt()
-        with fail_after(PATIENCE):
-            assert await rest_of(pipeline) == [None, ...]
+        assert await rest_of(pipeline) == [None, ...]
 
 
 async def test_it_counts_as_no_item():
@@ -182,8 +106,7 @@ async def test_it_counts_as_no_item():
         assert (now.accepted, now.delivered, now.inside, now.output_depth) == (0, 0, 0, 1)
         receipt = await pipeline.interrupt(sentinel="y")
         assert receipt.total == 0
-        with fail_after(PATIENCE):
-            assert await rest_of(pipeline) == ["x", "y"]
+        assert await rest_of(pipeline) == ["x", "y"]
         assert pipeline.statistics().delivered == 0
 
 
@@ -193,8 +116,7 @@ async def test_it_survives_later_interrupts_but_not_clear():
         await pipeline.interrupt()
         assert pipeline.output_queue.qsize() == 1
         pipeline.clear()
-        with fail_after(PATIENCE):
-            assert await rest_of(pipeline) == []
+        assert await rest_of(pipeline) == []
 
 
 @pytest.mark.parametrize("where", ["in the stage", "in the output"])
@@ -202,49 +124,46 @@ async def test_the_end_of_a_closed_input_comes_behind_it(where):
     """The end survives an interrupt, and a sink is told to flush before it hears of it."""
     gate = Gate("old" if where == "in the stage" else "none")
     async with AsyncTaskPipeline().add_stage("gate", gate) as pipeline:
-        with fail_after(PATIENCE):
-            await pipeline.process_input_data("old")
-            if where == "in the stage":
-                await gate.entered()
-                pipeline.close_input()
-            else:
-                pipeline.close_input()
-                await until(lambda: pipeline.statistics().output_depth == 2)
-            await pipeline.interrupt(sentinel="x")
-            gate.open()
-            assert [each async for each in pipeline.generate_output_stream()] == ["x"]
+        await pipeline.process_input_data("old")
+        if where == "in the stage":
+            await gate.entered()
+            pipeline.close_input()
+        else:
+            pipeline.close_input()
+            await until(lambda: pipeline.statistics().output_depth == 2)
+        await pipeline.interrupt(sentinel="x")
+        gate.open()
+        assert [each async for each in pipeline.generate_output_stream()] == ["x"]
 
 
 async def test_sentinels_that_wait_for_room_were_not_accepted_and_come_behind_it():
     gate = Gate("old")
     pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            await pipeline.process_input_data("old")
-            await gate.entered()
-            await pipeline.process_input_sentinel("accepted")
-            tg.start_soon(pipeline.process_input_sentinel, "waiting")
-            await until_waiting(pipeline, 1)
-            await pipeline.interrupt(sentinel="x")
-            gate.open()
-            assert await read(pipeline, 3) == ["accepted", "x", "waiting"]
+    async with pipeline, create_task_group() as tg:
+        await pipeline.process_input_data("old")
+        await gate.entered()
+        await pipeline.process_input_sentinel("accepted")
+        tg.start_soon(pipeline.process_input_sentinel, "waiting")
+        await until_waiting(pipeline, 1)
+        await pipeline.interrupt(sentinel="x")
+        gate.open()
+        assert await read(pipeline, 3) == ["accepted", "x", "waiting"]
 
 
 async def test_a_protected_item_comes_behind_the_marker_and_keeps_its_sentinels_behind_it():
     gate = Gate("kept")
     pipeline = AsyncTaskPipeline().add_stage("first", same).add_stage("gate", gate, interruptible=False)
     pipeline.add_stage("last", same)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_sentinel("before")
-            await pipeline.process_input_data("kept")
-            await gate.entered()
-            await pipeline.process_input_sentinel("behind")
-            await pipeline.interrupt(sentinel="x")
-            assert await read(pipeline, 2) == ["before", "x"]
-            gate.open()
-            assert await read(pipeline, 2) == ["kept", "behind"]
-            assert await rest_of(pipeline) == []
+    async with pipeline:
+        await pipeline.process_input_sentinel("before")
+        await pipeline.process_input_data("kept")
+        await gate.entered()
+        await pipeline.process_input_sentinel("behind")
+        await pipeline.interrupt(sentinel="x")
+        assert await read(pipeline, 2) == ["before", "x"]
+        gate.open()
+        assert await read(pipeline, 2) == ["kept", "behind"]
+        assert await rest_of(pipeline) == []
 
 
 @pytest.mark.parametrize("first", ["a", "b", "c"])
@@ -254,18 +173,17 @@ async def test_from_a_stage_on_it_stands_before_what_comes_from_upstream(first):
     pipeline = AsyncTaskPipeline()
     for name, gate in gates.items():
         pipeline.add_stage(name, gate)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for name in "cba":
-                await pipeline.process_input_data(f"in {name}")
-                await pipeline.process_input_sentinel(f"behind {name}")
-                await gates[name].entered()
-            await pipeline.interrupt(from_stage=first, sentinel="x")
-            for gate in gates.values():
-                gate.open()
-            taken = [f"behind {name}" for name in "cba" if name >= first]
-            left = [f"{where} {name}" for name in "cba" if name < first for where in ("in", "behind")]
-            assert await rest_of(pipeline) == [*taken, "x", *left]
+    async with pipeline:
+        for name in "cba":
+            await pipeline.process_input_data(f"in {name}")
+            await pipeline.process_input_sentinel(f"behind {name}")
+            await gates[name].entered()
+        await pipeline.interrupt(from_stage=first, sentinel="x")
+        for gate in gates.values():
+            gate.open()
+        taken = [f"behind {name}" for name in "cba" if name >= first]
+        left = [f"{where} {name}" for name in "cba" if name < first for where in ("in", "behind")]
+        assert await rest_of(pipeline) == [*taken, "x", *left]
 
 
 class Script:
@@ -329,16 +247,15 @@ async def test_whatever_happens_markers_and_sentinels_are_where_a_list_says(step
 
 async def test_every_marker_comes_out_though_the_output_is_full():
     pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", lambda item: item)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for item in range(3):  # one in each link, and one finished
-                await pipeline.process_input_data(item)
-            await until(lambda: pipeline.input_queue.full() and pipeline.output_queue.full())
-            for number in range(3):
-                await pipeline.interrupt(sentinel=f"marker {number}")
-            await pipeline.process_input_data("new")
-            assert await read(pipeline, 4) == ["marker 0", "marker 1", "marker 2", "new"]
-            assert await rest_of(pipeline) == []
+    async with pipeline:
+        for item in range(3):  # one in each link, and one finished
+            await pipeline.process_input_data(item)
+        await until(lambda: pipeline.input_queue.full() and pipeline.output_queue.full())
+        for number in range(3):
+            await pipeline.interrupt(sentinel=f"marker {number}")
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 4) == ["marker 0", "marker 1", "marker 2", "new"]
+        assert await rest_of(pipeline) == []
 
 
 async def same_on_loop(data):
@@ -350,11 +267,10 @@ async def test_the_sentinel_of_an_interrupt_is_before_an_end_that_waits_in_the_o
     pipeline = AsyncTaskPipeline()
     for number in range(stages):
         pipeline.add_stage(f"stage {number}", same_on_loop, interruptible=number < stages - 1)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data(1)
-            pipeline.close_input()
-            await until(lambda: pipeline.statistics().output_depth == 2)
-            await pipeline.interrupt(sentinel="flush")
-            assert [each async for each in pipeline.generate_output_stream()] == [1, "flush"]
+    async with pipeline:
+        await pipeline.process_input_data(1)
+        pipeline.close_input()
+        await until(lambda: pipeline.statistics().output_depth == 2)
+        await pipeline.interrupt(sentinel="flush")
+        assert [each async for each in pipeline.generate_output_stream()] == [1, "flush"]
     assert_law(pipeline)

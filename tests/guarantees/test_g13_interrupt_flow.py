@@ -8,199 +8,122 @@ the receipt, and whoever does not end is named there.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
 import pytest
-from anyio import CancelScope, create_task_group, fail_after, from_thread, to_thread
+from anyio import CancelScope, create_task_group, from_thread, to_thread
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, InterruptReceipt, PipelineStateError
-from tests.support.gates import AsyncGate, Gate
+from tests.support.gates import KINDS, AsyncGate, Gate, put_turn, stubborn
 from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
-
 Pipeline = AsyncTaskPipeline[Any, Any]
-
-
-KINDS = ["thread", "thread generator", "async", "async generator"]
-
-
-class Stage:
-    """A stage function of any kind that stays in its first call until released."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.entered = threading.Event()
-        self.gate = threading.Event()
-        self.running = self.most = 0
-        self.function = {
-            "thread": self.plain,
-            "thread generator": self.generator,
-            "async": self.coroutine,
-            "async generator": self.async_generator,
-        }[kind]
-
-    def _begin(self) -> None:
-        self.running += 1
-        self.most = max(self.most, self.running)
-        self.entered.set()
-
-    def plain(self, value: object) -> object:
-        self._begin()
-        try:
-            assert value != "stale" or self.gate.wait(PATIENCE)
-        finally:
-            self.running -= 1
-        return value
-
-    def generator(self, value: object) -> Iterator[object]:
-        self._begin()
-        try:
-            assert value != "stale" or self.gate.wait(PATIENCE)
-            yield value
-        finally:
-            self.running -= 1
-
-    async def _wait(self, value: object) -> None:
-        # It swallows its cancellation, so that it is as stubborn as a thread.
-        with anyio.CancelScope(shield=True):
-            while value == "stale" and not self.gate.is_set():
-                await checkpoint()
-
-    async def coroutine(self, value: object) -> object:
-        self._begin()
-        try:
-            await self._wait(value)
-        finally:
-            self.running -= 1
-        return value
-
-    async def async_generator(self, value: object) -> AsyncIterator[object]:
-        self._begin()
-        try:
-            await self._wait(value)
-            yield value
-        finally:
-            self.running -= 1
-
-
-async def in_call(pipeline: Pipeline, stage: Stage) -> None:
-    await pipeline.process_input_data("stale")
-    await pipeline.process_input_sentinel("first marker")
-    await pipeline.process_input_data("stale too")
-    await pipeline.process_input_sentinel(None)
-    assert await to_thread.run_sync(stage.entered.wait, PATIENCE)
 
 
 async def test_it_is_a_no_op_wherever_there_is_nothing_to_interrupt() -> None:
     pipeline = Pipeline().add_stage("same", lambda value: value)
-    with anyio.fail_after(PATIENCE):
-        assert await pipeline.interrupt() == InterruptReceipt()
-        async with pipeline:
-            assert (await pipeline.interrupt()).total == 0
-            receipts = []
+    assert await pipeline.interrupt() == InterruptReceipt()
+    async with pipeline:
+        assert (await pipeline.interrupt()).total == 0
+        receipts = []
 
-            async def interrupt() -> None:
-                receipts.append(await pipeline.interrupt())
+        async def interrupt() -> None:
+            receipts.append(await pipeline.interrupt())
 
-            async with anyio.create_task_group() as tg:
-                await pipeline.process_input_data(0)
-                for _ in range(10):
-                    tg.start_soon(interrupt)
-            assert sum(receipt.total for receipt in receipts) == 1
-            pipeline.close_input()
-            assert (await pipeline.interrupt()).total == 0
-            assert [each async for each in pipeline.generate_output_stream()] == []
-        assert await pipeline.interrupt() == InterruptReceipt()
+        async with anyio.create_task_group() as tg:
+            await pipeline.process_input_data(0)
+            for _ in range(10):
+                tg.start_soon(interrupt)
+        assert sum(receipt.total for receipt in receipts) == 1
+        pipeline.close_input()
+        assert (await pipeline.interrupt()).total == 0
+        assert [each async for each in pipeline.generate_output_stream()] == []
+    assert await pipeline.interrupt() == InterruptReceipt()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_it_does_not_wait_and_the_next_item_is_the_next_processed(kind: str) -> None:
-    stage = Stage(kind)
-    pipeline = Pipeline().add_stage("before", lambda value: value).add_stage(kind, stage.function)
-    with anyio.fail_after(PATIENCE):
-        async with pipeline:
-            await in_call(pipeline, stage)
-            turns_of_the_loop = 0
+    gate, stage = stubborn(kind, "stale")
+    pipeline = Pipeline().add_stage("before", lambda value: value).add_stage(kind, stage)
+    async with pipeline:
+        await put_turn(pipeline, gate)
+        turns_of_the_loop = 0
 
-            async def count() -> None:
-                nonlocal turns_of_the_loop
-                while True:
-                    turns_of_the_loop += 1
-                    await checkpoint()
+        async def count() -> None:
+            nonlocal turns_of_the_loop
+            while True:
+                turns_of_the_loop += 1
+                await checkpoint()
 
-            async with anyio.create_task_group() as tg:
-                tg.start_soon(count)
-                before = turns_of_the_loop
-                await pipeline.interrupt()
-                assert turns_of_the_loop == before
-                tg.cancel_scope.cancel()
-            # How many were through before the interrupt is up to the machine.
-            through = pipeline.statistics().stages["before"].delivered
-            await pipeline.process_input_data("new")
-            while pipeline.statistics().stages["before"].delivered == through:
-                await checkpoint()  # the stages before flow, though this one is busy
-            stage.gate.set()
-            output = pipeline.generate_output_stream()
-            assert [await anext(output) for _ in range(3)] == ["first marker", None, "new"]
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(count)
+            before = turns_of_the_loop
+            await pipeline.interrupt()
+            assert turns_of_the_loop == before
+            tg.cancel_scope.cancel()
+        # How many were through before the interrupt is up to the machine.
+        through = pipeline.statistics().stages["before"].delivered
+        await pipeline.process_input_data("new")
+        await until(
+            lambda: pipeline.statistics().stages["before"].delivered != through
+        )  # the stages before flow, though this one is busy
+        gate.open()
+        assert await read(pipeline, 3) == ["first marker", None, "new"]
 
 
 async def test_grace_ends_as_soon_as_the_last_call_has():
     gate = AsyncGate("stale")
     pipeline = AsyncTaskPipeline().add_stage("think", gate)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("stale")
-            await gate.entered()
-            receipt = await pipeline.interrupt(grace=PATIENCE * 2)
-            assert (receipt.busy, list(receipt.idle_after)) == ((), ["think"])
-            assert receipt.idle_after["think"] >= 0
-            assert await rest_of(pipeline) == []
+    async with pipeline:
+        await pipeline.process_input_data("stale")
+        await gate.entered()
+        receipt = await pipeline.interrupt(grace=PATIENCE * 2)
+        assert (receipt.busy, list(receipt.idle_after)) == ((), ["think"])
+        assert receipt.idle_after["think"] >= 0
+        assert await rest_of(pipeline) == []
 
 
 async def test_whoever_is_stuck_is_named_and_the_others_have_their_time():
     stuck, think = Gate("stale"), AsyncGate("too")
     pipeline = AsyncTaskPipeline().add_stage("think", think).add_stage("stuck", stuck)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("stale")
-            await stuck.entered()
-            await pipeline.process_input_data("too")
-            await think.entered()
+    async with pipeline:
+        await pipeline.process_input_data("stale")
+        await stuck.entered()
+        await pipeline.process_input_data("too")
+        await think.entered()
+        receipt = await pipeline.interrupt(grace=0.001)
+        while receipt.busy != ("stuck",):  # a machine that is busier than the grace
+            assert receipt.busy == ("think", "stuck")
             receipt = await pipeline.interrupt(grace=0.001)
-            while receipt.busy != ("stuck",):  # a machine that is busier than the grace
-                assert receipt.busy == ("think", "stuck")
-                receipt = await pipeline.interrupt(grace=0.001)
-            stuck.open()
-            await pipeline.process_input_data("new")
-            assert await read(pipeline, 1) == ["new"]
+        stuck.open()
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == ["new"]
 
 
 async def test_cancelling_the_wait_does_not_undo_the_interrupt():
     gate = Gate("stale")
     pipeline = AsyncTaskPipeline().add_stage("stuck", gate)
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            await pipeline.process_input_data("stale")
-            await gate.entered()
-            scopes = []
+    async with pipeline, create_task_group() as tg:
+        await pipeline.process_input_data("stale")
+        await gate.entered()
+        scopes = []
 
-            async def interrupt():
-                with CancelScope() as scope:
-                    scopes.append(scope)
-                    await pipeline.interrupt(grace=PATIENCE * 2)
+        async def interrupt():
+            with CancelScope() as scope:
+                scopes.append(scope)
+                await pipeline.interrupt(grace=PATIENCE * 2)
 
-            tg.start_soon(interrupt)
-            await until(lambda: pipeline.statistics().dropped == 1)
-            scopes[0].cancel()
-            await pipeline.process_input_data("new")
-            gate.open()
-            assert await read(pipeline, 1) == ["new"]
-            assert await rest_of(pipeline) == []
+        tg.start_soon(interrupt)
+        await until(lambda: pipeline.statistics().dropped == 1)
+        scopes[0].cancel()
+        await pipeline.process_input_data("new")
+        gate.open()
+        assert await read(pipeline, 1) == ["new"]
+        assert await rest_of(pipeline) == []
 
 
 @pytest.mark.parametrize(
@@ -216,34 +139,32 @@ async def test_a_wrong_grace_is_named(grace, error):
 
 async def test_the_receipt_counts_what_the_consumer_has_had():
     pipeline = AsyncTaskPipeline().add_stage("same", lambda item: item)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for number in range(5):
-                await pipeline.process_input_data(number)
-            assert await read(pipeline, 3) == [0, 1, 2]
-            assert (await pipeline.interrupt()).last_delivered == 3
-            await pipeline.process_input_data(5)
-            await read(pipeline, 1)
-            assert (await pipeline.interrupt()).last_delivered == 4
+    async with pipeline:
+        for number in range(5):
+            await pipeline.process_input_data(number)
+        assert await read(pipeline, 3) == [0, 1, 2]
+        assert (await pipeline.interrupt()).last_delivered == 3
+        await pipeline.process_input_data(5)
+        await read(pipeline, 1)
+        assert (await pipeline.interrupt()).last_delivered == 4
 
 
 async def test_a_foreign_thread_interrupts_and_is_answered():
     gate = Gate("stale")
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("stale")
-            await gate.entered()
-            receipt = await to_thread.run_sync(lambda: pipeline.interrupt_from_thread(sentinel="flush"))
-            assert (receipt.total, receipt.busy) == (1, ("gate",))
-            assert await read(pipeline, 1) == ["flush"]
-            gate.open()
-            await to_thread.run_sync(lambda: pipeline.interrupt_from_thread(grace=PATIENCE))
-            await pipeline.process_input_data("new")
-            assert await read(pipeline, 1) == ["new"]
-            with pytest.raises(PipelineStateError, match="another thread"):
-                pipeline.interrupt_from_thread()
-        assert await to_thread.run_sync(pipeline.interrupt_from_thread) == InterruptReceipt()
+    async with pipeline:
+        await pipeline.process_input_data("stale")
+        await gate.entered()
+        receipt = await to_thread.run_sync(lambda: pipeline.interrupt_from_thread(sentinel="flush"))
+        assert (receipt.total, receipt.busy) == (1, ("gate",))
+        assert await read(pipeline, 1) == ["flush"]
+        gate.open()
+        await to_thread.run_sync(lambda: pipeline.interrupt_from_thread(grace=PATIENCE))
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == ["new"]
+        with pytest.raises(PipelineStateError, match="another thread"):
+            pipeline.interrupt_from_thread()
+    assert await to_thread.run_sync(pipeline.interrupt_from_thread) == InterruptReceipt()
 
 
 @pytest.mark.parametrize("grace", [0, 0.001])
@@ -256,13 +177,12 @@ async def test_a_thread_stage_interrupts_its_own_pipeline(grace):
         return item
 
     pipeline = AsyncTaskPipeline().add_stage("listen", listen)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("stop")
-            await until(lambda: receipts)
-            await pipeline.process_input_data("new")
-            assert await read(pipeline, 1) == ["new"]  # its own result was stale
-            assert receipts[0].busy == ("listen",)
+    async with pipeline:
+        await pipeline.process_input_data("stop")
+        await until(lambda: receipts)
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == ["new"]  # its own result was stale
+        assert receipts[0].busy == ("listen",)
 
 
 async def test_an_async_stage_interrupts_its_own_pipeline():
@@ -274,13 +194,12 @@ async def test_an_async_stage_interrupts_its_own_pipeline():
         return item
 
     pipeline = AsyncTaskPipeline().add_stage("listen", listen)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("stop")
-            await until(lambda: receipts)
-            await pipeline.process_input_data("new")
-            assert await read(pipeline, 1) == ["new"]
-            assert receipts[0].busy == ("listen",)
+    async with pipeline:
+        await pipeline.process_input_data("stop")
+        await until(lambda: receipts)
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == ["new"]
+        assert receipts[0].busy == ("listen",)
 
 
 async def test_a_thread_that_asks_whether_it_is_cancelled_is():
@@ -297,54 +216,51 @@ async def test_a_thread_that_asks_whether_it_is_cancelled_is():
         return item
 
     pipeline = AsyncTaskPipeline().add_stage("render", render)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("endless")
-            await to_thread.run_sync(entered.wait)
-            receipt = await pipeline.interrupt(grace=PATIENCE)
-            assert receipt.busy == ()
-            assert ended.is_set()
-            await pipeline.process_input_data("new")
-            assert await read(pipeline, 1) == ["new"]
+    async with pipeline:
+        await pipeline.process_input_data("endless")
+        await to_thread.run_sync(entered.wait)
+        receipt = await pipeline.interrupt(grace=PATIENCE)
+        assert receipt.busy == ()
+        assert ended.is_set()
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == ["new"]
 
 
 async def test_a_thread_that_asks_while_the_pipeline_stops_is_released():
     gate, stopping = Gate("stale"), []
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with create_task_group() as tg:
-            await pipeline.start()
-            await pipeline.process_input_data("stale")
-            await gate.entered()
-            tg.start_soon(pipeline.stop)
-            while pipeline.running:
-                await checkpoint()
-            receipt = await to_thread.run_sync(pipeline.interrupt_from_thread)
-            stopping.append(receipt)
-            gate.open()
+    async with create_task_group() as tg:
+        await pipeline.start()
+        await pipeline.process_input_data("stale")
+        await gate.entered()
+        tg.start_soon(pipeline.stop)
+        while pipeline.running:
+            await checkpoint()
+        receipt = await to_thread.run_sync(pipeline.interrupt_from_thread)
+        stopping.append(receipt)
+        gate.open()
     assert stopping == [InterruptReceipt()]
 
 
 async def test_what_is_before_the_stage_goes_on():
     think, voice = AsyncGate("b"), Gate("a")
     pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("think", think).add_stage("voice", voice)
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            for item in "ab":
-                await pipeline.process_input_data(item)
-            await voice.entered()
-            await think.entered()
-            for item in "cde":
-                tg.start_soon(pipeline.process_input_data, item)
-            await until_waiting(pipeline, 1)
-            receipt = await pipeline.interrupt(from_stage="voice")
-            assert (list(receipt.dropped), receipt.busy, receipt.total) == (["voice"], ("voice",), 1)
-            assert think.cancelled == 0
-            think.open()
-            voice.open()
-            first, *rest = await read(pipeline, 4)
-            assert (first, sorted(rest)) == ("b", ["c", "d", "e"])  # trio starts tasks in any order
-            assert await rest_of(pipeline) == []
+    async with pipeline, create_task_group() as tg:
+        for item in "ab":
+            await pipeline.process_input_data(item)
+        await voice.entered()
+        await think.entered()
+        for item in "cde":
+            tg.start_soon(pipeline.process_input_data, item)
+        await until_waiting(pipeline, 1)
+        receipt = await pipeline.interrupt(from_stage="voice")
+        assert (list(receipt.dropped), receipt.busy, receipt.total) == (["voice"], ("voice",), 1)
+        assert think.cancelled == 0
+        think.open()
+        voice.open()
+        first, *rest = await read(pipeline, 4)
+        assert (first, sorted(rest)) == ("b", ["c", "d", "e"])  # trio starts tasks in any order
+        assert await rest_of(pipeline) == []
 
 
 @pytest.mark.parametrize("call", ["interrupt", "interrupt_from_thread"])
@@ -356,12 +272,11 @@ async def test_an_unknown_stage_is_named_running_or_not(call):
         if call == "interrupt":
             await result
 
-    with fail_after(PATIENCE):
-        with pytest.raises(ValueError, match=r"from_stage must be one of .*'think'.*, not 'thnik'"):
+    with pytest.raises(ValueError, match=r"from_stage must be one of .*'think'.*, not 'thnik'"):
+        await interrupt()
+    async with pipeline:
+        with pytest.raises(ValueError, match="not 'thnik'"):
             await interrupt()
-        async with pipeline:
-            with pytest.raises(ValueError, match="not 'thnik'"):
-                await interrupt()
 
 
 async def same(data):
@@ -384,27 +299,25 @@ WAYS = ["loop", "loop, short grace", "thread", "thread, short grace"]
 async def test_the_report_knows_of_every_interrupt_that_cut_a_call_short(how):
     gate = Gate("old")
     pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("gate", gate)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("old")
-            await gate.entered()
-            await ask(pipeline, how)
-            await ask(pipeline, how)  # waits for the same call, and cuts none
-            gate.open()
-            await pipeline.process_input_data("new")
-            assert await read(pipeline, 1) == ["new"]  # so the old call has ended
-            interrupts = pipeline.get_report().interrupts
-            assert (interrupts.total, interrupts.with_calls) == (2, 1)
-            assert interrupts.max_time_to_idle > 0
+    async with pipeline:
+        await pipeline.process_input_data("old")
+        await gate.entered()
+        await ask(pipeline, how)
+        await ask(pipeline, how)  # waits for the same call, and cuts none
+        gate.open()
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == ["new"]  # so the old call has ended
+        interrupts = pipeline.get_report().interrupts
+        assert (interrupts.total, interrupts.with_calls) == (2, 1)
+        assert interrupts.max_time_to_idle > 0
 
 
 async def test_a_grace_beyond_all_numbers_is_a_wrong_value():
-    with fail_after(PATIENCE):
-        async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-            with pytest.raises(ValueError, match="grace"):
-                await pipeline.interrupt(grace=10**400)
-            with pytest.raises(ValueError, match="grace"):
-                await to_thread.run_sync(lambda: pipeline.interrupt_from_thread(grace=10**400))
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        with pytest.raises(ValueError, match="grace"):
+            await pipeline.interrupt(grace=10**400)
+        with pytest.raises(ValueError, match="grace"):
+            await to_thread.run_sync(lambda: pipeline.interrupt_from_thread(grace=10**400))
 
 
 async def test_a_thread_may_wait_longer_than_its_platform_can_count():
@@ -414,13 +327,12 @@ async def test_a_thread_may_wait_longer_than_its_platform_can_count():
     def interrupt():
         receipts.append(pipeline.interrupt_from_thread(grace=1e10))
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            await pipeline.process_input_data("old")
-            await gate.entered()
-            tg.start_soon(to_thread.run_sync, interrupt)
-            await until(lambda: pipeline.statistics().dropped == 1)
-            gate.open()
+    async with pipeline, create_task_group() as tg:
+        await pipeline.process_input_data("old")
+        await gate.entered()
+        tg.start_soon(to_thread.run_sync, interrupt)
+        await until(lambda: pipeline.statistics().dropped == 1)
+        gate.open()
     (receipt,) = receipts
     assert receipt.busy == ()
     assert list(receipt.idle_after) == ["gate"]

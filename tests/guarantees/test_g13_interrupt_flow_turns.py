@@ -13,7 +13,7 @@ import contextlib
 
 import anyio
 import pytest
-from anyio import CancelScope, create_task_group, fail_after, move_on_after
+from anyio import CancelScope, create_task_group, move_on_after
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import (
@@ -73,18 +73,17 @@ async def test_an_interrupt_ends_the_block_quietly_wherever_it_waits(wait):
         await checkpoint()  # the cancellation is over with the block
         told.append((turn.interrupted, turn.over))
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(produce)
-            if wait is not wait_for_ever:
-                await gate.entered()
-                await until_waiting(pipeline)
-            await anyio.wait_all_tasks_blocked()
-            await pipeline.interrupt()
-            gate.open()
-            await until(lambda: told)
-            await pipeline.process_input_data("new")
-            assert await rest_of(pipeline) == ["new"]
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(produce)
+        if wait is not wait_for_ever:
+            await gate.entered()
+            await until_waiting(pipeline)
+        await anyio.wait_all_tasks_blocked()
+        await pipeline.interrupt()
+        gate.open()
+        await until(lambda: told)
+        await pipeline.process_input_data("new")
+        assert await rest_of(pipeline) == ["new"]
     assert told == [(True, True)]
 
 
@@ -96,19 +95,17 @@ async def test_a_block_that_awaits_nothing_more_runs_to_its_end():
             assert turn.interrupted
             reached = True
         assert reached
-        with fail_after(PATIENCE):
-            await checkpoint()
+        await checkpoint()
 
 
 async def test_an_interrupt_from_inside_the_block_ends_it_at_the_next_checkpoint():
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         reached = []
-        with fail_after(PATIENCE):
-            async with pipeline.turn() as turn:
-                await pipeline.interrupt()
-                reached.append("no checkpoint")
-                await checkpoint()
-                reached.append("never")
+        async with pipeline.turn() as turn:
+            await pipeline.interrupt()
+            reached.append("no checkpoint")
+            await checkpoint()
+            reached.append("never")
         assert turn.interrupted
         assert reached == ["no checkpoint"]
 
@@ -116,16 +113,15 @@ async def test_an_interrupt_from_inside_the_block_ends_it_at_the_next_checkpoint
 async def test_a_grace_inside_the_block_is_cut_short_with_the_block():
     gate = Gate("old")
     async with AsyncTaskPipeline().add_stage("gate", gate) as pipeline:
-        with fail_after(PATIENCE):
-            async with pipeline.turn() as turn:
-                await turn.put("old")
-                await gate.entered()
-                await pipeline.interrupt(grace=PATIENCE)
-                pytest.fail("the block is over")
-            assert turn.interrupted
-            assert pipeline.statistics().dropped == 1
-            gate.open()
-            assert await rest_of(pipeline) == []
+        async with pipeline.turn() as turn:
+            await turn.put("old")
+            await gate.entered()
+            await pipeline.interrupt(grace=PATIENCE)
+            pytest.fail("the block is over")
+        assert turn.interrupted
+        assert pipeline.statistics().dropped == 1
+        gate.open()
+        assert await rest_of(pipeline) == []
 
 
 async def test_all_open_turns_are_ended_and_the_one_begun_later_is_not():
@@ -136,28 +132,26 @@ async def test_all_open_turns_are_ended_and_the_one_begun_later_is_not():
             await anyio.sleep_forever()
         ended.append((turn.number, turn.interrupted))
 
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            for _ in range(5):
-                tg.start_soon(produce)
-            await anyio.wait_all_tasks_blocked()
-            await pipeline.interrupt()
-            async with pipeline.turn() as new:
-                await until(lambda: len(ended) == 5)
-                await new.put("new")
-            assert (new.number, new.interrupted) == (6, False)
-            assert await rest_of(pipeline) == ["new"]
+    async with pipeline, create_task_group() as tg:
+        for _ in range(5):
+            tg.start_soon(produce)
+        await anyio.wait_all_tasks_blocked()
+        await pipeline.interrupt()
+        async with pipeline.turn() as new:
+            await until(lambda: len(ended) == 5)
+            await new.put("new")
+        assert (new.number, new.interrupted) == (6, False)
+        assert await rest_of(pipeline) == ["new"]
     assert sorted(ended) == [(number, True) for number in range(1, 6)]
 
 
 async def test_an_interrupt_in_a_turn_inside_a_turn_ends_both_blocks():
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-        with fail_after(PATIENCE):
-            async with pipeline.turn() as outer:
-                async with pipeline.turn() as inner:
-                    await pipeline.interrupt()
-                    await anyio.sleep_forever()
+        async with pipeline.turn() as outer:
+            async with pipeline.turn() as inner:
+                await pipeline.interrupt()
                 await anyio.sleep_forever()
+            await anyio.sleep_forever()
         assert outer.interrupted
         assert inner.interrupted
         assert (outer.number, inner.number) == (1, 2)
@@ -187,7 +181,7 @@ async def test_an_exception_raised_while_the_interrupt_cancels_passes():
             finally:
                 raise OwnError
 
-    with fail_after(PATIENCE), pytest.RaisesGroup(OwnError):
+    with pytest.RaisesGroup(OwnError):
         async with pipeline, create_task_group() as tg:
             tg.start_soon(produce)
             await anyio.wait_all_tasks_blocked()
@@ -197,25 +191,24 @@ async def test_an_exception_raised_while_the_interrupt_cancels_passes():
 async def test_a_cancellation_from_outside_is_not_swallowed():
     gate = AsyncGate("old")
     async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline:
-        with fail_after(PATIENCE):
-            with CancelScope() as scope:
-                async with pipeline.turn() as turn:
-                    scope.cancel()
-                    await wait_in_a_put(pipeline, turn)
-                pytest.fail("the cancellation was swallowed by the turn")
-            assert scope.cancelled_caught
-            assert (turn.interrupted, turn.over) == (False, True)
-            with move_on_after(0) as limit:
-                async with pipeline.turn() as late:
-                    await anyio.sleep_forever()
-                pytest.fail("the timeout was swallowed by the turn")
-            assert limit.cancelled_caught
-            assert not late.interrupted
+        with CancelScope() as scope:
+            async with pipeline.turn() as turn:
+                scope.cancel()
+                await wait_in_a_put(pipeline, turn)
+            pytest.fail("the cancellation was swallowed by the turn")
+        assert scope.cancelled_caught
+        assert (turn.interrupted, turn.over) == (False, True)
+        with move_on_after(0) as limit:
+            async with pipeline.turn() as late:
+                await anyio.sleep_forever()
+            pytest.fail("the timeout was swallowed by the turn")
+        assert limit.cancelled_caught
+        assert not late.interrupted
 
 
 async def test_cancelled_from_outside_and_interrupted_at_once_both_end():
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-        with fail_after(PATIENCE), CancelScope() as scope:
+        with CancelScope() as scope:
             async with pipeline.turn() as turn:
                 scope.cancel()
                 await pipeline.interrupt()
@@ -227,25 +220,23 @@ async def test_cancelled_from_outside_and_interrupted_at_once_both_end():
 
 
 async def test_only_an_interrupt_of_the_first_stage_ends_the_turn():
-    async with AsyncTaskPipeline().add_stage("llm", same).add_stage("tts", same) as pipeline:
-        with fail_after(PATIENCE):
-            async with pipeline.turn() as turn:
-                await pipeline.interrupt(from_stage="tts")
-                await checkpoint()
-                assert (turn.interrupted, turn.over) == (False, False)
-                await turn.put("same turn")
-                assert await anext(pipeline.generate_output_stream()) == "same turn"
-                await pipeline.interrupt(from_stage="llm")
-                assert turn.interrupted
-                await anyio.sleep_forever()
+    pipeline = AsyncTaskPipeline().add_stage("llm", same).add_stage("tts", same)
+    async with pipeline, pipeline.turn() as turn:
+        await pipeline.interrupt(from_stage="tts")
+        await checkpoint()
+        assert (turn.interrupted, turn.over) == (False, False)
+        await turn.put("same turn")
+        assert await anext(pipeline.generate_output_stream()) == "same turn"
+        await pipeline.interrupt(from_stage="llm")
+        assert turn.interrupted
+        await anyio.sleep_forever()
 
 
 async def test_clear_ends_the_turn_as_an_interrupt_does():
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-        with fail_after(PATIENCE):
-            async with pipeline.turn() as turn:
-                pipeline.clear()
-                await anyio.sleep_forever()
+        async with pipeline.turn() as turn:
+            pipeline.clear()
+            await anyio.sleep_forever()
         assert turn.interrupted
 
 
@@ -286,17 +277,16 @@ async def test_a_number_is_given_when_the_turn_is_entered_not_when_it_is_made():
 async def test_a_turn_is_entered_once(left):
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         turn = pipeline.turn()
-        with fail_after(PATIENCE):
-            async with turn:
-                if not left:
-                    with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 open> again"):
-                        await turn.__aenter__()
-                    await turn.put("still open")
-            if left:
-                with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 over> again"):
+        async with turn:
+            if not left:
+                with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 open> again"):
                     await turn.__aenter__()
-            assert turn.number == 1
-            assert await rest_of(pipeline) == ([] if left else ["still open"])
+                await turn.put("still open")
+        if left:
+            with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 over> again"):
+                await turn.__aenter__()
+        assert turn.number == 1
+        assert await rest_of(pipeline) == ([] if left else ["still open"])
 
 
 async def test_nothing_can_be_put_before_it_is_entered():
@@ -310,22 +300,20 @@ async def test_nothing_can_be_put_before_it_is_entered():
             await anyio.to_thread.run_sync(turn.put_from_thread, 1)
         with pytest.raises(PipelineStateError, match="has not begun"):
             await anyio.to_thread.run_sync(turn.put_sentinel_from_thread, 1)
-        with fail_after(PATIENCE):
-            async with turn:
-                await turn.put(2)
-            assert await rest_of(pipeline) == [2]
+        async with turn:
+            await turn.put(2)
+        assert await rest_of(pipeline) == [2]
 
 
 async def test_an_interrupt_before_it_is_entered_does_not_end_it():
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         turn = pipeline.turn()
         await pipeline.interrupt()
-        with fail_after(PATIENCE):
-            async with turn:
-                await turn.put("new")
-                await checkpoint()
-            assert not turn.interrupted
-            assert await rest_of(pipeline) == ["new"]
+        async with turn:
+            await turn.put("new")
+            await checkpoint()
+        assert not turn.interrupted
+        assert await rest_of(pipeline) == ["new"]
 
 
 async def test_repr_tells_the_number_and_the_state():
@@ -353,31 +341,29 @@ async def test_an_interrupt_after_the_block_was_left_changes_nothing():
 
 async def test_plain_data_belongs_to_the_turn_begun_last():
     pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("same", same)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            async with pipeline.turn() as first:
-                await pipeline.process_input_data("a")
-                async with pipeline.turn() as second:
-                    await pipeline.process_input_data("b")
-                    await first.put("c")
-                    await second.put("d")
-                await pipeline.process_input_data("e")
-            await pipeline.process_input_data("f")
-            assert await rest_of(pipeline) == ["a", "b", "c", "d", "e", "f"]
+    async with pipeline:
+        async with pipeline.turn() as first:
+            await pipeline.process_input_data("a")
+            async with pipeline.turn() as second:
+                await pipeline.process_input_data("b")
+                await first.put("c")
+                await second.put("d")
+            await pipeline.process_input_data("e")
+        await pipeline.process_input_data("f")
+        assert await rest_of(pipeline) == ["a", "b", "c", "d", "e", "f"]
     assert [item.turn for item in pipeline.completed_items] == [1, 2, 1, 2, 2, 2]
 
 
 async def test_plain_data_after_an_interrupt_belongs_to_a_turn_of_its_own():
     pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("same", same)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            async with pipeline.turn() as first:
-                await pipeline.interrupt()
-                for new in ("a", "b"):
-                    pipeline.put_input_data(new)
-            async with pipeline.turn() as last:
-                await last.put("c")
-            assert await rest_of(pipeline) == ["a", "b", "c"]
+    async with pipeline:
+        async with pipeline.turn() as first:
+            await pipeline.interrupt()
+            for new in ("a", "b"):
+                pipeline.put_input_data(new)
+        async with pipeline.turn() as last:
+            await last.put("c")
+        assert await rest_of(pipeline) == ["a", "b", "c"]
     turns = [item.turn for item in pipeline.completed_items]
     assert first.number < turns[0] == turns[1] < turns[2] == last.number
 
@@ -391,42 +377,40 @@ async def test_a_pipeline_that_never_ran_has_no_turns():
 async def test_after_close_input_a_turn_can_neither_be_entered_nor_used():
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         early = pipeline.turn()
-        with fail_after(PATIENCE):
-            async with pipeline.turn() as turn:
-                await turn.put("in time")
-                pipeline.close_input()
-                with pytest.raises(PipelineStateError, match="closed"):
-                    await turn.put("late")
-                with pytest.raises(PipelineStateError, match="closed"):
-                    await turn.put_sentinel("late")
-                with pytest.raises(PipelineStateError, match="closed"):
-                    await anyio.to_thread.run_sync(turn.put_from_thread, "late")
-                assert not turn.over
-            for late in (early, pipeline.turn()):
-                with pytest.raises(PipelineStateError, match="closed"):
-                    await late.__aenter__()
-                assert repr(late) == "<Turn 0 not begun>"
-            assert await rest_of(pipeline) == ["in time"]
+        async with pipeline.turn() as turn:
+            await turn.put("in time")
+            pipeline.close_input()
+            with pytest.raises(PipelineStateError, match="closed"):
+                await turn.put("late")
+            with pytest.raises(PipelineStateError, match="closed"):
+                await turn.put_sentinel("late")
+            with pytest.raises(PipelineStateError, match="closed"):
+                await anyio.to_thread.run_sync(turn.put_from_thread, "late")
+            assert not turn.over
+        for late in (early, pipeline.turn()):
+            with pytest.raises(PipelineStateError, match="closed"):
+                await late.__aenter__()
+            assert repr(late) == "<Turn 0 not begun>"
+        assert await rest_of(pipeline) == ["in time"]
 
 
 async def test_a_put_that_waits_when_the_input_is_closed_says_so():
     gate = Gate(0)
     async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline:
-        with fail_after(PATIENCE):
-            async with pipeline.turn() as turn, anyio.create_task_group() as tg:
-                await turn.put(0)
-                await gate.entered()
-                await turn.put(1)
+        async with pipeline.turn() as turn, anyio.create_task_group() as tg:
+            await turn.put(0)
+            await gate.entered()
+            await turn.put(1)
 
-                async def put_late() -> None:
-                    with pytest.raises(PipelineStateError, match="closed"):
-                        await turn.put(2)
+            async def put_late() -> None:
+                with pytest.raises(PipelineStateError, match="closed"):
+                    await turn.put(2)
 
-                tg.start_soon(put_late)
-                await anyio.wait_all_tasks_blocked()
-                pipeline.close_input()
-            gate.open()
-            assert await rest_of(pipeline) == [0, 1]
+            tg.start_soon(put_late)
+            await anyio.wait_all_tasks_blocked()
+            pipeline.close_input()
+        gate.open()
+        assert await rest_of(pipeline) == [0, 1]
 
 
 async def test_after_stop_a_turn_refuses_everything():
@@ -467,28 +451,26 @@ async def test_a_block_in_which_the_pipeline_is_stopped_does_not_hang():
         with contextlib.suppress(PipelineStoppedError):
             await produce()
 
-    with fail_after(PATIENCE):
-        async with pipeline, anyio.create_task_group() as tg:
-            tg.start_soon(produce_to_the_end)
-            await gate.entered()
-            await anyio.wait_all_tasks_blocked()
-            gate.open()
-            await pipeline.stop()
+    async with pipeline, anyio.create_task_group() as tg:
+        tg.start_soon(produce_to_the_end)
+        await gate.entered()
+        await anyio.wait_all_tasks_blocked()
+        gate.open()
+        await pipeline.stop()
 
 
 async def test_after_a_failure_no_turn_can_be_entered_and_the_reason_is_told():
     pipeline = AsyncTaskPipeline().add_stage("broken", broken)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        await pipeline.process_input_data(1)
-        with pytest.raises(BrokenError):
-            await anext(pipeline.generate_output_stream())
-        with pytest.raises(PipelineStoppedError) as caught:
-            async with pipeline.turn():
-                pytest.fail("entered")
-        assert isinstance(caught.value.__cause__, BrokenError)
-        with pytest.raises(BrokenError):
-            await pipeline.stop()
+    await pipeline.start()
+    await pipeline.process_input_data(1)
+    with pytest.raises(BrokenError):
+        await anext(pipeline.generate_output_stream())
+    with pytest.raises(PipelineStoppedError) as caught:
+        async with pipeline.turn():
+            pytest.fail("entered")
+    assert isinstance(caught.value.__cause__, BrokenError)
+    with pytest.raises(BrokenError):
+        await pipeline.stop()
 
 
 @ASYNCIO
@@ -522,18 +504,17 @@ async def test_a_native_cancellation_while_it_waits_for_room_loses_nothing():
                 turns.append(turn)
                 await turn.put("never")
 
-        with anyio.fail_after(PATIENCE):
-            await pipeline.process_input_data("busy")
-            await gate.entered()
-            await pipeline.process_input_data("queued")
-            task = asyncio.create_task(produce())
-            await until_waiting(pipeline)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert waiting(pipeline) == 0
-            gate.open()
-            assert await rest_of(pipeline) == ["busy", "queued"]
+        await pipeline.process_input_data("busy")
+        await gate.entered()
+        await pipeline.process_input_data("queued")
+        task = asyncio.create_task(produce())
+        await until_waiting(pipeline)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert waiting(pipeline) == 0
+        gate.open()
+        assert await rest_of(pipeline) == ["busy", "queued"]
         assert pipeline.statistics().accepted == 2
 
 
@@ -549,16 +530,15 @@ async def test_cancelled_natively_and_interrupted_in_one_tick_the_cancellation_l
                 await anyio.sleep_forever()
             await anyio.sleep_forever()
 
-        with anyio.fail_after(PATIENCE):
-            task = asyncio.create_task(produce())
-            await until(lambda: turns)
-            if first == "cancel":
-                task.cancel()
-            await pipeline.interrupt()
-            if first == "interrupt":
-                task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+        task = asyncio.create_task(produce())
+        await until(lambda: turns)
+        if first == "cancel":
+            task.cancel()
+        await pipeline.interrupt()
+        if first == "interrupt":
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
         assert turns[0].over
 
 

@@ -17,37 +17,35 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from anyio import create_task_group, fail_after
+from anyio import create_task_group
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.waiting import PATIENCE, drain
+from tests.support.waiting import PATIENCE, drain, read, rest_of
 
 pytestmark = pytest.mark.anyio
-
 
 ROOT = Path(__file__).parents[2]
 
 
 async def test_the_quick_start_of_the_docs_ends():
     """0.1.10: all results came, and then the output loop never ended."""
-    with fail_after(PATIENCE):
-        pipeline = AsyncTaskPipeline(enable_timing=True)
-        pipeline.add_stage("double", lambda x: x * 2)
-        pipeline.add_stage("filter", lambda x: x if x > 5 else None)
+    pipeline = AsyncTaskPipeline(enable_timing=True)
+    pipeline.add_stage("double", lambda x: x * 2)
+    pipeline.add_stage("filter", lambda x: x if x > 5 else None)
 
-        await pipeline.start()
+    await pipeline.start()
 
-        async def data_source():
-            for i in range(10):
-                yield i
+    async def data_source():
+        for i in range(10):
+            yield i
 
-        await pipeline.process_input_stream(data_source())
+    await pipeline.process_input_stream(data_source())
 
-        results = []
-        async for result in pipeline.generate_output_stream():
-            results.append(result)
+    results = []
+    async for result in pipeline.generate_output_stream():
+        results.append(result)
 
-        await pipeline.stop()
+    await pipeline.stop()
     assert results == [6, 8, 10, 12, 14, 16, 18]
 
 
@@ -67,18 +65,17 @@ async def test_the_quick_start_of_the_readme_ends(anyio_backend_name):
     pipeline.add_stage("validate", lambda x: x)
     pipeline.add_stage("transform", lambda x: x + 1)
     pipeline.add_stage("serialize", str)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        if anyio_backend_name == "asyncio":
-            await asyncio.gather(
-                pipeline.process_input_stream(input_stream()),
-                consume_output(pipeline.generate_output_stream()),
-            )
-        else:
-            async with create_task_group() as tg:
-                tg.start_soon(pipeline.process_input_stream, input_stream())
-                tg.start_soon(consume_output, pipeline.generate_output_stream())
-        await pipeline.stop()
+    await pipeline.start()
+    if anyio_backend_name == "asyncio":
+        await asyncio.gather(
+            pipeline.process_input_stream(input_stream()),
+            consume_output(pipeline.generate_output_stream()),
+        )
+    else:
+        async with create_task_group() as tg:
+            tg.start_soon(pipeline.process_input_stream, input_stream())
+            tg.start_soon(consume_output, pipeline.generate_output_stream())
+    await pipeline.stop()
     assert results == [str(i + 1) for i in range(10)]
 
 
@@ -169,14 +166,12 @@ async def test_none_as_a_yielded_value_filters(kind):
 async def test_none_as_a_sentinel_is_delivered():
     """0.1.10: lost: the output took it for an empty queue."""
     pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data(1)
-            await pipeline.process_input_sentinel(None)
-            await pipeline.process_input_data(2)
-            pipeline.put_input_sentinel(None)
-            pipeline.close_input()
-            assert [x async for x in pipeline.generate_output_stream()] == [1, None, 2, None]
+    async with pipeline:
+        await pipeline.process_input_data(1)
+        await pipeline.process_input_sentinel(None)
+        await pipeline.process_input_data(2)
+        pipeline.put_input_sentinel(None)
+        assert await rest_of(pipeline) == [1, None, 2, None]
 
 
 async def test_what_is_falsy_or_odd_is_data():
@@ -223,13 +218,12 @@ async def test_stages_see_the_context_of_the_start(kind, form):
     if form == "process":
         assert await drain(pipeline, [1, 2]) == [1, 2]
     else:
-        with fail_after(PATIENCE):
-            await pipeline.start()
-            await pipeline.process_input_data(1)
-            await pipeline.interrupt()  # the next turn has the same context
-            await pipeline.process_input_data(2)
-            assert await anext(pipeline.generate_output_stream()) == 2
-            await pipeline.stop()
+        await pipeline.start()
+        await pipeline.process_input_data(1)
+        await pipeline.interrupt()  # the next turn has the same context
+        await pipeline.process_input_data(2)
+        assert await anext(pipeline.generate_output_stream()) == 2
+        await pipeline.stop()
     assert set(seen) == {"mine"}
 
 
@@ -237,48 +231,46 @@ async def test_every_call_of_0_1_10_works_on_this_backend():
     """0.1.10: TypeError and RuntimeError on trio, from its asyncio calls."""
     pipeline = AsyncTaskPipeline(max_queue_size=10, enable_timing=True, return_exceptions=True)
     pipeline.add_stage("divide", lambda x: 12 // x)
-    with fail_after(PATIENCE):
-        await pipeline.start()
-        output = pipeline.generate_output_stream()
-        await pipeline.process_input_data(1, None)
-        pipeline.put_input_data(0)
-        await pipeline.process_input_sentinel("end")
-        pipeline.put_input_sentinel("and once more")
-        assert await anext(output) == 12
-        assert isinstance(await anext(output), ZeroDivisionError)
-        assert [await anext(output) for _ in range(2)] == ["end", "and once more"]
-        await pipeline.interrupt()
-        await pipeline.process_input_stream([2, 3], close_input=False)
-        assert [await anext(output) for _ in range(2)] == [6, 4]
-        assert pipeline.get_report(include_item_details=False).summary.total_items == 3
-        pipeline.clear()
-        pipeline.clear_input_queue()
-        pipeline.clear_output_queue()
-        await pipeline.stop()
-        assert [x async for x in output] == []
+    await pipeline.start()
+    output = pipeline.generate_output_stream()
+    await pipeline.process_input_data(1, None)
+    pipeline.put_input_data(0)
+    await pipeline.process_input_sentinel("end")
+    pipeline.put_input_sentinel("and once more")
+    assert await anext(output) == 12
+    assert isinstance(await anext(output), ZeroDivisionError)
+    assert await read(pipeline, 2) == ["end", "and once more"]
+    await pipeline.interrupt()
+    await pipeline.process_input_stream([2, 3], close_input=False)
+    assert await read(pipeline, 2) == [6, 4]
+    assert pipeline.get_report(include_item_details=False).summary.total_items == 3
+    pipeline.clear()
+    pipeline.clear_input_queue()
+    pipeline.clear_output_queue()
+    await pipeline.stop()
+    assert [x async for x in output] == []
 
 
 async def test_interrupt_keeps_report_and_counters_and_clear_resets_both():
     """0.1.10: the report was gone and the stage's count stayed: 3 items, 13 processed."""
     pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("same", lambda x: x)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
+    async with pipeline:
+        output = pipeline.generate_output_stream()
 
-            async def through(count) -> tuple[int, int, int]:
-                for i in range(count):
-                    await pipeline.process_input_data(i)
-                    assert await anext(output) == i
-                report = pipeline.get_report()
-                total = report.summary.total_items if report is not None else 0
-                return total, pipeline.stages[0].processed_count, pipeline.counter
+        async def through(count) -> tuple[int, int, int]:
+            for i in range(count):
+                await pipeline.process_input_data(i)
+                assert await anext(output) == i
+            report = pipeline.get_report()
+            total = report.summary.total_items if report is not None else 0
+            return total, pipeline.stages[0].processed_count, pipeline.counter
 
-            assert await through(10) == (10, 10, 10)
-            await pipeline.interrupt()
-            assert await through(0) == (10, 10, 10)
-            assert await through(3) == (13, 13, 13)
-            pipeline.clear()
-            assert pipeline.get_report() is None
-            assert pipeline.completed_items == []
-            assert await through(0) == (0, 0, 0)
-            assert await through(3) == (3, 3, 3)
+        assert await through(10) == (10, 10, 10)
+        await pipeline.interrupt()
+        assert await through(0) == (10, 10, 10)
+        assert await through(3) == (13, 13, 13)
+        pipeline.clear()
+        assert pipeline.get_report() is None
+        assert pipeline.completed_items == []
+        assert await through(0) == (0, 0, 0)
+        assert await through(3) == (3, 3, 3)

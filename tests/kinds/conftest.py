@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kinds import functions
 from tests.kinds.kinds import ALL, POOLS, Kind
 from tests.support.process_gate import ProcessGate
 
@@ -24,7 +25,18 @@ def pools():
         ThreadPoolExecutor(3) as threads,
         ProcessPoolExecutor(3, mp_context=get_context("spawn")) as processes,
     ):
+        warm(processes, 3)
         yield {"pool of threads": threads, "pool of processes": processes}
+
+
+def warm(pool, workers) -> None:
+    """Wait until as many processes are there: to begin takes longer than some calls here may."""
+    with tempfile.TemporaryDirectory() as folder, ProcessGate(Path(folder) / "gate", "all") as gate:
+        calls = [pool.submit(functions.visit, gate.address, number) for number in range(workers)]
+        assert gate.wait_for(lambda: len(gate.arrivals) == workers)
+        gate.open()
+        for call in calls:
+            call.result()
 
 
 @pytest.fixture(params=ALL)

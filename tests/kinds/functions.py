@@ -182,7 +182,7 @@ def variable(name):
 
 
 class Resource:
-    """A state that tells its gate when it is made and let go."""
+    """A state that tells its gate when it is made and closed."""
 
     def __init__(self, address):
         self.address = address
@@ -193,7 +193,7 @@ class Resource:
         return self
 
     def __exit__(self, *exc_info):
-        visit(self.address, "let go")
+        visit(self.address, "closed")
 
 
 @contextlib.asynccontextmanager

@@ -40,7 +40,7 @@ def endless(data):
 
 
 class Unclean(Resource):
-    """A state that cannot be let go."""
+    """A state that cannot be closed."""
 
     def __exit__(self, *exc_info):
         super().__exit__(*exc_info)

@@ -286,7 +286,7 @@ async def cancels():
 
 
 class Ledger(Resource):
-    """A state that knows whether it has been let go."""
+    """A state that knows whether it has been closed."""
 
     open = False
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from anyio import create_task_group, fail_after
+from anyio import create_task_group
 
 from async_task_pipeline import AsyncTaskPipeline, StageProtocolError
 from tests.kinds.functions import MineError
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import drain, read, until
 
 pytestmark = pytest.mark.anyio
 
@@ -38,11 +38,10 @@ async def put(pipeline, entries):
 async def test_a_batch_goes_when_full_and_before_a_sentinel_and_at_the_end(kind, gate):
     pipeline = batches(kind, gate, max_size=3, timing=True)
     entries = [1, 2, 3, 4, "filtered", "marker 1", "marker 2", 5, 6, 7, "marker 3", 8, 9]
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await put(pipeline, entries)
-            pipeline.close_input()
-            got = [each async for each in pipeline.generate_output_stream()]
+    async with pipeline:
+        await put(pipeline, entries)
+        pipeline.close_input()
+        got = [each async for each in pipeline.generate_output_stream()]
     assert gate.arrivals == ["[1, 2, 3]", "[4, 'filtered']", "[5, 6, 7]", "[8, 9]"]
     assert got == [
         *((1, 3), (2, 3), (3, 3), (4, 2), "marker 1", "marker 2"),
@@ -56,26 +55,23 @@ async def test_a_batch_goes_when_full_and_before_a_sentinel_and_at_the_end(kind,
 @pytest.mark.parametrize("max_wait", [0, 0.01])
 async def test_a_batch_goes_when_its_oldest_item_has_waited(kind, gate, max_wait):
     pipeline = batches(kind, gate, max_size=100, max_wait=max_wait)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for number in range(3):
-                await pipeline.process_input_data(number)
-                assert await anext(output) == (number, 1)
-            gate.hold("[3]")
-            await pipeline.process_input_data(3)
-            await gate.entered("[3]")
-            await put(pipeline, [4, 5])  # together: they wait for the worker longer than for each other
-            gate.open()
-            assert [await anext(output) for _ in range(3)] == [(3, 1), (4, 2), (5, 2)]
-            assert_law(pipeline)
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for number in range(3):
+            await pipeline.process_input_data(number)
+            assert await anext(output) == (number, 1)
+        gate.hold("[3]")
+        await pipeline.process_input_data(3)
+        await gate.entered("[3]")
+        await put(pipeline, [4, 5])  # together: they wait for the worker longer than for each other
+        gate.open()
+        assert await read(pipeline, 3) == [(3, 1), (4, 2), (5, 2)]
+        assert_law(pipeline)
 
 
 async def test_a_batch_may_be_larger_than_a_link(kind, gate):
     pipeline = batches(kind, gate, max_size=10, size=2)
-    with fail_after(PATIENCE):
-        async with pipeline.process(range(25)) as results:
-            assert [each async for each in results] == [(n, 10 if n < 20 else 5) for n in range(25)]
+    assert await drain(pipeline, range(25)) == [(n, 10 if n < 20 else 5) for n in range(25)]
     assert_law(pipeline)
 
 
@@ -85,9 +81,8 @@ async def test_a_call_that_fails_has_failed_for_each_of_its_items(kind, gate, ti
     if kind.name == "pool of processes":
         del wrong["generator"]  # the pool says that it cannot pickle it
     pipeline = batches(kind, gate, max_size=3, on_error="return", timing=timing)
-    with fail_after(PATIENCE):
-        async with pipeline.process([each for word in wrong for each in (word, 1, 2)] + [3, 4]) as results:
-            *failures, a, b = [each async for each in results]
+    async with pipeline.process([each for word in wrong for each in (word, 1, 2)] + [3, 4]) as results:
+        *failures, a, b = [each async for each in results]
     assert (a, b) == ((3, 2), (4, 2))
     assert len(failures) == 3 * len(wrong)
     for number, returned in enumerate(wrong.values()):
@@ -109,25 +104,24 @@ async def test_a_call_that_fails_has_failed_for_each_of_its_items(kind, gate, ti
 async def test_batches_side_by_side(kind, gate, ordered):
     gate.hold("[0, 1]", "[6, 7]")
     pipeline = batches(kind, gate, max_size=2, workers=2, ordered=ordered)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await put(pipeline, [*range(4), "marker", *range(4, 9)])
-            await gate.entered("[0, 1]")
-            if not ordered:
-                assert [await anext(output) for _ in range(2)] == [(2, 2), (3, 2)]
-            await gate.left("[2, 3]")
-            gate.open("[0, 1]")
-            early = [(0, 2), (1, 2), (2, 2), (3, 2)] if ordered else [(0, 2), (1, 2)]
-            assert [await anext(output) for _ in range(len(early))] == early
-            assert [await anext(output) for _ in range(3)] == ["marker", (4, 2), (5, 2)]
-            await gate.entered("[6, 7]")
-            pipeline.close_input()  # which flushes the last
-            if not ordered:
-                assert await anext(output) == (8, 1)
-            gate.open()
-            rest = [(6, 2), (7, 2), (8, 1)] if ordered else [(6, 2), (7, 2)]
-            assert [each async for each in output] == rest
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await put(pipeline, [*range(4), "marker", *range(4, 9)])
+        await gate.entered("[0, 1]")
+        if not ordered:
+            assert await read(pipeline, 2) == [(2, 2), (3, 2)]
+        await gate.left("[2, 3]")
+        gate.open("[0, 1]")
+        early = [(0, 2), (1, 2), (2, 2), (3, 2)] if ordered else [(0, 2), (1, 2)]
+        assert [await anext(output) for _ in range(len(early))] == early
+        assert await read(pipeline, 3) == ["marker", (4, 2), (5, 2)]
+        await gate.entered("[6, 7]")
+        pipeline.close_input()  # which flushes the last
+        if not ordered:
+            assert await anext(output) == (8, 1)
+        gate.open()
+        rest = [(6, 2), (7, 2), (8, 1)] if ordered else [(6, 2), (7, 2)]
+        assert [each async for each in output] == rest
     assert gate.most == 2 or (ordered and gate.most < 2)  # in order, one may be over before the other comes
     assert_law(pipeline)
 
@@ -136,38 +130,35 @@ async def test_batches_side_by_side(kind, gate, ordered):
 async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, gate, timing):
     gate.hold("['a', 'b']")
     pipeline = batches(kind, gate, max_size=2, timing=timing)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await put(pipeline, "ab")
-            await gate.entered("['a', 'b']")
-            await put(pipeline, ["c", "marker", "d"])
-            receipt = await pipeline.interrupt()
-            part = receipt.dropped["stage"]
-            assert (part.in_call, part.queued, receipt.busy) == (2, 2, ("stage",))
-            assert pipeline.statistics().inside == 0
-            assert_law(pipeline)
-            assert await anext(output) == "marker"
-            await put(pipeline, "ef")
-            gate.open()
-            assert [await anext(output), await anext(output)] == [("e", 2), ("f", 2)]
-            assert_law(pipeline)
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await put(pipeline, "ab")
+        await gate.entered("['a', 'b']")
+        await put(pipeline, ["c", "marker", "d"])
+        receipt = await pipeline.interrupt()
+        part = receipt.dropped["stage"]
+        assert (part.in_call, part.queued, receipt.busy) == (2, 2, ("stage",))
+        assert pipeline.statistics().inside == 0
+        assert_law(pipeline)
+        assert await anext(output) == "marker"
+        await put(pipeline, "ef")
+        gate.open()
+        assert await read(pipeline, 2) == [("e", 2), ("f", 2)]
+        assert_law(pipeline)
     assert gate.most == 1
 
 
 async def test_an_overdue_batch_has_failed_for_each_of_its_items(kind, gate):
     gate.hold("[0, 1, 2]")
     pipeline = batches(kind, gate, max_size=3, timeout=IN_TIME, on_error="return", timing=True)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await put(pipeline, range(3))
-            failures = [await anext(output) for _ in range(3)]
-            assert [type(each) for each in failures] == [TimeoutError] * 3
-            gate.open()
-            await put(pipeline, range(3, 6))
-            assert [await anext(output) for _ in range(3)] == [(3, 3), (4, 3), (5, 3)]
-            assert_law(pipeline)
+    async with pipeline:
+        await put(pipeline, range(3))
+        failures = await read(pipeline, 3)
+        assert [type(each) for each in failures] == [TimeoutError] * 3
+        gate.open()
+        await put(pipeline, range(3, 6))
+        assert await read(pipeline, 3) == [(3, 3), (4, 3), (5, 3)]
+        assert_law(pipeline)
     now = pipeline.statistics()
     assert (now.failed, now.delivered, now.inside) == (3, 3, 0)
 
@@ -186,14 +177,12 @@ async def test_waiting_for_a_batch_is_queue_wait():
     clock = Clock()
     pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock)
     pipeline.add_batch_stage("stage", advance, max_size=2, max_wait=NEVER)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data(1)
-            await until(lambda: pipeline.statistics().stages["stage"].queue_depth == 0)
-            clock.now = 10.0
-            await pipeline.process_input_data(2)
-            assert [await anext(output), await anext(output)] == [1, 2]
+    async with pipeline:
+        await pipeline.process_input_data(1)
+        await until(lambda: pipeline.statistics().stages["stage"].queue_depth == 0)
+        clock.now = 10.0
+        await pipeline.process_input_data(2)
+        assert await read(pipeline, 2) == [1, 2]
     details = [each.get_timing_breakdown().stages["stage"] for each in pipeline.completed_items]
     assert [each.queue_wait_time for each in details] == [10.0, 0.0]
     assert [each.computation_time for each in details] == [4.0, 4.0]  # each was computed as long as its batch
@@ -205,8 +194,7 @@ async def test_no_batch_is_lost_between_two_threads():
     pipeline = AsyncTaskPipeline(4)
     for number in range(3):
         pipeline.add_batch_stage(f"stage {number}", lambda items: items, max_size=1, max_wait=NEVER, workers=2)
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            tg.start_soon(pipeline.process_input_stream, iter(range(1000)))
-            assert [each async for each in pipeline.generate_output_stream()] == [*range(1000)]
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(pipeline.process_input_stream, iter(range(1000)))
+        assert [each async for each in pipeline.generate_output_stream()] == [*range(1000)]
     assert_law(pipeline)

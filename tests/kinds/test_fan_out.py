@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from anyio import fail_after
 
 from tests.kinds.kinds import STREAMING, some
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import read, rest_of
 
 pytestmark = [pytest.mark.anyio, some(STREAMING)]  # an executor gathers what a generator yields
 
@@ -21,23 +20,22 @@ pytestmark = [pytest.mark.anyio, some(STREAMING)]  # an executor gathers what a 
 async def test_each_value_goes_on_at_once_and_no_more_are_made_than_fit(kind, gate):
     gate.hold(1, 4)
     pipeline = kind.pipeline(partial(kind.function("fan"), gate.address), size=2)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data(20)
-            # The first is here although the generator is still about to make the second.
-            assert await anext(output) == 0
-            await gate.entered(1)
-            gate.open(1)
-            # Two wait in the output, two in the outbox; a fifth may not even be begun.
-            await gate.entered(4)
-            gate.open()
-            assert [await anext(output) for _ in range(3)] == [1, 2, 3]
-            await gate.entered(7)
-            assert "9" not in gate.arrivals
-            assert [await anext(output) for _ in range(16)] == [*range(4, 20)]
-            await gate.entered("closed")
-            assert_law(pipeline)
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await pipeline.process_input_data(20)
+        # The first is here although the generator is still about to make the second.
+        assert await anext(output) == 0
+        await gate.entered(1)
+        gate.open(1)
+        # Two wait in the output, two in the window; a fifth may not even be begun.
+        await gate.entered(4)
+        gate.open()
+        assert await read(pipeline, 3) == [1, 2, 3]
+        await gate.entered(7)
+        assert "9" not in gate.arrivals
+        assert await read(pipeline, 16) == [*range(4, 20)]
+        await gate.entered("closed")
+        assert_law(pipeline)
 
 
 @pytest.mark.parametrize("end", ["interrupt", "stop"])
@@ -46,23 +44,21 @@ async def test_what_ends_its_turn_closes_a_generator(kind, gate, end, stuck):
     in_function = stuck == "in its function"
     gate.hold(*[1] if in_function else [])
     pipeline = kind.pipeline(partial(kind.function("fan"), gate.address), size=1)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data(50)
-            await pipeline.process_input_data(50)
-            await gate.entered(1)
-            if end == "stop":
-                gate.open()
-                await pipeline.stop()
-            else:
-                receipt = await pipeline.interrupt()
-                assert receipt.busy == ("stage",)
-                gate.open()
-                await pipeline.process_input_data(3)
-                assert [await anext(output) for _ in range(3)] == [0, 1, 2]
-            assert_law(pipeline)
+    async with pipeline:
+        await pipeline.process_input_data(50)
+        await pipeline.process_input_data(50)
+        await gate.entered(1)
+        if end == "stop":
+            gate.open()
+            await pipeline.stop()
+        else:
+            receipt = await pipeline.interrupt()
+            assert receipt.busy == ("stage",)
+            gate.open()
+            await pipeline.process_input_data(3)
+            assert await read(pipeline, 3) == [0, 1, 2]
         assert_law(pipeline)
+    assert_law(pipeline)
     assert pipeline.statistics().inside == 0
     # A process that is killed closes nothing.
     turns = 1 + (end == "interrupt") - (kind.name == "process")
@@ -74,19 +70,17 @@ async def test_what_ends_its_turn_closes_a_generator(kind, gate, end, stuck):
 async def test_what_a_timeout_cuts_short_has_yielded_what_it_had(kind, gate):
     gate.hold(2)
     pipeline = kind.pipeline(partial(kind.function("fan"), gate.address), timeout=0.3, on_error="return")
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await pipeline.process_input_data(5)
-            assert [await anext(output), await anext(output)] == [0, 1]
-            late = await anext(output)
-            assert isinstance(late, TimeoutError)
-            assert late.__notes__ == ["raised in stage 'stage' of the pipeline"]
-            gate.open()
-            await pipeline.process_input_data(1)
-            pipeline.close_input()
-            assert [each async for each in output] == [0]
-            assert_law(pipeline)
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await pipeline.process_input_data(5)
+        assert await read(pipeline, 2) == [0, 1]
+        late = await anext(output)
+        assert isinstance(late, TimeoutError)
+        assert late.__notes__ == ["raised in stage 'stage' of the pipeline"]
+        gate.open()
+        await pipeline.process_input_data(1)
+        assert await rest_of(pipeline) == [0]
+        assert_law(pipeline)
     now = pipeline.statistics()
     assert (now.accepted, now.fanned_out, now.delivered, now.failed) == (2, 2, 3, 1)
     if kind.name != "interpreter":  # which nobody can reach before it has used up its credit

@@ -17,14 +17,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from anyio import fail_after
 
 from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions
 from tests.kinds.kinds import some
 from tests.support.law import assert_law
 from tests.support.leftovers import tasks, threads_at_work
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import drain, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -54,23 +53,21 @@ async def test_nothing_is_left_of_many_lives(kind, gate):
                 if not kind.ends_calls:
                     gate.open()
             elif how == "drained":
-                pipeline.close_input()
-                assert [each async for each in output] == []
+                assert await rest_of(pipeline) == []
         assert_law(pipeline)
 
     hows = ["", "interrupt", "stop", "drained"]
-    with fail_after(PATIENCE):
-        for how in hows:  # whatever is started once and kept, such as the tracker of processes, is there now
-            await live(how)
-        await until(lambda: not gate.inside)
-        gc.collect()  # whatever other tests have left to be collected
-        before = descriptors(), tasks(), len(multiprocessing.active_children())
-        threads = threading.active_count()
-        for number in range(LIVES.get(kind.name, OTHERWISE)):
-            await live(hows[number % 4])
-        await until(lambda: not gate.inside and not threads_at_work())
-        assert (descriptors(), tasks(), len(multiprocessing.active_children())) == before
-        assert threading.active_count() <= threads + 2  # idle ones of the backend, which come and go
+    for how in hows:  # whatever is started once and kept, such as the tracker of processes, is there now
+        await live(how)
+    await until(lambda: not gate.inside)
+    gc.collect()  # whatever other tests have left to be collected
+    before = descriptors(), tasks(), len(multiprocessing.active_children())
+    threads = threading.active_count()
+    for number in range(LIVES.get(kind.name, OTHERWISE)):
+        await live(hows[number % 4])
+    await until(lambda: not gate.inside and not threads_at_work())
+    assert (descriptors(), tasks(), len(multiprocessing.active_children())) == before
+    assert threading.active_count() <= threads + 2  # idle ones of the backend, which come and go
 
 
 def test_g10_exits_reach_the_owner_of_the_scope(kind, anyio_backend):
@@ -102,9 +99,7 @@ def test_g10_exits_reach_the_owner_of_the_scope(kind, anyio_backend):
 async def test_the_call_in_which_a_process_dies_has_failed_and_no_other(kind, gate, workers):
     pipeline = kind.pipeline(partial(functions.mortal, gate.address), on_error="return", workers=workers)
     source = [*range(20), "dies", *range(20, 40)]
-    with fail_after(PATIENCE):
-        async with pipeline.process(source) as results:
-            got = [each async for each in results]
+    got = await drain(pipeline, source)
     died = got[20]
     assert isinstance(died, WorkerDiedError)
     assert str(died) == "stage 'stage': the worker process ended with exit code -9 in a call"
@@ -116,27 +111,25 @@ async def test_the_call_in_which_a_process_dies_has_failed_and_no_other(kind, ga
 @some(["process"])
 async def test_by_default_the_death_of_a_process_ends_the_pipeline(kind, gate):
     pipeline = kind.pipeline(partial(functions.mortal, gate.address))
-    with fail_after(PATIENCE), pytest.raises(WorkerDiedError):
-        async with pipeline.process(["dies"]) as results:
-            assert [each async for each in results] == []
+    with pytest.raises(WorkerDiedError):
+        assert await drain(pipeline, ["dies"]) == []
     assert_law(pipeline)
 
 
 @some(["process"])
 async def test_a_process_that_dies_while_idle_is_replaced(kind, gate):
     pipeline = kind.pipeline(partial(functions.mortal, gate.address))
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for number in range(2):
-                await pipeline.process_input_data(number)
-                assert await anext(output) == number
-                _, pid = eval(gate.arrivals[-1])
-                os.kill(pid, signal.SIGKILL)
-                # Until it has gone: it may be reaped by others, or here.
-                await until(lambda pid=pid: not alive(pid))
-            await pipeline.process_input_data("last")
-            assert await anext(output) == "last"
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for number in range(2):
+            await pipeline.process_input_data(number)
+            assert await anext(output) == number
+            _, pid = eval(gate.arrivals[-1])
+            os.kill(pid, signal.SIGKILL)
+            # Until it has gone: it may be reaped by others, or here.
+            await until(lambda pid=pid: not alive(pid))
+        await pipeline.process_input_data("last")
+        assert await anext(output) == "last"
     assert_law(pipeline)
 
 

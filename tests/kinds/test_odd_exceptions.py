@@ -2,7 +2,7 @@
 
 The rule: what a function raises means the same whatever it is: it is returned, dropped or
 raised, the object itself, noted where it takes notes. What set-up and clean-up raise is raised
-by the scope, and a state that was let go is neither used again nor kept.
+by the scope, and a state that was closed is neither used again nor kept.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from functools import partial
 
 import anyio
 import pytest
-from anyio import fail_after, get_cancelled_exc_class
+from anyio import get_cancelled_exc_class
 
 from async_task_pipeline import RemoteCallError, StageProtocolError
 from tests.kinds import functions, mistakes, odd
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, read, rest_of, until
+from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -72,9 +72,8 @@ def assert_itself(kind, name, error):
 @refusals
 async def test_one_is_returned_as_any_other(kind, gate, name):
     pipeline = refusing(kind, gate, name, on_error="return", workers=2)
-    with fail_after(PATIENCE):
-        async with pipeline.process([1, name, 2]) as results:
-            before, error, after = [each async for each in results]
+    async with pipeline.process([1, name, 2]) as results:
+        before, error, after = [each async for each in results]
     assert (before, after) == (1, 2)
     assert_itself(kind, name, error)
     assert_law(pipeline)
@@ -84,9 +83,7 @@ async def test_one_is_returned_as_any_other(kind, gate, name):
 @refusals
 async def test_one_is_dropped_as_any_other(kind, gate, name, caplog):
     pipeline = refusing(kind, gate, name, on_error="drop")
-    with fail_after(PATIENCE):
-        async with pipeline.process([1, name, 2]) as results:
-            assert [each async for each in results] == [1, 2]
+    assert await drain(pipeline, [1, name, 2]) == [1, 2]
     (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
     assert record.getMessage() == "stage 'stage' dropped an item: its call failed"
     assert_itself(kind, name, record.exc_info[1])
@@ -98,7 +95,7 @@ async def test_one_is_dropped_as_any_other(kind, gate, name, caplog):
 async def test_one_ends_the_pipeline_as_any_other(kind, gate, name, workers, read_on):
     pipeline = refusing(kind, gate, name, workers=workers)
     # Innermost, as context managers made of generators set attributes of what they let through.
-    with fail_after(PATIENCE), pytest.raises(Exception) as caught:
+    with pytest.raises(Exception) as caught:
         async with pipeline:
             await pipeline.process_input_data(name)
             if read_on:
@@ -114,28 +111,26 @@ async def test_one_ends_the_pipeline_as_any_other(kind, gate, name, workers, rea
 async def test_one_that_waits_for_its_turn_disturbs_no_interrupt(kind, gate, name):
     gate.hold("held", "held too")
     pipeline = refusing(kind, gate, name, on_error="drop", workers=2)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("held")
-            await gate.entered("held")
-            await pipeline.process_input_data(name)
-            await pipeline.process_input_data("held too")
-            await gate.entered("held too")  # so the call before has ended
-            receipt = await pipeline.interrupt()
-            assert receipt.total == 2
-            assert pipeline.statistics().failed == 1
-            gate.open()
-            await pipeline.process_input_data("new")
-            assert await read(pipeline, 1) == ["new"]
-            assert await rest_of(pipeline) == []
+    async with pipeline:
+        await pipeline.process_input_data("held")
+        await gate.entered("held")
+        await pipeline.process_input_data(name)
+        await pipeline.process_input_data("held too")
+        await gate.entered("held too")  # so the call before has ended
+        receipt = await pipeline.interrupt()
+        assert receipt.total == 2
+        assert pipeline.statistics().failed == 1
+        gate.open()
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == ["new"]
+        assert await rest_of(pipeline) == []
 
 
 @some(REMOTE)
 async def test_one_object_raised_many_times_says_no_more_each_time(kind):
     pipeline = kind.pipeline(odd.raise_the_one, on_error="return")
-    with fail_after(PATIENCE):
-        async with pipeline.process(range(8)) as results:
-            errors = [each async for each in results]
+    async with pipeline.process(range(8)) as results:
+        errors = [each async for each in results]
     assert {type(each) for each in errors} == {MineError}
     assert len({tuple(each.__notes__) for each in errors}) == 1
     assert len(errors[-1].__notes__) == 2
@@ -147,7 +142,7 @@ async def test_one_object_raised_many_times_says_no_more_each_time(kind):
 @some(["thread", "process", INTERPRETER])
 async def test_a_set_up_that_stops_an_iteration_fails_the_start(kind):
     pipeline = kind.pipeline(functions.second, setup=odd.stops)
-    with fail_after(PATIENCE), pytest.raises(StageProtocolError, match="StopIteration") as caught:
+    with pytest.raises(StageProtocolError, match="StopIteration") as caught:
         async with pipeline:
             pytest.fail("it was entered")
     assert caught.value.__notes__[-1] == "raised in stage 'stage' of the pipeline"
@@ -159,7 +154,7 @@ async def test_a_set_up_that_is_cancelled_by_nobody_fails_the_start(kind, begin,
     if anyio_backend_name != "asyncio":
         pytest.skip("nobody can raise a cancellation of trio's")
     pipeline = kind.pipeline(functions.second_on_loop, setup=odd.cancels)
-    with fail_after(PATIENCE), pytest.raises(StageProtocolError, match="CancelledError"):
+    with pytest.raises(StageProtocolError, match="CancelledError"):
         if begin == "start":
             await pipeline.start()
         else:
@@ -174,18 +169,17 @@ async def test_a_set_up_that_is_cancelled_by_nobody_fails_the_start(kind, begin,
 async def test_what_a_clean_up_raises_is_raised_by_the_scope(kind, gate, workers, end):
     pipeline = kind.pipeline(kind.function("count"), setup=partial(mistakes.Unclean, gate.address), workers=workers)
     heard = []
-    with fail_after(PATIENCE):
-        try:
-            async with pipeline:
-                await pipeline.process_input_data(1)
-                assert await read(pipeline, 1) == [(1, 1)]
-                await until(lambda: not pipeline.statistics().stages["stage"].in_call)
-                if end == "read to the end":
-                    assert await rest_of(pipeline) == []
-                elif end == "stopped":
-                    await pipeline.stop()
-        except* MineError as group:
-            heard += group.exceptions
+    try:
+        async with pipeline:
+            await pipeline.process_input_data(1)
+            assert await read(pipeline, 1) == [(1, 1)]
+            await until(lambda: not pipeline.statistics().stages["stage"].in_call)
+            if end == "read to the end":
+                assert await rest_of(pipeline) == []
+            elif end == "stopped":
+                await pipeline.stop()
+    except* MineError as group:
+        heard += group.exceptions
     # A process that seems to be in its call still is killed, clean-up and all.
     assert heard or (kind.name == "process" and end != "read to the end")
     assert {each.data for each in heard} <= {"the clean-up"}
@@ -198,11 +192,11 @@ async def test_what_a_clean_up_raises_is_raised_by_the_scope(kind, gate, workers
 @some(["thread"])
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_state_that_was_let_go_is_not_used_again(kind, gate, workers):
-    gate.hold("let go")
+    gate.hold("closed")
     pipeline = kind.pipeline(odd.write, setup=partial(odd.Ledger, gate.address), workers=workers)
     got = []
     # Whether a failure is one of the turn that an interrupt in the same moment ends is not said.
-    with fail_after(PATIENCE), suppress(MineError):
+    with suppress(MineError):
         async with pipeline:
             await pipeline.process_input_data("fails")
             await until(lambda: gate.inside)
@@ -228,12 +222,10 @@ async def test_a_state_lasts_no_longer_than_its_run(kind, workers):
         return state
 
     pipeline = kind.pipeline(kind.function("second"), setup=setup, workers=workers)
-    with fail_after(PATIENCE):
-        for _ in range(3):
-            async with pipeline.process(range(3)) as results:
-                assert [each async for each in results] == [0, 1, 2]
-        gc.collect()
-        assert [state() for state in states] == [None] * (3 * workers)
+    for _ in range(3):
+        assert await drain(pipeline, range(3)) == [0, 1, 2]
+    gc.collect()
+    assert [state() for state in states] == [None] * (3 * workers)
     assert pipeline.statistics().accepted == 9
 
 
@@ -245,18 +237,17 @@ async def test_only_an_interrupt_calls_on_interrupt(kind, gate, workers):
     function = partial(kind.function("gated"), gate.address)
     on_interrupt = partial(calls.append, "interrupted")
     pipeline = kind.pipeline(function, timeout=0.3, on_error="return", on_interrupt=on_interrupt, workers=workers)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("held")
-            (late,) = await read(pipeline, 1)
-            assert isinstance(late, TimeoutError)
-            gate.open()
-            for data in ("after", "and more"):
-                await pipeline.process_input_data(data)
-            assert await read(pipeline, 2) == ["after", "and more"]
-            assert calls == []
-            await pipeline.interrupt()
-            for data in ("after", "and more"):
-                await pipeline.process_input_data(data)
-            assert await read(pipeline, 2) == ["after", "and more"]
-            assert set(calls) == {"interrupted"}
+    async with pipeline:
+        await pipeline.process_input_data("held")
+        (late,) = await read(pipeline, 1)
+        assert isinstance(late, TimeoutError)
+        gate.open()
+        for data in ("after", "and more"):
+            await pipeline.process_input_data(data)
+        assert await read(pipeline, 2) == ["after", "and more"]
+        assert calls == []
+        await pipeline.interrupt()
+        for data in ("after", "and more"):
+            await pipeline.process_input_data(data)
+        assert await read(pipeline, 2) == ["after", "and more"]
+        assert set(calls) == {"interrupted"}

@@ -11,15 +11,16 @@ import signal
 import sys
 from functools import partial
 from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
-from anyio import create_task_group, fail_after, to_thread
+from anyio import create_task_group, to_thread
 
 from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions, odd
 from tests.kinds.kinds import some
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, read, rest_of, until
+from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = [pytest.mark.anyio, some(["process"])]
 
@@ -78,26 +79,25 @@ ways = pytest.mark.parametrize("how", ["fork", "system"])
 async def test_a_call_ends_at_once_though_its_child_does_not(kind, gate, child, how, end):
     gate.hold("child")
     pipeline = breeding(kind, gate, child, how, timeout=1.0 if end == "timeout" else None)
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            await pipeline.process_input_data("child")
-            await child.begun()
-            await (gate.entered("child") if end != "timeout" else gate.left("child"))
-            if end == "interrupt":
-                receipt = await pipeline.interrupt()
-                assert receipt.total == 1
-            elif end == "timeout":
-                (late,) = await read(pipeline, 1)
-                assert isinstance(late, TimeoutError)
-            elif end == "stop":
-                await pipeline.stop()
-            elif end == "cancel":
-                tg.cancel_scope.cancel()
-            if end in ("interrupt", "timeout"):
-                await pipeline.process_input_data("next")
-                assert await read(pipeline, 1) == ["next"]
-                assert await rest_of(pipeline) == []
-        await gate.left("child")
+    async with pipeline, create_task_group() as tg:
+        await pipeline.process_input_data("child")
+        await child.begun()
+        await (gate.entered("child") if end != "timeout" else gate.left("child"))
+        if end == "interrupt":
+            receipt = await pipeline.interrupt()
+            assert receipt.total == 1
+        elif end == "timeout":
+            (late,) = await read(pipeline, 1)
+            assert isinstance(late, TimeoutError)
+        elif end == "stop":
+            await pipeline.stop()
+        elif end == "cancel":
+            tg.cancel_scope.cancel()
+        if end in ("interrupt", "timeout"):
+            await pipeline.process_input_data("next")
+            assert await read(pipeline, 1) == ["next"]
+            assert await rest_of(pipeline) == []
+    await gate.left("child")
     child.assert_alive()
     assert_law(pipeline)
 
@@ -105,15 +105,14 @@ async def test_a_call_ends_at_once_though_its_child_does_not(kind, gate, child, 
 @ways
 async def test_the_death_of_a_process_is_noticed_though_its_child_lives(kind, gate, child, how):
     pipeline = breeding(kind, gate, child, how)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("child of one that dies")
-            await child.begun()
-            (died,) = await read(pipeline, 1)
-            assert isinstance(died, WorkerDiedError)
-            assert "ended with exit code 1 in a call" in str(died)
-            await pipeline.process_input_data("next")
-            assert await read(pipeline, 1) == ["next"]
+    async with pipeline:
+        await pipeline.process_input_data("child of one that dies")
+        await child.begun()
+        (died,) = await read(pipeline, 1)
+        assert isinstance(died, WorkerDiedError)
+        assert "ended with exit code 1 in a call" in str(died)
+        await pipeline.process_input_data("next")
+        assert await read(pipeline, 1) == ["next"]
     child.assert_alive()
     assert_law(pipeline)
 
@@ -121,28 +120,29 @@ async def test_the_death_of_a_process_is_noticed_though_its_child_lives(kind, ga
 @ways
 async def test_a_process_leaves_though_its_child_stays(kind, gate, child, how):
     pipeline = breeding(kind, gate, child, how)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("child")
-            await child.begun()
-            assert await read(pipeline, 1) == ["child"]
-            assert await rest_of(pipeline) == []
+    async with pipeline:
+        await pipeline.process_input_data("child")
+        await child.begun()
+        assert await read(pipeline, 1) == ["child"]
+        assert await rest_of(pipeline) == []
     child.assert_alive()
 
 
 @pytest.mark.parametrize("end", ["leave", "drain"])
-async def test_nobody_waits_for_a_thread_that_a_call_left_behind(kind, gate, end):
+async def test_nobody_waits_for_a_thread_that_a_call_left_behind(kind, gate, end, monkeypatch):
+    for name, module in [*sys.modules.items()]:  # wherever it is said how long a process has for leaving
+        if name.startswith("async_task_pipeline"):
+            monkeypatch.setattr(module, "LEAVE_SECONDS", 0.1, raising=False)
     gate.hold("thread")
     pipeline = kind.pipeline(partial(odd.begin_a_thread, gate.address))
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data(1)
-            assert await read(pipeline, 1) == [1]
-            await gate.entered("thread")
-            if end == "drain":
-                assert await rest_of(pipeline) == []
-        # It was not let go, but ended with its process.
-        await gate.left("thread")
+    async with pipeline:
+        await pipeline.process_input_data(1)
+        assert await read(pipeline, 1) == [1]
+        await gate.entered("thread")
+        if end == "drain":
+            assert await rest_of(pipeline) == []
+    # It was not let go, but ended with its process.
+    await gate.left("thread")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is a server on Linux alone")
@@ -151,44 +151,42 @@ async def test_a_process_is_ended_though_the_server_it_came_from_is_gone(kind, g
     gate.hold("held")
     function = partial(functions.gated, gate.address)
     pipeline = kind.pipeline(function, on_error="return", timeout=1.0 if end == "timeout" else None)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("held")
-            await gate.entered("held")
-            server = forkserver._forkserver._forkserver_pid
-            os.kill(server, signal.SIGKILL)
-            # Until it has gone, and not beyond: it is multiprocessing that waits for it.
-            await to_thread.run_sync(os.waitid, os.P_PID, server, os.WEXITED | os.WNOWAIT)
-            if end == "interrupt":
-                await pipeline.interrupt()
-            elif end == "timeout":
-                (late,) = await read(pipeline, 1)
-                assert isinstance(late, TimeoutError)
-            if end != "leave":
-                await gate.left("held")
-                await pipeline.process_input_data("next")
-                assert await read(pipeline, 1) == ["next"]
-        await gate.left("held")
+    async with pipeline:
+        await pipeline.process_input_data("held")
+        await gate.entered("held")
+        server = forkserver._forkserver._forkserver_pid
+        os.kill(server, signal.SIGKILL)
+        # Until it has gone, and not beyond: it is multiprocessing that waits for it.
+        await to_thread.run_sync(os.waitid, os.P_PID, server, os.WEXITED | os.WNOWAIT)
+        if end == "interrupt":
+            await pipeline.interrupt()
+        elif end == "timeout":
+            (late,) = await read(pipeline, 1)
+            assert isinstance(late, TimeoutError)
+        if end != "leave":
+            await gate.left("held")
+            await pipeline.process_input_data("next")
+            assert await read(pipeline, 1) == ["next"]
+    await gate.left("held")
     assert_law(pipeline)
 
 
-async def test_a_spare_that_dies_while_it_starts_is_missed_by_nobody(kind, gate):
+async def test_a_standby_that_dies_while_it_starts_is_missed_by_nobody(kind, gate):
     pipeline = kind.pipeline(odd.die_or_not, setup=partial(odd.set_up, gate.address), on_error="return")
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await until(lambda: len(gate.departed) == 2)  # the first and its spare
-            gate.hold("all")
-            await pipeline.process_input_data("dies")
-            assert isinstance(*await read(pipeline, 1), WorkerDiedError)
-            # The spare has taken its place, and there is another, which stands at the gate.
-            await until(lambda: gate.inside)
-            (spare,) = gate.inside
-            os.kill(int(spare), signal.SIGKILL)
-            await gate.left(spare)
-            gate.open()
-            for data in ("a", "dies", "b"):
-                await pipeline.process_input_data(data)
-            first, died, last = await read(pipeline, 3)
+    async with pipeline:
+        await until(lambda: len(gate.departed) == 2)  # the first and its standby
+        gate.hold("all")
+        await pipeline.process_input_data("dies")
+        assert isinstance(*await read(pipeline, 1), WorkerDiedError)
+        # The standby has taken its place, and there is another, which stands at the gate.
+        await until(lambda: gate.inside)
+        (standby,) = gate.inside
+        os.kill(int(standby), signal.SIGKILL)
+        await gate.left(standby)
+        gate.open()
+        for data in ("a", "dies", "b"):
+            await pipeline.process_input_data(data)
+        first, died, last = await read(pipeline, 3)
     assert (first, last) == ("a", "b")
     assert isinstance(died, WorkerDiedError)
     assert_law(pipeline)
@@ -199,17 +197,35 @@ async def test_the_call_after_a_death_has_all_its_time(kind, gate):
     options = {"timeout": 0.5, "on_error": "return"}
     pipeline = kind.pipeline(odd.die_or_not, setup=list, **options)
     clock = kind.pipeline(partial(functions.gated, gate.address), **options)
-    with fail_after(PATIENCE):
-        async with clock, pipeline:
-            await pipeline.process_input_data("warm")
-            assert await read(pipeline, 1) == ["warm"]
-            await pipeline.process_input_data("dies")
-            await pipeline.process_input_data(odd.Slow(gate.address))
-            assert isinstance(*await read(pipeline, 1), WorkerDiedError)
-            await gate.entered("pickled")
-            # A call with as much time, begun after that, is over its time, and so would be this.
-            await clock.process_input_data("held")
-            assert isinstance(*await read(clock, 1), TimeoutError)
-            gate.open()
-            assert await read(pipeline, 1) == ["slow"]
+    async with clock, pipeline:
+        await pipeline.process_input_data("warm")
+        assert await read(pipeline, 1) == ["warm"]
+        await pipeline.process_input_data("dies")
+        await pipeline.process_input_data(odd.Slow(gate.address))
+        assert isinstance(*await read(pipeline, 1), WorkerDiedError)
+        await gate.entered("pickled")
+        # A call with as much time, begun after that, is over its time, and so would be this.
+        await clock.process_input_data("held")
+        assert isinstance(*await read(clock, 1), TimeoutError)
+        gate.open()
+        assert await read(pipeline, 1) == ["slow"]
     assert_law(pipeline)
+
+
+async def test_a_process_begins_with_the_environment_of_the_start(kind, monkeypatch, tmp_path):
+    async def seen():
+        return await drain(kind.pipeline(functions.variable), ["A_VARIABLE"])
+
+    assert await seen() == [(None, str(Path.cwd()))]
+    monkeypatch.setenv("A_VARIABLE", "now")
+    monkeypatch.chdir(tmp_path)
+    assert await seen() == [("now", str(tmp_path))]
+    monkeypatch.delenv("A_VARIABLE")
+    assert await seen() == [(None, str(tmp_path))]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is a server on Linux alone")
+async def test_the_server_still_imports_what_others_want_of_it(kind, monkeypatch):
+    monkeypatch.setattr(forkserver._forkserver, "_preload_modules", ["of somebody else"])
+    assert await drain(kind.pipeline(functions.outcome), [1]) == [(1, 1)]
+    assert "of somebody else" in forkserver._forkserver._preload_modules

@@ -13,14 +13,14 @@ import os
 from functools import partial
 
 import pytest
-from anyio import create_task_group, fail_after
+from anyio import create_task_group
 
 from async_task_pipeline import RemoteCallError
 from tests.kinds import odd
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, drain, read, rest_of, until
+from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -47,30 +47,29 @@ def told(results):
 async def test_one_that_waits_for_its_turn_is_dropped(kind, gate, cls, end):
     gate.hold("held")
     pipeline = kind.pipeline(partial(odd.like(kind, "make"), cls, gate.address), workers=2)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("held")
-            await gate.entered("held")
-            await pipeline.process_input_data("done")
-            await gate.left("done")
-            await until(lambda: pipeline.statistics().stages["stage"].in_call == 1)
-            if end == "interrupt":
-                receipt = await pipeline.interrupt()
-                dropped = receipt.dropped["stage"]
-                assert (dropped.queued, dropped.in_call, dropped.finished) == (0, 1, 1)
-                assert receipt.busy == ("stage",)
-                if kind.ends_calls:
-                    await gate.left("held")
-                gate.open()
-                await pipeline.process_input_data("new")
-                assert told(await read(pipeline, 1)) == ["new"]
-                assert told(await rest_of(pipeline)) == []
-            else:
-                async with create_task_group() as tg:
-                    tg.start_soon(pipeline.stop)
-                    await until(lambda: not pipeline.running)
-                    if not kind.ends_calls:
-                        gate.open()
+    async with pipeline:
+        await pipeline.process_input_data("held")
+        await gate.entered("held")
+        await pipeline.process_input_data("done")
+        await gate.left("done")
+        await until(lambda: pipeline.statistics().stages["stage"].in_call == 1)
+        if end == "interrupt":
+            receipt = await pipeline.interrupt()
+            dropped = receipt.dropped["stage"]
+            assert (dropped.queued, dropped.in_call, dropped.finished) == (0, 1, 1)
+            assert receipt.busy == ("stage",)
+            if kind.ends_calls:
+                await gate.left("held")
+            gate.open()
+            await pipeline.process_input_data("new")
+            assert told(await read(pipeline, 1)) == ["new"]
+            assert told(await rest_of(pipeline)) == []
+        else:
+            async with create_task_group() as tg:
+                tg.start_soon(pipeline.stop)
+                await until(lambda: not pipeline.running)
+                if not kind.ends_calls:
+                    gate.open()
     assert_law(pipeline)
     now = pipeline.statistics()
     assert (now.accepted, now.dropped, now.inside) == (3 if end == "interrupt" else 2, 2, 0)
@@ -82,19 +81,18 @@ async def test_one_that_waits_for_its_turn_is_dropped(kind, gate, cls, end):
 async def test_nothing_stale_comes_of_a_generator_whose_first_waits_for_its_turn(kind, gate, cls):
     gate.hold("old 1", "old 2")
     pipeline = kind.pipeline(partial(odd.like(kind, "unfold"), cls, gate.address), workers=2)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("old 1")
-            await pipeline.process_input_data("old 2")
-            assert told(await read(pipeline, 1)) == ["old 1, first"]
-            await gate.entered("old 1", "old 2")
-            receipt = await pipeline.interrupt()
-            assert receipt.dropped["stage"].finished <= 1  # from a process it may be on its way
-            assert receipt.dropped["stage"].in_call == 2
-            gate.open()
-            await pipeline.process_input_data("new")
-            assert told(await read(pipeline, 2)) == ["new, first", "new, last"]
-            assert told(await rest_of(pipeline)) == []
+    async with pipeline:
+        await pipeline.process_input_data("old 1")
+        await pipeline.process_input_data("old 2")
+        assert told(await read(pipeline, 1)) == ["old 1, first"]
+        await gate.entered("old 1", "old 2")
+        receipt = await pipeline.interrupt()
+        assert receipt.dropped["stage"].finished <= 1  # from a process it may be on its way
+        assert receipt.dropped["stage"].in_call == 2
+        gate.open()
+        await pipeline.process_input_data("new")
+        assert told(await read(pipeline, 2)) == ["new, first", "new, last"]
+        assert told(await rest_of(pipeline)) == []
     assert gate.most <= 2
 
 
@@ -103,18 +101,17 @@ async def test_a_call_is_overdue_whatever_its_worker_yielded_before(kind, gate, 
     gate.hold("held")
     function = partial(odd.like(kind, "many"), cls, gate.address)
     pipeline = kind.pipeline(function, workers=2, timeout=0.3, on_error="return", size=4)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            # The first call waits for room, which takes no time of its own; the others wait for it.
-            for data in ("many", "done", "held"):
-                await pipeline.process_input_data(data)
-            await gate.entered("held")
-            *first, last = told(await read(pipeline, 23 if kind.streams else 22))
-            assert first == [*range(20), "done", "held"][: len(first)]
-            assert last is TimeoutError
-            gate.open()
-            await pipeline.process_input_data("new")
-            assert told(await rest_of(pipeline)) == ["new"]
+    async with pipeline:
+        # The first call waits for room, which takes no time of its own; the others wait for it.
+        for data in ("many", "done", "held"):
+            await pipeline.process_input_data(data)
+        await gate.entered("held")
+        *first, last = told(await read(pipeline, 23 if kind.streams else 22))
+        assert first == [*range(20), "done", "held"][: len(first)]
+        assert last is TimeoutError
+        gate.open()
+        await pipeline.process_input_data("new")
+        assert told(await rest_of(pipeline)) == ["new"]
 
 
 # -- what cannot cross, nor be told -------------------------------------------------------------
@@ -171,15 +168,14 @@ async def test_so_is_a_generator_whose_clean_up_fails_when_it_is_closed_early(ki
 async def test_an_interpreter_outlives_the_clean_up_of_an_interrupted_generator(kind, gate):
     pipeline = kind.pipeline(partial(odd.bring_all, gate.address), size=2)
     gate.hold("endless")
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data("endless")
-            (old,) = await read(pipeline, 1)
-            await gate.entered("endless")
-            await pipeline.interrupt()
-            gate.open()
-            await pipeline.process_input_data("new")
-            assert counted(old, *await read(pipeline, 1)) == [("endless", 0), ("new", 1)]
+    async with pipeline:
+        await pipeline.process_input_data("endless")
+        (old,) = await read(pipeline, 1)
+        await gate.entered("endless")
+        await pipeline.interrupt()
+        gate.open()
+        await pipeline.process_input_data("new")
+        assert counted(old, *await read(pipeline, 1)) == [("endless", 0), ("new", 1)]
 
 
 @some([INTERPRETER])

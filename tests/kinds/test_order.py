@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from anyio import create_task_group, fail_after
+from anyio import create_task_group
 
 from tests.kinds.kinds import REMOTE, STREAMING, some
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import read
 
 pytestmark = pytest.mark.anyio
 
@@ -30,55 +30,51 @@ async def test_items_leave_in_order_though_the_first_is_last_to_be_done(kind, ga
     gate.hold("a", "e")
     pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), workers=3, size=4)
     entries = ["a", "b", "marker 1", "c", "d", "e", "marker 2", "f"]
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
-            output = pipeline.generate_output_stream()
-            tg.start_soon(put, pipeline, entries)
-            await gate.entered("a", "b", "c", "d", "e")  # the slow one does not idle the others
-            await gate.left("b", "c", "d")
-            assert pipeline.statistics().output_depth == 0
-            gate.open("a")
-            assert [await anext(output) for _ in range(5)] == entries[:5]
-            gate.open("e")
-            assert [await anext(output) for _ in range(3)] == entries[5:]
-            assert_law(pipeline)
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(put, pipeline, entries)
+        await gate.entered("a", "b", "c", "d", "e")  # the slow one does not idle the others
+        await gate.left("b", "c", "d")
+        assert pipeline.statistics().output_depth == 0
+        gate.open("a")
+        assert await read(pipeline, 5) == entries[:5]
+        gate.open("e")
+        assert await read(pipeline, 3) == entries[5:]
+        assert_law(pipeline)
     assert gate.most <= 3
 
 
 async def test_whoever_is_ready_goes_but_past_no_sentinel(kind, gate):
     gate.hold("a", "c", "d")
     pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), workers=3, ordered=False, size=8)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            await put(pipeline, ["a", "b", "marker 1", "c", "d", "marker 2", "e"])
-            assert await anext(output) == "b"  # past a
-            # c and d are begun behind the sentinel, and d is done before a.
-            await gate.entered("a", "c", "d")
-            gate.open("d")
-            await gate.left("d")
-            assert pipeline.statistics().output_depth == 0
-            gate.open("a")
-            assert [await anext(output) for _ in range(3)] == ["a", "marker 1", "d"]  # past c
-            gate.open("c")
-            assert [await anext(output) for _ in range(3)] == ["c", "marker 2", "e"]
-            assert_law(pipeline)
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        await put(pipeline, ["a", "b", "marker 1", "c", "d", "marker 2", "e"])
+        assert await anext(output) == "b"  # past a
+        # c and d are begun behind the sentinel, and d is done before a.
+        await gate.entered("a", "c", "d")
+        gate.open("d")
+        await gate.left("d")
+        assert pipeline.statistics().output_depth == 0
+        gate.open("a")
+        assert await read(pipeline, 3) == ["a", "marker 1", "d"]  # past c
+        gate.open("c")
+        assert await read(pipeline, 3) == ["c", "marker 2", "e"]
+        assert_law(pipeline)
 
 
 @some(REMOTE)
 async def test_no_item_waits_behind_a_slow_one_while_a_worker_is_idle(kind, gate):
     pipeline = kind.pipeline(partial(kind.function("gated_if_held"), gate.address), workers=2, size=50)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for number in range(20):  # fast ones, one by one: bursts may grow
-                await pipeline.process_input_data(number)
-                assert await anext(output) == number
-            gate.hold("held 1", "held 2")
-            await put(pipeline, ["held 1", "held 2"])
-            await gate.entered("held 1", "held 2")
-            gate.open()
-            assert [await anext(output), await anext(output)] == ["held 1", "held 2"]
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for number in range(20):  # fast ones, one by one: bursts may grow
+            await pipeline.process_input_data(number)
+            assert await anext(output) == number
+        gate.hold("held 1", "held 2")
+        await put(pipeline, ["held 1", "held 2"])
+        await gate.entered("held 1", "held 2")
+        gate.open()
+        assert await read(pipeline, 2) == ["held 1", "held 2"]
 
 
 @pytest.mark.parametrize("ordered", [True, False])
@@ -87,17 +83,16 @@ async def test_many_items_through_narrow_links(kind, ordered):
     pipeline.add_stage("after", lambda pair: pair[0])
     entries = [f"marker {n}" if n % 10 == 0 else "filtered" if n % 7 == 0 else n for n in range(1, 300)]
     got = []
-    with fail_after(PATIENCE):
-        async with pipeline, create_task_group() as tg:
+    async with pipeline, create_task_group() as tg:
 
-            async def feed():
-                await put(pipeline, entries)
-                pipeline.close_input()
+        async def feed():
+            await put(pipeline, entries)
+            pipeline.close_input()
 
-            tg.start_soon(feed)
-            async for each in pipeline.generate_output_stream():
-                got.append(each)
-                assert_law(pipeline)
+        tg.start_soon(feed)
+        async for each in pipeline.generate_output_stream():
+            got.append(each)
+            assert_law(pipeline)
     expected = [each for each in entries if each != "filtered"]
     assert sorted(got, key=expected.index) == expected
     if ordered:
@@ -118,9 +113,8 @@ def segment(entries, number):
 async def test_generators_side_by_side(kind, ordered):
     pipeline = kind.pipeline(kind.function("each_in"), workers=3, ordered=ordered, size=2)
     source = [[n * 10 + k for k in range(n % 5)] for n in range(1, 40)]
-    with fail_after(PATIENCE):
-        async with pipeline.process(source) as results:
-            got = [value async for value, _ in results]
+    async with pipeline.process(source) as results:
+        got = [value async for value, _ in results]
     flat = [value for each in source for value in each]
     assert sorted(got) == flat
     for each in source:  # each generator's own order is kept in any case

@@ -10,14 +10,13 @@ import time
 from functools import partial
 
 import pytest
-from anyio import fail_after
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import PipelineStoppedError, StageProtocolError
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, some
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, drain
+from tests.support.waiting import drain, rest_of
 
 pytestmark = pytest.mark.anyio
 
@@ -55,14 +54,12 @@ async def test_values_nothing_and_failures_in_order(kind, workers):
 async def test_sentinels_keep_their_place(kind, workers):
     pipeline = kind.pipeline(kind.function("outcome"), workers=workers)
     expected = []
-    with fail_after(PATIENCE):
-        async with pipeline:
-            for number in range(5):
-                await pipeline.process_input_data(number)
-                await pipeline.process_input_sentinel(f"after {number}")
-                expected += [(number, number), f"after {number}"]
-            pipeline.close_input()
-            assert [each async for each in pipeline.generate_output_stream()] == expected
+    async with pipeline:
+        for number in range(5):
+            await pipeline.process_input_data(number)
+            await pipeline.process_input_sentinel(f"after {number}")
+            expected += [(number, number), f"after {number}"]
+        assert await rest_of(pipeline) == expected
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -87,17 +84,15 @@ async def test_the_intervals_of_each_item_add_up(kind, workers):
 async def test_the_last_step_of_a_generator_is_computation_too(kind, gate):
     gate.hold("closed")
     pipeline = kind.pipeline(partial(kind.function("fan"), gate.address), timing=True)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            await pipeline.process_input_data(0)  # yields nothing, and stands at the gate
-            await gate.entered("closed")
-            begin = time.perf_counter()
-            for _ in range(500):
-                await checkpoint()
-            inside = time.perf_counter() - begin
-            gate.open()
-            pipeline.close_input()
-            assert [each async for each in pipeline.generate_output_stream()] == []
+    async with pipeline:
+        await pipeline.process_input_data(0)  # yields nothing, and stands at the gate
+        await gate.entered("closed")
+        begin = time.perf_counter()
+        for _ in range(500):
+            await checkpoint()
+        inside = time.perf_counter() - begin
+        gate.open()
+        assert await rest_of(pipeline) == []
     assert pipeline.stages[0].total_processing_time >= inside
     assert pipeline.statistics().filtered == 1
 
@@ -106,7 +101,7 @@ async def test_the_last_step_of_a_generator_is_computation_too(kind, gate):
 async def test_a_failure_ends_the_pipeline_with_the_functions_own_exception(kind, failure):
     pipeline = kind.pipeline(kind.function("outcome"))
     expected = {"fails": MineError, "no file": FileNotFoundError}[failure]
-    with fail_after(PATIENCE), pytest.raises(expected) as caught:
+    with pytest.raises(expected) as caught:
         async with pipeline:
             await pipeline.process_input_data(failure)
             async for _ in pipeline.generate_output_stream():

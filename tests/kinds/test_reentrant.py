@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from anyio import fail_after, to_thread
+from anyio import to_thread
 
 from tests.kinds.kinds import POOLS, some
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.anyio, some(["thread", *POOLS])]
 
@@ -24,24 +23,23 @@ async def test_the_next_turn_starts_beside_a_call_that_is_stuck(kind, gate, wher
     stuck = [f"stuck {number}" for number in range(workers)]
     gate.hold(*stuck)
     pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), reentrant=True, workers=workers)
-    with fail_after(PATIENCE):
-        async with pipeline:
-            output = pipeline.generate_output_stream()
-            for each in stuck:
-                await pipeline.process_input_data(each)
-            await gate.entered(*stuck)
-            if where == "on the loop":
-                receipt = await pipeline.interrupt()
-            else:
-                receipt = await to_thread.run_sync(pipeline.interrupt_from_thread)
-            assert (receipt.total, receipt.busy) == (workers, ("stage",))
-            await pipeline.process_input_data("new")
-            assert await anext(output) == "new"
-            await gate.left("new")
-            assert gate.inside == stuck  # still
-            assert_law(pipeline)
-            gate.open()
-            await gate.left(*stuck)
-            await pipeline.process_input_data("last")
-            assert await anext(output) == "last"
+    async with pipeline:
+        output = pipeline.generate_output_stream()
+        for each in stuck:
+            await pipeline.process_input_data(each)
+        await gate.entered(*stuck)
+        if where == "on the loop":
+            receipt = await pipeline.interrupt()
+        else:
+            receipt = await to_thread.run_sync(pipeline.interrupt_from_thread)
+        assert (receipt.total, receipt.busy) == (workers, ("stage",))
+        await pipeline.process_input_data("new")
+        assert await anext(output) == "new"
+        await gate.left("new")
+        assert gate.inside == stuck  # still
+        assert_law(pipeline)
+        gate.open()
+        await gate.left(*stuck)
+        await pipeline.process_input_data("last")
+        assert await anext(output) == "last"
     assert_law(pipeline)

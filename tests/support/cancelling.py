@@ -330,3 +330,41 @@ async def stream_channel(pipeline: Pipeline, ledger: Ledger) -> None:
 
 
 INPUTS: list[Whole] = [put_all, stream_list, stream_generator, stream_async_generator, stream_channel]
+
+
+async def cut_input_everywhere(cut: Cut, kind: str, side: Whole) -> None:
+    """Cut who feeds at every point, beside a reader: what was accepted is delivered."""
+    step, reached = 0, True
+    while reached:
+        step = growing(step)
+        ledger = Ledger()
+        pipeline = build(kind, ledger)
+        before = tasks()
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(read, pipeline, ledger)
+            reached = await cut(lambda p=pipeline, book=ledger: side(p, book), step)
+            pipeline.close_input()
+        now = pipeline.statistics()
+        fed = ledger.fed or SOURCE[: now.accepted]
+        assert now.accepted == sum(isinstance(each, int) for each in fed)
+        assert now.dropped == 0
+        assert ledger.got == expected(fed)
+        await assert_over(pipeline, ledger, before)
+
+
+async def cut_output_everywhere(cut: Cut, kind: str) -> None:
+    """Cut the reader at every point, beside who feeds: the next reader gets the rest."""
+    step, reached = 0, True
+    while reached:
+        step = growing(step)
+        ledger = Ledger()
+        pipeline = build(kind, ledger)
+        before = tasks()
+        async with pipeline, create_task_group() as tg:
+            tg.start_soon(feed, pipeline, ledger)
+            reached = await cut(lambda p=pipeline, book=ledger: read(p, book), step)
+            assert_law(pipeline)
+            await read(pipeline, ledger)
+        assert ledger.got == expected(SOURCE)
+        assert pipeline.statistics().dropped == 0
+        await assert_over(pipeline, ledger, before)

@@ -110,3 +110,29 @@ class AsyncGate(Gate):
                 raise
             with CancelScope(shield=True):  # a cancelled scope would cancel this wait too
                 await self._opened.wait()
+
+
+KINDS = ["thread", "thread generator", "async", "async generator"]
+"""The kinds of function that a stage may be."""
+
+
+def stubborn(kind: str, *held):
+    """A gate that no cancellation moves, and a stage function of a kind that stands at it."""
+    gate = AsyncGate(*held, stubborn=True) if kind.startswith("async") else Gate(*held)
+
+    def generate(data):
+        yield gate(data)
+
+    async def generate_async(data):
+        yield await gate(data)
+
+    return gate, {"thread generator": generate, "async generator": generate_async}.get(kind, gate)
+
+
+async def put_turn(pipeline, gate) -> None:
+    """Put a turn of two items and two sentinels, and wait until the first item stands at the gate."""
+    await pipeline.process_input_data("stale")
+    await pipeline.process_input_sentinel("first marker")
+    await pipeline.process_input_data("stale too")
+    await pipeline.process_input_sentinel(None)
+    await gate.entered()

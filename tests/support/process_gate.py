@@ -111,18 +111,19 @@ class ProcessGate:
                 self._waiting.discard(visitor)
                 self._let_through(visitor)
 
-    def _wait_for(self, condition) -> bool:
+    def wait_for(self, condition) -> bool:
+        """Wait in a thread until the condition holds; return whether it came to that."""
         with self._changed:
             return self._changed.wait_for(condition, PATIENCE / 2)
 
     async def entered(self, *labels) -> None:
         """Wait until each of these has come."""
         names = [str(label) for label in labels]
-        come = await to_thread.run_sync(self._wait_for, lambda: all(name in self.arrivals for name in names))
+        come = await to_thread.run_sync(self.wait_for, lambda: all(name in self.arrivals for name in names))
         assert come, f"waited for {names}, and those came: {self.arrivals}"
 
     async def left(self, *labels) -> None:
         """Wait until each of these has gone."""
         names = [str(label) for label in labels]
-        gone = await to_thread.run_sync(self._wait_for, lambda: all(name in self.departed for name in names))
+        gone = await to_thread.run_sync(self.wait_for, lambda: all(name in self.departed for name in names))
         assert gone, f"waited for {names} to go, and those did: {self.departed}"

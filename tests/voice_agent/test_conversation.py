@@ -20,6 +20,7 @@ from docs.examples.voice_agent.messages import Heard, MicrophoneFrame, SpeechBeg
 from docs.examples.voice_agent.recognition import Recogniser
 from docs.examples.voice_agent.sound_card import Finished, Played
 from docs.examples.voice_agent.timeline import Span, Timeline
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -221,18 +222,14 @@ class Conversation:
     async def pass_on(self, seconds):
         await anyio.lowlevel.checkpoint()
 
-    async def until(self, condition):
-        while not condition():
-            await anyio.lowlevel.checkpoint()
-
     async def microphone(self):
         turns = self.timeline.turns
         for number in range(1, self.lines + 1):
             self.timeline.user.append(Span(0.0, 0.0, "line"))
             for sound in [LOUD] * 10 + [QUIET] * 30:
                 yield MicrophoneFrame(Trace(0.0), sound)
-            await self.until(lambda: number in turns and turns[number].first_audio is not None)  # noqa: B023 # awaited here
-        await self.until(lambda: turns[self.lines].over)
+            await until(lambda: number in turns and turns[number].first_audio is not None)  # noqa: B023 # awaited here
+        await until(lambda: turns[self.lines].over)
 
 
 async def test_a_conversation_ends_with_the_microphone_and_leaves_nothing():

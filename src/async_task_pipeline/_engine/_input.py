@@ -150,7 +150,7 @@ class Input:
         answer: SimpleQueue[BaseException | None] = SimpleQueue()
         producer = Producer(item, answer, turn, source)
         with self.lock:
-            if waker.gone:
+            if waker.gone():
                 raise stopped(None)
             accepted = self._put_now(item, turn)
             if not accepted:
@@ -159,7 +159,7 @@ class Input:
         waker.wake(self)
         if accepted:
             return
-        if waker.found_gone():
+        if waker.gone():
             self._leave(producer)
             raise stopped(None)
         try:

@@ -52,26 +52,26 @@ class Waker:
 
     Attributes:
         pending: Whether a step is going to be run.
-        gone: Whether the loop was found to have ended.
         ran_at: When the last step ended (:py:func:`time.perf_counter`).
         thread: The loop's.
     """
 
-    __slots__ = ("_failed", "_post", "_post_here", "_stepping", "_woken", "gone", "pending", "ran_at", "thread")
+    __slots__ = ("_failed", "_loop_closed", "_post", "_post_here", "_stepping", "_woken", "pending", "ran_at", "thread")
 
     def __init__(self, failed: Callable[[BaseException], object]) -> None:
         native: Any = current_token().native_token
         self.thread: int = threading.get_ident()
         if hasattr(native, "run_sync_soon"):
             self._post = self._post_here = native.run_sync_soon
+            self._loop_closed = _never  # trio ends all its tasks first, the pipeline's among them
         else:
             self._post = native.call_soon_threadsafe
             self._post_here = native.call_soon  # no system call
+            self._loop_closed = native.is_closed
         self._failed = failed
         self._woken: deque[Pumped] = deque()
         self._stepping = False
         self.pending = False
-        self.gone = False
         self.ran_at = time.perf_counter()
 
     def wake(self, what: Pumped) -> None:
@@ -105,13 +105,12 @@ class Waker:
         except RuntimeError:
             # The loop has ended (trio's RunFinishedError is a RuntimeError too). Whoever waits
             # for the callback was released when the pipeline's scope closed.
-            self.gone = True
             return False
         return True
 
-    def found_gone(self) -> bool:
-        """Whether the loop has ended, as far as anybody has noticed."""
-        return self.gone
+    def gone(self) -> bool:
+        """Whether the loop was closed under the pipeline, so that no step is ever run again."""
+        return self._loop_closed()
 
     def _run(self) -> None:
         # Cleared before anything is taken: what is added from here on brings its own wake-up.
@@ -154,6 +153,10 @@ class Waker:
         if self.keeps_loop:
             await checkpoint()
             self.ran_at = time.perf_counter()
+
+
+def _never() -> bool:
+    return False
 
 
 class Parking:

@@ -138,6 +138,7 @@ class TaskWorker(StageWorker[TaskShift]):
             self.raised(taken, exc, start, clock())
         except self.shared.cancelled as exc:
             if (error := self._uncalled_for(shift, exc, natively)) is None:
+                self.interrupted(taken, start)
                 raise
             self.raised(taken, error, start, clock())
         except BaseException as exc:
@@ -208,6 +209,7 @@ class TaskWorker(StageWorker[TaskShift]):
         except self.shared.cancelled as exc:
             error = self._uncalled_for(shift, exc, natively)
             if error is None:
+                self.interrupted(item, start)
                 await self._close(generator)
                 raise
         except BaseException as exc:

@@ -157,6 +157,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
             except Exception as exc:
                 self.raised(taken, exc, *self.measured(start, clock()))
             except BaseException as exc:
+                self.interrupted(taken, start)
                 return exc  # for the host to judge, which is in a task; current tells which call
             else:
                 if type(value) in plain and not timed and type(taken) is not Batch:

@@ -204,6 +204,14 @@ class StageWorker(ABC, Generic[ShiftT]):
         if taken.stale or not useful:
             self._spent.unproductive += end - start
 
+    def interrupted(self, taken: Taken, start: float) -> None:
+        """Add what a call has taken that was ended before it had an outcome, with timing on."""
+        if self.timed:
+            end = self.clock()
+            self.spend(taken, start, end, useful=False)
+            for item in taken if isinstance(taken, Batch) else (taken,):
+                item.timestamps += (start, end)
+
     def returned(self, item: Item, value: Any, start: float, end: float) -> None:
         """Write what a plain call returned; ``None`` means filtered."""
         if self.timed:
