@@ -129,9 +129,10 @@ async def test_input_closed_while_a_source_is_stuck_holds_up_nobody(caplog):
     asked, stuck, gate = threading.Event(), threading.Event(), Gate("first")
 
     def source():
-        yield from ("first", "second", "third", "read ahead")
+        yield from ("first", "second", "third", "fourth")
         asked.set()
         assert stuck.wait(PATIENCE / 2)
+        yield "too late"
 
     async def feed():
         with pytest.raises(PipelineStateError, match="the input of this pipeline has been closed"):
@@ -146,11 +147,11 @@ async def test_input_closed_while_a_source_is_stuck_holds_up_nobody(caplog):
         gate.open()
         await until(pipeline.queues[0].empty)
         got = [each async for each in pipeline.generate_output_stream()]
-        assert got == ["first", "second", "third"]
+        assert got == ["first", "second", "third", "fourth"]
         stuck.set()
     assert_law(pipeline)
-    assert pipeline.statistics().accepted == 3
-    assert "1 items had been read from the source and were not accepted" in caplog.messages
+    assert pipeline.statistics().accepted == 4
+    assert "1 item had been read from the source and were not accepted" in caplog.messages
 
 
 async def same(data):
