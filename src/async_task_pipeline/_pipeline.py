@@ -193,6 +193,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         **options: Unpack[StageOptions],
     ) -> Self:
         """Append a stage whose function takes many items in one call.
@@ -203,10 +204,14 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
         Args:
             name: As for ``add_stage``.
-            process_fn: Takes a list of items' data and returns a list with a result for each, in
-                the same order; a ``None`` in it filters that item.
+            process_fn: Takes a list of items' data and returns a result for each, in the same
+                order, as a list, a tuple, an array or any other sequence that has a length; a
+                ``None`` in it filters that item.
             max_size: The most items in a batch, at least 1.
             max_wait: The most seconds that an item waits for others; 0 takes what is there.
+            per_item: Whether there is a result for each item. With ``False`` the function
+                returns any number of results; fewer than items are counted as filtered, more
+                as fanned out.
             **options: Those of ``add_stage``.
 
         Raises:
@@ -217,6 +222,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         batch = BatchSize(
             whole_number(f"max_size of stage {name!r}", max_size, at_least=1),
             seconds(f"max_wait of stage {name!r}", max_wait),
+            flag(f"per_item of stage {name!r}", per_item),
         )
         return self.__append("add_batch_stage", name, process_fn, batch, options)
 
