@@ -36,7 +36,7 @@ def seconds(name: str, value: float, *, zero: bool = True) -> float:
 
 
 def finite(value: float) -> bool:
-    """Whether it is a finite number that a float can hold."""
+    """Whether it is a finite number that a float can represent."""
     try:
         return math.isfinite(value)
     except OverflowError:

@@ -281,8 +281,8 @@ class Chain(Generic[InT, OutT]):
     def pipeline(self, **options: Unpack[PipelineOptions]) -> AsyncTaskPipeline[InT, SentinelT, OutT]:
         """A new pipeline of these stages.
 
-        Its type says that nothing but data comes out. If you put sentinels or have
-        exceptions returned, say so where you keep it:
+        By its type nothing but data comes out. If you put sentinels or have exceptions
+        returned, name their types where you keep it:
         ``pipeline: AsyncTaskPipeline[bytes, EndOfTurn, str] = chain.pipeline()``.
 
         Args:

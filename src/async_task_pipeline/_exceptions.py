@@ -2,8 +2,8 @@
 
 The rule: an exception raised by a stage function is never replaced; it reaches the
 caller as the very object the function raised, with a note naming the stage. The
-classes here are for what the library has to say: that a call does not fit the state
-the pipeline is in, or that a function broke the protocol between it and the library.
+classes here are the library's own: a call does not fit the state the pipeline is in, or a
+function broke the protocol between it and the library.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class TurnOverError(PipelineStateError):
 class StageProtocolError(PipelineError, RuntimeError):
     """Raised for an outcome of a stage function that has no meaning.
 
-    Two things bring it about: a function that returns what somebody has still to run (a
-    coroutine, an async generator, or from an ``async def`` a generator), and an exception
+    Two things bring it about: a function that returns what somebody has still to run (any
+    awaitable, an async generator, or from an ``async def`` a generator), and an exception
     that Python itself uses for control flow (``StopIteration``, ``GeneratorExit``, or a
     cancellation that nobody asked for), which cannot travel through a coroutine unchanged.
     The original exception, if there is one, is the ``__cause__``.
@@ -84,7 +84,10 @@ def stopped(failure: BaseException | None) -> PipelineStoppedError:
 
 
 def unawaited(result: object) -> str | None:
-    """What kind of thing a result is that somebody has still to run, and is let go; ``None`` for any other."""
+    """What kind of thing a result is that somebody has still to run; ``None`` for any other.
+
+    A coroutine is closed, since nobody will run it.
+    """
     if isinstance(result, CoroutineType):
         result.close()  # or Python warns that it was never awaited
     elif isinstance(result, GeneratorType) and result.gi_code.co_flags & CO_ITERABLE_COROUTINE:
@@ -106,7 +109,7 @@ def not_awaited(function: object, kind: str, where: str = "", *, on_loop: bool =
 
 
 def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:
-    """What can be raised in a coroutine to say that a stage function raised ``exc``.
+    """What can be raised in a coroutine to tell that a stage function raised ``exc``.
 
     Python and the event loop read some exceptions as control flow: as such they would
     end a coroutine or a task quietly, or turn into something else on the way. ``more``

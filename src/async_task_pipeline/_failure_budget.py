@@ -2,7 +2,7 @@
 
 The rule: a number counts the failures of a run; a share counts those among the last
 ``failure_window`` outcomes, once there have been that many. The first failure beyond
-the budget ends the pipeline, and the error says what the budget was.
+the budget ends the pipeline, and the error names the budget.
 """
 
 from __future__ import annotations

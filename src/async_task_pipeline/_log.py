@@ -1,6 +1,6 @@
 """The package's logger.
 
-The rule: the library says things through it and never configures it. A
+The rule: the library logs through it and never configures it. A
 ``NullHandler`` keeps Python from printing warnings to stderr in an application that
 has set up no logging; nothing else in the process changes on import.
 """

@@ -1,7 +1,8 @@
 """What anyio does not tell, asked of the backend itself.
 
 The rule: the only questions about asyncio or trio that are not asked through anyio are
-asked here or in :py:mod:`._posting` and :py:mod:`._supervisor`, and each says why.
+asked here or in :py:mod:`._engine._wakeup` and :py:mod:`._engine._supervisor`, and each has its
+reason beside it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The pipeline as its user sees it.
 
-The rule: this file turns arguments into steps of the current run. It says what is wrong
+The rule: this file turns arguments into steps of the current run. It finds what is wrong
 with an argument, before anything is accepted, and moves no item itself. The pipeline
 owns its parts and inherits nothing but the way to be entered; what it keeps are four
 private attributes (the run, the supervisor of ``start``, the records that outlive a
@@ -82,9 +82,10 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     named for other threads.
 
     Args:
-        max_queue_size: The bound of each link, at least 1. At most
-            ``(links + workers of all stages) * max_queue_size`` items are inside at once, and
-            for each batch stage ``(1 + workers) * max_size`` more.
+        max_queue_size: The bound of each link, at least 1. The ``stages + 1`` links take at most so
+            many entries each; a stage has accepted at most ``max_queue_size + workers - 1`` more,
+            a batch stage ``max_queue_size - 1 + workers * max_size``, and a generator has yielded
+            at most ``max_queue_size`` values that its stage has not passed on.
         enable_timing: Whether to time every item in every stage, for ``get_report``.
         return_exceptions: Whether an exception raised by a stage takes the item's place
             in the output, instead of ending the pipeline.
@@ -125,7 +126,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.__supervisor: Supervisor | None = None
 
     def __repr__(self) -> str:
-        """Show the state, and per stage how many items wait and are held."""
+        """Show the state, and per stage how many wait for a worker and how many items are in calls."""
         now = self.statistics()
         chain = " > ".join(f"{name} {flow.queue_depth}+{flow.in_call}" for name, flow in now.stages.items())
         state = "running" if self.running else "stopped"
@@ -144,13 +145,15 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             process_fn: Takes one item's data and returns a result, ``None`` (the item is
                 filtered) or a generator (each yielded value becomes an item). A ``def``
                 runs in a worker thread, an ``async def`` or async generator function on
-                the event loop.
+                the event loop. Each call sees the context variables as they were where the
+                pipeline was started, and what it sets the next does not see. What a plain
+                function returns must not be awaitable.
             **options: How it runs, as follows.
 
         Keyword Args:
             on_error: What an exception means: ``"raise"`` ends the pipeline with it, ``"return"``
                 puts it in the output in place of the item, ``"drop"`` logs and counts it.
-                By default as ``return_exceptions`` says.
+                By default as ``return_exceptions`` has it.
             interruptible: Whether ``interrupt`` drops what this stage has accepted. With
                 ``False`` that is finished and handed on, like items of the next turn.
             on_interrupt: Called by each of the stage's workers after an interrupt, once its
@@ -193,6 +196,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         **options: Unpack[StageOptions],
     ) -> Self:
         """Append a stage whose function takes many items in one call.
@@ -203,10 +207,14 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
         Args:
             name: As for ``add_stage``.
-            process_fn: Takes a list of items' data and returns a list with a result for each, in
-                the same order; a ``None`` in it filters that item.
+            process_fn: Takes a list of items' data and returns a result for each, in the same
+                order, as a list, a tuple, an array or any other sequence that has a length; a
+                ``None`` in it filters that item.
             max_size: The most items in a batch, at least 1.
             max_wait: The most seconds that an item waits for others; 0 takes what is there.
+            per_item: Whether there is a result for each item. With ``False`` the function
+                returns any number of results; fewer than items are counted as filtered, more
+                as fanned out.
             **options: Those of ``add_stage``.
 
         Raises:
@@ -217,6 +225,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         batch = BatchSize(
             whole_number(f"max_size of stage {name!r}", max_size, at_least=1),
             seconds(f"max_wait of stage {name!r}", max_wait),
+            flag(f"per_item of stage {name!r}", per_item),
         )
         return self.__append("add_batch_stage", name, process_fn, batch, options)
 
@@ -418,7 +427,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
         Checks for cancellation first, and lets other tasks run only if it has to wait. If
         it raises, the item was not accepted; if it returns, it was (an interrupt may have
-        dropped it since, and counted it).
+        dropped it since, and counted it). The caller's context variables do not travel with
+        the item.
 
         Args:
             data: The item; any object, ``None`` included.
@@ -447,8 +457,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     def put_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item from code that is not async.
 
-        In another thread it blocks until there is room, or the pipeline stops. In the
-        loop's own thread it never blocks.
+        In another thread it is accepted there and then if there is room, and blocks until there is,
+        or the pipeline stops. In the loop's own thread it never blocks.
 
         Raises:
             anyio.WouldBlock: In the loop's thread, if there is no room.
@@ -527,7 +537,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         running; the next item accepted is the next processed. Without ``grace`` it does
         not wait for stage functions and is no checkpoint, so a stage may call it.
         Producers blocked in a put return: their items were of this turn and are dropped
-        with it. Without effect when the pipeline is not running.
+        with it. The receipt has those of threads; that of a task is counted when its put
+        returns. Without effect when the pipeline is not running.
 
         Args:
             from_stage: The first stage to interrupt, by name. What is before it goes on

@@ -1,4 +1,4 @@
-"""What a user says a stage is.
+"""What a stage is, as its user wants it.
 
 The rule: every mistake is found when the stage is added, by name and value, before
 anything runs: first in each argument alone, then in what cannot be had together. An
@@ -35,7 +35,7 @@ HAS_INTERPRETERS: bool = sys.version_info >= (3, 13)
 """Whether this Python has them, and anyio a way to use them."""
 
 FAILURE_WINDOW: int = 100
-"""Outcomes over which a share of failures is taken, unless a stage says otherwise."""
+"""Outcomes over which a share of failures is taken, unless a stage has a number of its own."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -61,7 +61,7 @@ class StageOptions(CallOptions, total=False):
 
 @attrs.frozen
 class BatchSize:
-    """When a batch is due.
+    """When a batch is due, and what its function returns.
 
     Attributes:
         max_size: At this many items.
@@ -127,7 +127,8 @@ class PipelineStage:
         max_failures: How many failures the pipeline survives, or which share of the last
             ``failure_window`` outcomes.
         failure_window: See ``max_failures``.
-        batch: When a batch is due, for a stage added with ``add_batch_stage``.
+        batch: When a batch is due and what is returned for it, for a stage added with
+            ``add_batch_stage``.
         enable_timing: Whether calls are timed.
         kind: Where it runs: ``"loop"``, ``"thread"``, ``"process"``, ``"interpreter"`` or
             ``"executor"``.
@@ -332,7 +333,7 @@ def check_budget(stage: PipelineStage) -> None:
 
 
 def check_batch(stage: PipelineStage) -> None:
-    """What is called with a list has to return one."""
+    """A function that is called with a list returns its results all at once."""
     if stage.batch is None:
         return
     function = stage.process_fn

@@ -1,10 +1,11 @@
 """Counters a user can read at any moment, and the receipt of an interrupt.
 
 The rule is the law of conservation: for a stage and for the whole pipeline,
-``accepted + fanned_out == delivered + filtered + failed + dropped + inside``. Every
-outcome of a call beyond its first is fanned out; a generator cut short after its
-first value counts as one more outcome, dropped. Sentinels, and exceptions that travel
-because the user asked for them, are not items and are not counted.
+``accepted + fanned_out == delivered + filtered + failed + dropped + inside``. An item
+whose generator is running counts as one until its first value leaves; each outcome of a
+call beyond its first is fanned out when it leaves, or is dropped; a generator cut short
+after its first value counts as one more outcome, dropped. Sentinels, and exceptions that
+travel because the user asked for them, are not items and are not counted.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ class StageFlow:
     Attributes:
         accepted: Items its link has taken in.
         delivered: Results it has passed on.
-        fanned_out: Outcomes beyond the first of their call.
+        fanned_out: Outcomes beyond the first of their call that have left.
         filtered: Outcomes that were ``None``.
         failed: Calls that raised.
-        dropped: Items removed by an interrupt, a clear or a stop.
-        inside: Items in its link, in call, or finished and waiting for room.
+        dropped: Items removed by an interrupt, a clear or a stop, or by a full input.
+        inside: Items in its link and in its window: waiting for a worker, in call, or finished
+            and waiting for room. What a generator has still to yield after its first value has
+            left is none.
         in_call: Items in calls; the rest of a generator counts as one.
-        queue_depth: Entries in its link now, sentinels included.
-        peak_queue_depth: The most there have been.
+        queue_depth: What waits for a worker: entries in the link, sentinels included, and what
+            the window has accepted and no worker has taken.
+        peak_queue_depth: The most entries there have been in the link.
     """
 
     accepted: int
@@ -48,7 +52,7 @@ class PipelineStatistics:
     Attributes:
         accepted: Items taken in from producers.
         delivered: Results handed to the consumer.
-        fanned_out: Outcomes beyond the first of their call, all stages.
+        fanned_out: Outcomes beyond the first of their call that have left, all stages.
         filtered: Outcomes that were ``None``, all stages.
         failed: Calls that raised, all stages.
         dropped: Items removed by an interrupt, a clear or a stop, wherever they were, or by a
@@ -76,7 +80,8 @@ class DroppedItems:
     """What was dropped in one stage.
 
     Attributes:
-        queued: Waiting in the stage's link, blocked producers included.
+        queued: Waiting for a worker, in the stage's link or window; for the first stage also what
+            threads were blocked with in a put. That of a task is counted when its put returns.
         in_call: Being worked on by the stage function.
         finished: Results not yet handed on; for the last stage also those waiting for
             the consumer.

@@ -16,7 +16,7 @@ else:  # pragma: no cover  branches are counted on the newest Python alone
     from typing_extensions import TypeVar
 
 T = TypeVar("T", default=Any)
-"""The data that goes into a pipeline: anything, unless an annotation says what."""
+"""The data that goes into a pipeline: anything, unless an annotation names it."""
 
 U = TypeVar("U", default=Any)
 """What passes through a pipeline untouched; the same."""
@@ -25,7 +25,7 @@ ResultT = TypeVar("ResultT", default=T)
 """The data that comes out of a pipeline: like what goes in, unless a chain knows better."""
 
 SentinelT = TypeVar("SentinelT", default=Never)
-"""What passes through a pipeline made from a chain: nothing, unless an annotation says so."""
+"""What passes through a pipeline made from a chain: nothing, unless an annotation names it."""
 
 InT = TypeVar("InT")
 """What the first stage of a chain takes."""

@@ -6,7 +6,7 @@ append" happens under a short lock, which the step of an interrupt shares, so an
 the turn that was interrupted or of the next, and its put knows which. No producer makes a round
 trip to the loop for it.
 
-Who finds no room waits in one line, in order. A thread in line is let in by the loop; a task is
+Who finds no room waits in one queue, in order. A waiting thread is accepted by the loop; a task is
 woken when it is first and there is room, and then puts its item itself, in the tick in which it
 runs: cancelled natively in that very tick, it raises and has put nothing.
 """
@@ -64,10 +64,10 @@ class Input:
     """The input of one run.
 
     Attributes:
-        lock: Held while anything is accepted, by whoever does it. What it guards: ``sent`` and
+        lock: Taken while anything is accepted, by whoever does it. What it guards: ``sent`` and
             ``others_sent`` of the first link, ``accepted`` and ``refused`` of the first stage, the
-            line, the turns, and whether the input is closed. Reentrant, because an interrupt holds
-            it for its whole step.
+            queue of producers, the turns, and whether the input is closed. Reentrant, because an
+            interrupt has it for its whole step.
         error: A source's, which ended the input.
     """
 
@@ -224,7 +224,7 @@ class Input:
         self.check_open()
 
     def _accept(self, item: Item) -> None:
-        """Take responsibility for an item; the lock is held."""
+        """Take responsibility for an item; under the lock."""
         if item.outcome == PASSED:
             self._stamp(item)  # first: an injected clock may raise
             self._first.stage.counts.accepted += 1
@@ -234,7 +234,7 @@ class Input:
         self._arrivals.append(item)
 
     def _stamp(self, item: Item) -> None:
-        """Mark an item that is accepted now with the instant and its turn."""
+        """Note in an item that it is accepted now, and in which turn."""
         if self._shared.clock is not None:
             now = self._shared.clock()
             if not self._number:
@@ -280,7 +280,7 @@ class Input:
             self._first.accept()
 
     def _let_in(self) -> bool:
-        """Accept what threads in line put, up to the first task, which is woken; whether any was."""
+        """Accept what waiting threads put, up to the first task, which is woken; whether any was."""
         accepted = False
         with self.lock:
             if self._overflow == "drop_oldest" and self._link.room <= 0:
@@ -350,7 +350,7 @@ class Input:
         """Bring everything accepted into the link; end the turns; drop what producers wait with.
 
         Their puts return: the item was accepted, and dropped like all of its turn. Puts bound to a
-        turn raise. Waiting sentinels stay in line; they have not been accepted yet. The lock is held.
+        turn raise. Waiting sentinels go on waiting; they have not been accepted yet. Under the lock.
 
         Returns how many items of threads were dropped so. That of a task is counted when its put does
         return, because cancelled natively in the same tick it raises instead, and then the item
@@ -379,7 +379,7 @@ class Input:
         return dropped
 
     def push(self) -> None:
-        """Bring into the link what was accepted; the lock is held."""
+        """Bring into the link what was accepted; under the lock."""
         arrivals, self._arrivals = self._arrivals, []
         if arrivals:
             self._link.push(arrivals)

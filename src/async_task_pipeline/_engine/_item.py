@@ -6,7 +6,7 @@ that are in a window. So an item that was taken out of its window is an orphan: 
 call still writes into it is seen by nobody.
 
 Sentinels, the end of input and returned exceptions travel as items that are born with an
-outcome: they go into windows and never into an inbox, so no worker ever holds one.
+outcome: they go into windows and never into an inbox, so no worker ever has one.
 """
 
 from __future__ import annotations

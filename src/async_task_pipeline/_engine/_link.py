@@ -60,7 +60,7 @@ class Link:
         return self.room <= 0
 
     def statistics(self) -> MemoryObjectStreamStatistics:
-        """Those of the memory object stream, whose buffer holds bursts and not items."""
+        """Those of the memory object stream, whose buffer has bursts and not items."""
         return self._receiver.statistics()
 
     # -- for the engine -------------------------------------------------------------------

@@ -5,7 +5,7 @@ without an await, so that a read that is cancelled, natively or not, takes nothi
 nothing is ever outside the reach of an interrupt but what the consumer already has.
 
 It is a class and not an async generator: it can be left by ``break`` and taken up
-again, needs no closing, and holds nothing across a yield (PEP 789).
+again, needs no closing, and keeps nothing across a yield (PEP 789).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One life of a pipeline: from start to end, with everything it owns.
 
-The rule: ``serve`` holds the only task group, and everything that runs for the pipeline runs in it.
+The rule: ``serve`` has the only task group, and everything that runs for the pipeline runs in it.
 Whatever ends the run (stop, failure, the end of input, a cancellation from outside) goes through
 ``_close`` before the group waits for its tasks: a worker thread that is parked has to be told to
 leave, or the group would wait for it for ever.
@@ -94,7 +94,7 @@ class Run:
         self.runners[0].upstream = self.input
 
     def _connected(self, stages: Sequence[PipelineStage]) -> list[StageRunner]:
-        """The stages as a chain: the one place that says which follows which."""
+        """The stages as a chain: the one place that knows which follows which."""
         runners: list[StageRunner] = []
         downstream: Downstream = self.output
         for stage, (link, outbound) in reversed([*zip(stages, pairwise(self.links), strict=True)]):
@@ -276,7 +276,7 @@ class Run:
         """Drop the items of these stages; what survives goes as far as it can, in order.
 
         Nothing is left between a surviving sentinel and the output, so it waits for no stage that is
-        still in a call. Only a protected stage keeps its items, and what comes from before it lines up
+        still in a call. Only a protected stage keeps its items, and what comes from before it waits
         behind them. With ``keep`` false nothing survives but the end of input.
         """
         with self.input.lock:

@@ -83,8 +83,8 @@ class StageRunner:
             needs no more, because it was fixed when the window accepted.
         idle: Shifts that have parked for want of something to take, by themselves. Some may have
             gone on since: unparking those does nothing.
-        published: Items of an unordered stage that have something to pass on; said by workers.
-        failures: What a call was for and what it raised; said by workers as soon as it has, so
+        published: Items of an unordered stage that have something to pass on; appended by workers.
+        failures: What a call was for and what it raised; appended by workers as soon as it has, so
             that a slow item in front does not hide a failure that ends the pipeline.
         closing: Whether no shift follows.
     """
@@ -109,7 +109,7 @@ class StageRunner:
         self._budget = FailureBudget(stage)
         self._aside = None if stage.batch is None else SetAside(stage.batch)
         size = 1 if stage.batch is None else stage.batch.max_size
-        # So that each worker can be in a call, and as many more wait or have ended as the bound says.
+        # So that each worker can be in a call, and as many more wait or have ended as the bound allows.
         self.capacity = shared.bound - 1 + stage.workers * size
         self._timer = Timer(self._ring)
         self.services = [self._timer.serve] if stage.timeout is not None or stage.batch is not None else []
@@ -393,7 +393,7 @@ class StageRunner:
         self.stage.counts.fanned_out += len(outcomes) + beyond - (not children.passed)
 
     def _end_calls(self, interrupt: Interrupt, in_call: list[Item]) -> None:
-        """End the shifts that are in calls, or cannot be said to be idle; have the interrupt watch them."""
+        """End the shifts that are in calls, or may be in one; have the interrupt watch them."""
         resets = self.stage.on_interrupt is not None
         seen: set[int] = set()
         ended: list[Shift] = []

@@ -2,7 +2,7 @@
 
 The rule: a task group entered in ``start`` and left in ``stop`` breaks on another
 task, under a timeout and out of order, on both backends. So the run gets a task of its
-own that belongs to nobody: on asyncio a task we hold on to (the loop does not), on
+own that belongs to nobody: on asyncio a task we keep a reference to (the loop does not), on
 trio a system task, which is cancelled when the program's main task ends. What it
 raises is kept, because an exception out of a trio system task would end everything.
 """

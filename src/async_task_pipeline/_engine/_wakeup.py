@@ -1,7 +1,7 @@
 """Waking the loop from a thread, a thread from the loop, and either at a given time.
 
-The rule: nothing polls. Whoever has something for the loop says who has to look at it
-(:py:meth:`Waker.wake`); however many say so before the loop gets round to it, the loop is woken
+The rule: nothing polls. Whoever has something for the loop names who has to look at it
+(:py:meth:`Waker.wake`); however many do before the loop gets round to it, the loop is woken
 once and then looks at those, and at nobody else. A wake-up costs a system call (7 to 13
 microseconds on asyncio and trio), so one per item would cost more than the pipeline itself.
 

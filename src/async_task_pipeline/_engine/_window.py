@@ -5,7 +5,7 @@ The rule: an item leaves when it has an outcome and nothing before it has to go 
 sentinels are equals, and of the first such segment whatever has an outcome leaves; nothing
 overtakes a sentinel, and no sentinel overtakes anything.
 
-Windows are plain data of the loop's thread. Workers hold the items themselves and write
+Windows are plain data of the loop's thread. Workers have the items themselves and write
 outcomes into them at any moment, so each item is looked at once and handled by what it is
 then: a step of a window reads an outcome before it reads what that outcome publishes.
 """
@@ -28,7 +28,7 @@ class Window(Protocol):
     fanned_out: int
 
     def __len__(self) -> int:
-        """How many entries it holds, sentinels included."""
+        """How many entries it has, sentinels included."""
         ...
 
     @property
@@ -70,7 +70,7 @@ class InOrder:
         self._others = 0  # entries that are no items any more, or never were
 
     def __len__(self) -> int:
-        """How many entries it holds."""
+        """How many entries it has."""
         return len(self._entries)
 
     @property
@@ -157,7 +157,7 @@ class AsReady:
         self._others = 0
 
     def __len__(self) -> int:
-        """How many entries it holds."""
+        """How many entries it has."""
         return self._length
 
     @property

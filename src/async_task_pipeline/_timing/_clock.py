@@ -1,6 +1,6 @@
 """What one visit of an item to one stage took, on one monotonic clock.
 
-The rule: a record holds the four instants that were read, and every interval is a
+The rule: a record has the four timestamps that were read, and every interval is a
 plain difference of two of them. Nothing is clamped: a negative interval is a bug of
 ours (or of an injected clock) and has to be seen, not hidden.
 """

@@ -18,7 +18,7 @@ DataT = TypeVar("DataT")
 
 STAMPS_PER_STAGE = 3
 """Instants added per stage: accepted, call began, call ended. The next stage's acceptance is this
-one's exit, so the intervals of all stages sum to the latency."""
+one's end, so the intervals of all stages sum to the latency."""
 
 
 class Timed(Protocol):

@@ -1,4 +1,4 @@
-"""The records of a report: what they hold and in which unit.
+"""The records of a report: what is in them and in which unit.
 
 The rule: plain frozen data, no clock, no loop, no arithmetic beyond what a reader
 could do by hand; :py:func:`attrs.asdict` of any of them is ready for JSON. The field
@@ -91,7 +91,7 @@ class StageStatistics:
     """One stage, over all items delivered since the last :py:meth:`AsyncTaskPipeline.clear`.
 
     Attributes:
-        avg_latency: Mean time from acceptance to exit.
+        avg_latency: Mean time from acceptance by the stage's link to acceptance by the next.
         min_latency: The shortest such time.
         max_latency: The longest.
         processed_count: Outcomes of the stage's calls: delivered, filtered or failed.
@@ -151,7 +151,7 @@ class LatencySummary:
         stage_statistics: Per stage, in stage order.
         overall_efficiency: Computation against everything else.
         total_latency: Percentiles of the latency.
-        throughput: Items delivered per second, first acceptance to last exit.
+        throughput: Items delivered per second, from the first acceptance to the last by the output.
         bottleneck: The stage that spent most time inside its function, whatever
             became of the outcome: the one to make faster first. ``None`` when no
             stage spent any.

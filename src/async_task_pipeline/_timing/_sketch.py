@@ -1,9 +1,9 @@
 """Percentiles of a stream of durations, in bounded memory.
 
 The rule is HdrHistogram's (Gil Tene): the leading bits of a floating-point number, its
-exponent and a few bits of its fraction, say which bucket it is in, so a percentile read
+exponent and a few bits of its fraction, tell which bucket it is in, so a percentile read
 back is within ``RELATIVE_ACCURACY`` of a value that was really there, whatever the
-distribution. Rounded to 32 bits, the leading 16 hold seven bits of fraction.
+distribution. Rounded to 32 bits, the leading 16 have seven bits of fraction.
 
 Why not the ``ddsketch`` package: it takes one value a call, in Python, and a report
 of four stages takes twelve values an item. Here a list becomes bucket numbers in three

@@ -73,7 +73,7 @@ def report_lines(analysis: PipelineAnalysis) -> list[str]:
 def log_pipeline_performance_analysis(pipeline: _Reporting) -> None:
     """Log the pipeline's report at INFO on the library's logger, a line a record.
 
-    Logs one line saying so when timing is off or nothing has been delivered yet.
+    Logs one line that tells so when timing is off or nothing has been delivered yet.
 
     Args:
         pipeline: The pipeline; running or not.

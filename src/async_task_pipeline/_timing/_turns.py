@@ -111,9 +111,9 @@ class TurnHistory:
         self._interrupts += 1
 
     def idle(self) -> Callable[[float], object]:
-        """Where to say how long after the request the last stale call of an interrupt ended.
+        """Where to note how long after the request the last stale call of an interrupt ended.
 
-        Said after a ``clear``, it is about something that is forgotten.
+        Noted after a ``clear``, it is about something that is forgotten.
         """
         sketch = self._idle
         return lambda seconds: sketch.extend([seconds])

@@ -61,13 +61,13 @@ class WorkerElsewhere(ABC):
 
     @abstractmethod
     def leave(self) -> bool:
-        """Have it let its state go and end; nothing of it is left when this returns or raises.
+        """Have it leave its state and end; nothing of it is left when this returns or raises.
 
         Returns:
-            Whether it has said that its state is let go. It has not if it was ended or had ended before.
+            Whether it has reported that its state is left. It has not if it was ended or had ended before.
 
         Raises:
-            BaseException: What letting the state go raised, or closing a generator that was left open.
+            BaseException: What leaving the state raised, or closing a generator that was left open.
         """
 
     @abstractmethod
@@ -169,7 +169,7 @@ class WorkerElsewhere(ABC):
         return unpacked_exception(payload) if word is Word.CLOSED and payload else None
 
     def _say_goodbye(self, seconds: float | None) -> bool:
-        """Have it let its state go; whether it says so in time. Raises what that raised."""
+        """Have it leave its state; whether it reports that in time. Raises what that raised."""
         deadline = None if seconds is None else time.monotonic() + seconds
         failure: BaseException | None = None
         try:
@@ -200,7 +200,7 @@ class WorkerElsewhere(ABC):
         """Wait for a message; who does not send it in time counts as gone."""
         seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
-            # Not for the connection alone: what the function has forked may hold that open.
+            # Not for the connection alone: what the function has forked may keep that open.
             if self._connection.closed or self._connection not in self._watch(seconds):
                 raise EOFError  # noqa: TRY301  as if its end had been read
             word, payload, self.last_computation = parts(self._connection.recv_bytes())

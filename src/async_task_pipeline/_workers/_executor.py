@@ -39,7 +39,7 @@ class Gathered:
     error: BaseException | None = None
 
     def __repr__(self) -> str:
-        """Say what it stands for, to whoever expected something else."""
+        """Show what it stands for, to whoever expected something else."""
         return "a generator"
 
 

@@ -46,7 +46,7 @@ class WorkerInterpreter(WorkerElsewhere):
         super().__init__(here, None, function, told, 1)
 
     def kill(self) -> bool:
-        """Do nothing and say so: an interpreter cannot be ended."""
+        """Do nothing and return false: an interpreter cannot be ended."""
         return False
 
     def is_alive(self) -> bool:
@@ -56,13 +56,13 @@ class WorkerInterpreter(WorkerElsewhere):
         return not self._ready or self._generating or not self._watch(0)
 
     def leave(self) -> bool:
-        """Have it let its state go and end; waits for its set-up too.
+        """Have it leave its state and end; waits for its set-up too.
 
         Returns:
-            Whether it has said that its state is let go.
+            Whether it has reported that its state is left.
 
         Raises:
-            BaseException: What letting the state go raised, or closing a generator that was left open.
+            BaseException: What leaving the state raised, or closing a generator that was left open.
         """
         try:
             return self._say_goodbye(None)

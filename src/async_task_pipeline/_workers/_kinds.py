@@ -1,6 +1,6 @@
 """Which workers a stage gets.
 
-The rule: what the user said a stage is decides here, once, and nothing behind this asks again. To
+The rule: what the user wants a stage to be decides here, once, and nothing behind this asks again. To
 add a kind of worker is to write its class in a file of its own and name it in ``KINDS``: a name that
 ``add_stage`` then takes as ``executor=``.
 """

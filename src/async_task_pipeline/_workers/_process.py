@@ -32,14 +32,14 @@ CREDIT = 16
 """How many values a generator may be ahead: one round trip in so many is a small part of what they cost."""
 
 LEAVE_SECONDS = 5.0
-"""What a process gets to let its state go and to end, before it is killed."""
+"""What a process gets to leave its state and to end, before it is killed."""
 
 ENDED_SECONDS = 0.5
 """The same for one that has closed its pipe: it ends at once, or not at all."""
 
 _multiprocessing = threading.Lock()
-"""Held while a process is started or waited for: to start one, multiprocessing looks at all of its
-children, and would take from another thread the word of how one has ended."""
+"""Taken while a process is started or waited for: to start one, multiprocessing looks at all of its
+children, and would take from another thread the news of how one has ended."""
 
 _started: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 
@@ -76,7 +76,7 @@ class WorkerProcess(WorkerElsewhere):
         end = self._process.sentinel if self._descriptor is None else self._descriptor
         self._watch_end = watch(end)
         self._exit_code: int | None = None
-        # Held while the process is killed or waited for, lest its number be another's.
+        # Taken while the process is killed or waited for, lest its number be another's.
         self._lock = threading.Lock()
         self._killed = self._over = False
         super().__init__(here, end, function, told, credit)
@@ -100,13 +100,13 @@ class WorkerProcess(WorkerElsewhere):
         return not (self._killed or self._connection.closed or self._watch_end(0))
 
     def leave(self) -> bool:
-        """Have it let its state go and end, in ``LEAVE_SECONDS``; one whose set-up has not ended is killed.
+        """Have it leave its state and end, in ``LEAVE_SECONDS``; one whose set-up has not ended is killed.
 
         Returns:
-            Whether it has said that its state is let go.
+            Whether it has reported that its state is left.
 
         Raises:
-            BaseException: What letting the state go raised, or closing a generator that was left open.
+            BaseException: What leaving the state raised, or closing a generator that was left open.
         """
         deadline = time.monotonic() + LEAVE_SECONDS
         if not self._ready and not self._connection.closed and not self._watch(0):
@@ -135,14 +135,14 @@ class WorkerProcess(WorkerElsewhere):
         self._process.join()
         self._over = True
         self._exit_code = self._process.exitcode
-        with contextlib.suppress(ValueError):  # somebody else has waited for it, and not yet said so
-            self._process.close()  # it holds a descriptor, until it is collected otherwise
+        with contextlib.suppress(ValueError):  # somebody else has waited for it, and not yet noted it
+            self._process.close()  # it has a descriptor, until it is collected otherwise
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._lifeline.close()
 
     def close_in_fork(self) -> None:
-        """In a fork of the process that has started it: hold nothing that would keep it alive."""
+        """In a fork of the process that has started it: keep nothing that would keep it alive."""
         self._lifeline.close()
         self._connection.close()
 

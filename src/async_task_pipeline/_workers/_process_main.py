@@ -59,16 +59,16 @@ class _Main:
                 self._call(state.function, payload)
             elif word is Word.LEAVE:
                 break
-            # Anything else was said to a generator that had ended meanwhile.
+            # Anything else was sent to a generator that had ended meanwhile.
         self._let_go(Word.LEFT, state.leave)
 
     def _let_go(self, word: Word, clean_up: Callable[[], object]) -> None:
-        """Clean up, and say so with what that raised."""
+        """Clean up, and report that with what it raised."""
         failure = _failure_of(clean_up)
         self._say(word, b"" if failure is None else packed_exception(failure))
 
     def _call(self, function: Callable[[Any], Any], payload: Payload) -> None:
-        """Say what came of a call."""
+        """Send what came of a call."""
         try:
             data = _argument(payload)
         except RemoteCallError as exc:
@@ -96,7 +96,7 @@ class _Main:
             self._say(Word.RETURNED, brought, seconds)
 
     def _iterate(self, generator: Any, began: float) -> None:
-        """Say what a generator yields, until it has ended or nobody wants more."""
+        """Send what a generator yields, until it has ended or nobody wants more."""
         ahead = 0
         while True:
             try:
@@ -148,8 +148,8 @@ def _failure_of(clean_up: Callable[[], object]) -> BaseException | None:
 
 
 def serve_process(connection: Connection, lifeline: Connection, environ: dict[str, str]) -> None:
-    """Be a worker, in a process of its own, with these environment variables, as long as the lifeline is held."""
-    # Ctrl-C goes to every process of the terminal; what it means is the pipeline's to say.
+    """Be a worker, in a process of its own, with these environment variables, as long as the lifeline is open."""
+    # Ctrl-C goes to every process of the terminal; what it means is the pipeline's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(lifeline)
     os.environ.clear()
@@ -163,12 +163,12 @@ def serve_process(connection: Connection, lifeline: Connection, environ: dict[st
 
 
 def _end_with(lifeline: Connection) -> None:
-    """Have this process end when nobody holds the other end of a pipe any more.
+    """Have this process end when nobody has the other end of a pipe any more.
 
-    On Linux the kernel sees to it, in the middle of a call that holds the interpreter's lock
+    On Linux the kernel sees to it, in the middle of a call that has the interpreter's lock
     too. Nothing else does: the parent of this process is Python's fork server, which ends after
     its children (so ``PR_SET_PDEATHSIG`` would not come), and a thread would wait for the lock.
-    The pipe stays open until the end of the process, which holds what it was called with.
+    The pipe stays open until the end of the process, which keeps what it was called with.
     """
     if sys.platform == "linux":
         import fcntl  # noqa: PLC0415  there is none on Windows

@@ -1,7 +1,7 @@
 """Workers that have their calls made elsewhere: in a process, or in another interpreter.
 
 The rule: each is a thread whose function sends a request and waits for what came of it, so all that
-a thread does holds here too. A process can be ended, so an interrupt or a timeout ends a running call
+a thread does applies here too. A process can be ended, so an interrupt or a timeout ends a running call
 at once, and the next gets a fresh process; one is kept on standby for that. A process that ends by
 itself has failed the call it was in and nothing else. An interpreter cannot be ended.
 
@@ -46,7 +46,7 @@ class ElsewhereWorker(ThreadWorker):
 
     def cut_short(self) -> None:
         """Kill what makes the running call, or hangs in its set-up while the stage closes."""
-        there = self._there  # the thread may let go of it at any moment
+        there = self._there  # the thread may drop it at any moment
         in_call = self.shift is not None and self.shift.current is not None
         if there is not None and (in_call or (self.runner.closing and not there.is_ready())):
             there.kill()
@@ -71,7 +71,7 @@ class ElsewhereWorker(ThreadWorker):
         self.shared.waker.post(self.ready.set)
 
     def leave(self) -> None:
-        """Have it let go of its state and end."""
+        """Have it leave its state and end."""
         there, self._there = self._there, None
         if there is not None:
             there.leave()

@@ -1,9 +1,9 @@
-"""The state of one worker: made before its first call, let go after its last.
+"""The state of one worker: made before its first call, left after its last.
 
 The rule: what ``setup`` returns is the state, unless it is a context manager; then what
 that yields is the state, and leaving it is the clean-up. Both happen where the calls
-happen. The process at the far end of a process stage uses this module too, so it
-imports nothing that is slow to import.
+happen. A worker process uses this module too, so it imports nothing that is slow
+to import.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class WorkerState:
         self.entered = True
 
     def leave(self) -> None:
-        """Let the state go; raises what its context manager raises."""
+        """Leave the state; raises what its context manager raises."""
         # What is called again begins again; and nobody keeps the state.
         self.function, self.entered = self._bare, self._setup is None
         leave, self._leave = self._leave, None

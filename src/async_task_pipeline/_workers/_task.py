@@ -66,7 +66,7 @@ class TaskWorker(StageWorker[TaskShift]):
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Let the state go; clean-up that awaits under cancellation must shield itself."""
+        """Leave the state; clean-up that awaits under cancellation must shield itself."""
         self.function = self.stage.process_fn
         await self._stack.aclose()
 

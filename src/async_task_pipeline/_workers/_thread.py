@@ -36,7 +36,7 @@ class ThreadShift(Shift):
 class ThreadWorker(StageWorker[ThreadShift]):
     """Calls a plain function in a thread.
 
-    What ``setup`` makes outlives the shifts. It is made in the first shift's thread and let go in the
+    What ``setup`` makes outlives the shifts. It is made in the first shift's thread and left in the
     last one's, or, if that has gone, in another of anyio's threads.
     """
 
@@ -53,7 +53,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
         return ThreadShift(self, Parking(), resets=resets)
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Let the state go, unless a thread that could not be waited for will do it."""
+        """Leave the state, unless a thread that could not be waited for will do it."""
         if self.stage.setup is not None and not self._inside:
             with CancelScope(shield=True):
                 await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
@@ -103,7 +103,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
             self.shared.waker.post(self.ready.set)
 
     def leave(self) -> None:
-        """Let the state go."""
+        """Leave the state."""
         self.state.leave()
 
     def _serve(self, shift: ThreadShift) -> BaseException | None:
@@ -235,7 +235,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
         except BaseException as exc:
             error = exc
         try:
-            # In this thread, as it was run: a generator may hold thread-bound state.
+            # In this thread, as it was run: a generator may have thread-bound state.
             context.run(generator.close)
         except BaseException as exc:
             error = error or closing_error(exc)

@@ -24,7 +24,7 @@ _NOT_ITSELF = "raised in the worker, and cannot be brought back itself"
 
 
 class Word(enum.IntEnum):
-    """What a message says."""
+    """What a message is about."""
 
     # To the worker.
     CALL = enum.auto()

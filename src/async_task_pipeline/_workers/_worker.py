@@ -2,11 +2,11 @@
 
 The rule: a worker takes, calls, and writes the outcome into what it has taken; it decides nothing.
 What is stale, what a failure means and where results go is the stage runner's business, on the
-loop. A kind of worker says where the call is made (:py:mod:`._thread`, :py:mod:`._task`, ...);
+loop. A kind of worker decides where the call is made (:py:mod:`._thread`, :py:mod:`._task`, ...);
 everything it has to write stands here once.
 
-**What threads and the loop rely on.** No lock is held while an item is taken or its outcome
-written. That is right because of the following, all of which CPython promises, with the global
+**What threads and the loop rely on.** No lock is taken for an item that is taken or an outcome
+that is written. That is right because of the following, all of which CPython promises, with the global
 interpreter lock (one bytecode or C call at a time) and on free-threaded builds (each object has a
 lock of its own, and attribute writes are published in the order in which they were made):
 
@@ -115,7 +115,7 @@ class StageWorker(ABC, Generic[ShiftT]):
         except self.shared.cancelled as exc:
             if cancelled_from_outside():
                 raise
-            self.runner.end_with(exc)  # made up by what makes the state, or lets it go
+            self.runner.end_with(exc)  # made up by what makes the state, or leaves it
         except BaseException as exc:
             if self._only_cancelled(exc):
                 raise
@@ -177,7 +177,7 @@ class StageWorker(ABC, Generic[ShiftT]):
         return isinstance(exc, BaseExceptionGroup) and exc.split(self.shared.cancelled)[1] is None
 
     def _warn_if_left_behind(self, shift: Shift) -> None:
-        """Say so if a thread is still in a call that could not be waited for."""
+        """Log it if a thread is still in a call that could not be waited for."""
 
     def native_cancellations(self) -> NativeCancellations:
         """Those of the current task."""
@@ -320,7 +320,7 @@ def is_sequence(results: object) -> bool:
 
 
 def left_behind(stage: str, function: object) -> None:
-    """Say that a thread could not be waited for."""
+    """Log that a thread could not be waited for."""
     # As text: a log record must not keep the function's owner alive.
     logger.warning("stage %r: its thread was left inside %r, which has not returned", stage, shown(function))
 
