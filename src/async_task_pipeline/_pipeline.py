@@ -54,7 +54,7 @@ from ._timing._history import TimingHistory
 from ._timing._item import PipelineItem
 from ._timing._report import PipelineAnalysis
 from ._type_variables import ResultT, T, U
-from ._workers._kinds import workers_of
+from ._workers._kinds import check_kind, workers_of
 
 
 class _Nothing(enum.Enum):
@@ -247,6 +247,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             clear_link=self.__clear_link_of,
             **options,
         )
+        check_kind(stage)
         if any(each.name == name for each in self.stages):
             raise ValueError(f"name {name!r} is already that of another stage")
         self.stages.append(stage)

@@ -13,6 +13,7 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStage, _stage
 from async_task_pipeline._stage import StageOptions
+from async_task_pipeline._workers import _process_worker
 
 Pipeline = AsyncTaskPipeline[Any, Any]
 
@@ -159,8 +160,8 @@ def test_a_function_that_cannot_be_sent() -> None:
 
 @pytest.mark.parametrize("new", [True, False])
 def test_an_interpreter_needs_a_new_python(new: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (sys.version_info >= (3, 13)) is _stage.HAS_INTERPRETERS
-    monkeypatch.setattr(_stage, "HAS_INTERPRETERS", new)
+    assert (sys.version_info >= (3, 13)) is _process_worker.HAS_INTERPRETERS
+    monkeypatch.setattr(_process_worker, "HAS_INTERPRETERS", new)
     if new:
         assert Pipeline().add_stage("s", plain, executor="interpreter").stages[0].kind == "interpreter"
         return

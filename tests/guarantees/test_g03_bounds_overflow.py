@@ -20,7 +20,8 @@ from tests.support.waiting import read, rest_of, until, until_waiting
 pytestmark = pytest.mark.anyio
 
 POLICIES = ("drop_oldest", "drop_newest")
-KEPT = {"drop_oldest": [0, 4, 5, 6], "drop_newest": [0, 1, 2, 3]}
+KEPT = {"drop_oldest": [0, 4, 5, 6, 7, 8], "drop_newest": [0, 1, 2, 3, 4, 5]}
+"""Of 9 items: three are in the window, of them one in a call, and three in the link."""
 
 
 @pytest.fixture
@@ -40,17 +41,17 @@ async def test_a_put_never_waits_and_the_loss_is_counted(overflow, timing, gate)
     async with gated(overflow, gate, enable_timing=timing) as pipeline:
         await pipeline.process_input_data(0)
         await gate.entered()
-        for number in range(1, 7):
+        for number in range(1, 9):
             await pipeline.process_input_data(number)
             assert_law(pipeline)
         now = pipeline.statistics()
-        assert (now.accepted, now.dropped, now.overflowed, now.inside) == (7, 3, 3, 4)
+        assert (now.accepted, now.dropped, now.overflowed, now.inside) == (9, 3, 3, 6)
         gate.open()
         assert await rest_of(pipeline) == KEPT[overflow]
     assert_law(pipeline)
     if timing:
         (turn,) = pipeline.get_report().turns
-        assert (turn.delivered, turn.dropped, turn.interrupted) == (4, 3, False)
+        assert (turn.delivered, turn.dropped, turn.interrupted) == (6, 3, False)
         assert pipeline.get_report().summary.stage_statistics["gate"].dropped_count == 3
 
 
@@ -59,9 +60,9 @@ async def test_code_that_is_not_async_never_waits_either(overflow, gate):
     async with gated(overflow, gate) as pipeline:
         pipeline.put_input_data(0)
         await gate.entered()
-        for number in range(1, 4):
+        for number in range(1, 6):
             pipeline.put_input_data(number)
-        for number in range(4, 7):
+        for number in range(6, 9):
             await to_thread.run_sync(pipeline.put_input_data, number)
         gate.open()
         assert await rest_of(pipeline) == KEPT[overflow]
@@ -71,10 +72,10 @@ async def test_code_that_is_not_async_never_waits_either(overflow, gate):
 @pytest.mark.parametrize("overflow", POLICIES)
 async def test_a_live_source_is_read_to_its_end(overflow, kind, gate):
     async def live():
-        for number in range(1, 7):
+        for number in range(1, 9):
             yield number
 
-    sources = {"async": live, "container": lambda: list(range(1, 7)), "thread": lambda: iter(range(1, 7))}
+    sources = {"async": live, "container": lambda: list(range(1, 9)), "thread": lambda: iter(range(1, 9))}
     async with gated(overflow, gate) as pipeline:
         await pipeline.process_input_data(0)
         await gate.entered()
@@ -87,19 +88,19 @@ async def test_a_sentinel_takes_the_place_of_the_oldest_item(gate):
     async with gated("drop_oldest", gate) as pipeline:
         await pipeline.process_input_data(0)
         await gate.entered()
-        for entry in (1, 2, 3):
+        for entry in (1, 2, 3, 4, 5):
             await pipeline.process_input_data(entry)
         await pipeline.process_input_sentinel("first")
-        await pipeline.process_input_data(4)
-        pipeline.put_input_sentinel("second")
-        await pipeline.process_input_sentinel("third")
-        assert pipeline.statistics().overflowed == 4
+        await pipeline.process_input_data(6)
+        for sentinel in ("second", "third", "fourth", "fifth"):
+            pipeline.put_input_sentinel(sentinel)
+        assert pipeline.statistics().overflowed == 6
         with pytest.raises(WouldBlock):  # nothing but sentinels waits: they are not lost
-            pipeline.put_input_sentinel("fourth")
-        await pipeline.process_input_data(5)
-        assert pipeline.statistics().overflowed == 5
+            pipeline.put_input_sentinel("sixth")
+        await pipeline.process_input_data(7)
+        assert pipeline.statistics().overflowed == 7
         gate.open()
-        assert await rest_of(pipeline) == [0, "first", "second", "third"]
+        assert await rest_of(pipeline) == [0, "first", "second", "third", "fourth", "fifth"]
     assert_law(pipeline)
 
 
@@ -107,17 +108,17 @@ async def test_nothing_overtakes_a_sentinel_that_waits(gate):
     async with gated("drop_newest", gate) as pipeline, create_task_group() as tg:
         await pipeline.process_input_data(0)
         await gate.entered()
-        for number in (1, 2, 3):
+        for number in (1, 2, 3, 4, 5):
             await pipeline.process_input_data(number)
         tg.start_soon(pipeline.process_input_sentinel, "turn")
         await until_waiting(pipeline)
-        await pipeline.process_input_data(4)
+        await pipeline.process_input_data(6)
         assert pipeline.statistics().overflowed == 1
         gate.open()
         output = pipeline.generate_output_stream()
-        assert await read(pipeline, 5) == [0, 1, 2, 3, "turn"]
-        await pipeline.process_input_data(5)
-        assert await anext(output) == 5
+        assert await read(pipeline, 7) == [0, 1, 2, 3, 4, 5, "turn"]
+        await pipeline.process_input_data(7)
+        assert await anext(output) == 7
 
 
 async def test_a_batch_stage_knows_which_item_is_gone(gate):
@@ -129,7 +130,7 @@ async def test_a_batch_stage_knows_which_item_is_gone(gate):
         for number in range(1, 7):
             await pipeline.process_input_data(number)
         gate.open()
-        assert await rest_of(pipeline) == [0, 1, 2, 5, 6]
+        assert await rest_of(pipeline) == [0, 3, 4, 5, 6]
     assert_law(pipeline)
     assert pipeline.statistics().overflowed == 2
 
@@ -165,13 +166,13 @@ async def test_a_sentinel_of_a_thread_takes_the_place_of_the_oldest_item(by_turn
     async with create_task_group() as tg, pipeline, pipeline.turn() as turn:
         await pipeline.process_input_data(0)
         await gate.entered()
-        for number in (1, 2):
+        for number in (1, 2, 3):
             await pipeline.process_input_data(number)
-        for count, sentinel in enumerate(["first", "second"], 1):
+        for count, sentinel in enumerate(["first", "second", "third"], 1):
             tg.start_soon(put, sentinel)
             await until(lambda count=count: dropped() == count)
-        tg.start_soon(put, "third")  # nothing but sentinels waits: they are not lost
+        tg.start_soon(put, "fourth")  # nothing but sentinels waits: they are not lost
         await until_waiting(pipeline, 1)
-        assert dropped() == 2
+        assert dropped() == 3
         gate.open()
-        assert await read(pipeline, 4) == [0, "first", "second", "third"]
+        assert await read(pipeline, 5) == [0, "first", "second", "third", "fourth"]

@@ -101,6 +101,8 @@ def test_a_base_exception_ends_the_pipeline(anyio_backend, kind, error, return_e
     """0.1.10: the thread died without a word, or the generator seemed to have come to its end."""
     exc, met, before = error("mine"), [], set(threading.enumerate())
     backend, options = anyio_backend
+    if error is asyncio.CancelledError and backend == "asyncio" and return_exceptions:
+        pytest.skip("that is the failure of its call: see the next test")
     pipeline = AsyncTaskPipeline(return_exceptions=return_exceptions)
     pipeline.add_stage("fatal", raising(kind, exc)).add_stage("same", lambda x: x)
 
@@ -130,6 +132,21 @@ def test_a_base_exception_ends_the_pipeline(anyio_backend, kind, error, return_e
         if not thread.daemon:
             thread.join(PATIENCE / 2)
             assert not thread.is_alive()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["plain", "generator", "async", "async generator"])
+async def test_a_cancellation_that_nobody_asked_for_is_a_failure_of_its_call(anyio_backend, kind):
+    cancelled = anyio.get_cancelled_exc_class()
+    if cancelled is not asyncio.CancelledError:
+        pytest.skip("on trio nobody can make one")
+    exc = cancelled("mine")
+    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("fails", raising(kind, exc))
+    async with pipeline.process([0, 1, 0]) as results:
+        first, error, last = [each async for each in results]
+    assert (first, last) == (0, 0)
+    assert isinstance(error, StageProtocolError)
+    assert error.__cause__ is exc
 
 
 def notes_of(exc: BaseException) -> list[str]:

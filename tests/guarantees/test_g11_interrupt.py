@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import Any
 
 import anyio
@@ -179,17 +180,19 @@ async def test_what_a_producer_was_blocked_with_is_stale():
     async with pipeline:
         await put("old 0")
         await gate.entered()
-        await put("old 1")
-        await put("old 2")
+        for i in range(1, 4):  # one in the window, two in the link
+            await put(f"old {i}")
         async with create_task_group() as tg:
-            for i in range(3, 8):
+            for i in range(4, 9):
                 tg.start_soon(put, f"old {i}")
             for _ in range(10):
                 await checkpoint()
-            assert len(returned) == 3
+            assert len(returned) == 4
             receipt = await pipeline.interrupt()
-            assert receipt.total == 8
-        assert len(returned) == 8
+            # What tasks wait with is accepted and dropped as their puts return, or not at all.
+            assert receipt.total == 4
+        assert len(returned) == 9
+        assert pipeline.statistics().dropped == 9
         await pipeline.process_input_data("new")
         gate.open()
         assert await rest_of(pipeline) == ["new"]
@@ -197,15 +200,13 @@ async def test_what_a_producer_was_blocked_with_is_stale():
     assert_law(pipeline)
 
 
-async def test_a_thread_blocked_in_a_put_and_a_stream_read_ahead_are_stale():
+async def test_what_threads_are_blocked_with_is_stale():
     """0.1.10: both went on as if nothing had happened."""
-    gate, ended, handed, asked = Gate(0), *(threading.Event() for _ in range(3))
+    gate, ended, asked = Gate(0), threading.Event(), threading.Event()
     pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("gate", gate)
 
     def source():
-        handed.set()
-        yield "read 0"
-        yield "read 1"
+        yield "read"
         asked.set()
         assert ended.wait(PATIENCE / 2)
         yield "new"
@@ -213,19 +214,18 @@ async def test_a_thread_blocked_in_a_put_and_a_stream_read_ahead_are_stale():
     async with pipeline, create_task_group() as tg:
         pipeline.put_input_data(0)
         await gate.entered()
-        pipeline.put_input_data(1)
+        await pipeline.process_input_data(1)
         tg.start_soon(to_thread.run_sync, pipeline.put_input_data, "thread")
-        await until_waiting(pipeline)
-        tg.start_soon(pipeline.process_input_stream, source())
-        assert await to_thread.run_sync(handed.wait, PATIENCE / 2)
-        await until_waiting(pipeline, 1)  # so long that it has been read
-        await pipeline.interrupt()
+        await until_waiting(pipeline, 1)
+        tg.start_soon(partial(pipeline.process_input_stream, source(), close_input=True))
+        await until_waiting(pipeline, 2)
+        receipt = await pipeline.interrupt()
+        assert receipt.total == 4  # in a call, in the link, and what both threads were blocked with
         gate.open()
         assert await to_thread.run_sync(asked.wait, PATIENCE / 2)
-        await pipeline.interrupt()
         ended.set()
         assert [x async for x in pipeline.generate_output_stream()] == ["new"]
-    assert "thread" not in gate.calls
+    assert gate.calls == [0, "new"]
     assert_law(pipeline)
 
 

@@ -119,11 +119,17 @@ class Input:
         waker = self._shared.waker
         # Who never waits has to let others run: in line, so that nobody is accepted before it; and
         # before it is accepted, for native cancellation.
-        if not waker.keeps_loop and self._put_here(item, turn):
+        if self._overflow != "wait":
+            await waker.let_others_run()  # where it might be dropped, nobody waits in line
+            if self._put_here(item, turn):
+                return
+        elif not waker.keeps_loop and self._put_here(item, turn):
             return
         producer = Producer(item, let_in := Event(), turn)
         with self.lock:
-            self._check(turn)
+            if turn is not None:
+                turn.check()
+            self.check_open()
             self._line.append(producer)
         waker.wake_here(self)
         try:
@@ -137,7 +143,9 @@ class Input:
         if self._closed is not None or (turn is not None and turn.over):
             await checkpoint_if_cancelled()  # the more telling of two reasons
         with self.lock:
-            self._check(turn)
+            if turn is not None:
+                turn.check()
+            self.check_open()
             self._line.popleft()
             self._accept(item)
         self._pump_now()
@@ -199,29 +207,37 @@ class Input:
         return True
 
     def _put_or_displace(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
+        """Accept an item on the loop, or drop what a full input means to; false if it has to wait."""
+        if self._arrivals and self._link.room <= 0:
+            self._push()  # the stage may have room for what only waits to be brought there
         if self._put_now(item, turn):
             return True
-        return self._overflow == "drop_oldest" and not self._line and self._displace() and self._put_now(item, turn)
+        if self._overflow == "wait":
+            return False
+        if self._overflow == "drop_oldest" and not self._line and self._displace() and self._put_now(item, turn):
+            return True
+        if item.outcome != PASSED:
+            return False  # sentinels are never dropped
+        self._refuse(item)
+        return True
 
     def _put_now(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
-        """Accept an item, or drop it if that is what a full input means; false if it has to wait."""
-        self._check(turn)
-        if not self._line and self._link.room > 0:
-            self._accept(item)
-            return True
-        if self._overflow != "drop_newest" or item.outcome != PASSED:
+        """Accept an item if there is room and nobody waits; the lock is held."""
+        if turn is not None:
+            turn.check()
+        self.check_open()
+        if self._line or self._link.room <= 0:
             return False
+        self._accept(item)
+        return True
+
+    def _refuse(self, item: Item) -> None:
+        """Accept an item and drop it at once; the lock is held."""
         self._stamp(item)
         counts = self._first.stage.counts
         counts.accepted += 1
         counts.refused += 1
         self._refused.append(item)
-        return True
-
-    def _check(self, turn: Turn[Any, Any] | None) -> None:
-        if turn is not None:
-            turn.check()
-        self.check_open()
 
     def _accept(self, item: Item) -> None:
         """Take responsibility for an item; under the lock."""
@@ -283,8 +299,9 @@ class Input:
         """Accept what waiting threads put, up to the first task, which is woken; whether any was."""
         accepted = False
         with self.lock:
-            if self._overflow == "drop_oldest" and self._link.room <= 0:
-                self._displace()
+            if self._link.room <= 0 and self._overflow != "wait":
+                if self._overflow == "drop_newest" or not self._displace():
+                    self._refuse_line()
             while self._line and self._link.room > 0:
                 head = self._line[0]
                 if isinstance(head.answer, Event):
@@ -300,6 +317,16 @@ class Input:
                 head.answer.put(error)
                 accepted = True
         return accepted
+
+    def _refuse_line(self) -> None:
+        """Drop what threads wait with that may be dropped; they have waited for the loop to find no room."""
+        line, self._line = self._line, deque()
+        for producer in line:
+            if isinstance(producer.answer, Event) or producer.item.outcome != PASSED:
+                self._line.append(producer)
+            else:
+                self._refuse(producer.item)
+                producer.refuse(None)
 
     def _leave(self, producer: Producer) -> None:
         """Give up waiting; the turn may have come meanwhile, and is passed on."""

@@ -80,10 +80,12 @@ class Shift:
         resets: Whether the stage's ``on_interrupt`` comes before the first call.
         dropped: What an interrupt has dropped with this shift's call, for the report.
         interrupted: Whether the worker's next shift begins with the stage's ``on_interrupt``.
+        full: Whether the worker waits until what its generators have yielded has left. Written by
+            the worker, before it parks.
         replaced: Whether the next shift began beside this one, because the stage is reentrant.
     """
 
-    __slots__ = ("began", "current", "dropped", "interrupted", "over", "parking", "replaced", "resets", "scope", "worker")
+    __slots__ = ("began", "current", "dropped", "full", "interrupted", "over", "parking", "replaced", "resets", "scope", "worker")
 
     def __init__(self, worker: Worker, parking: Parking | TaskParking, *, resets: bool) -> None:
         self.worker = worker
@@ -93,14 +95,14 @@ class Shift:
         self.began = math.inf
         self.over = False
         self.resets = resets
-        self.interrupted = False
+        self.interrupted = self.full = False
         self.dropped: Taken | None = None
         self.replaced = False
 
     @property
     def idle(self) -> bool:
         """Whether the worker waits for something to take."""
-        return self.parking.parked and self.current is None
+        return self.parking.parked and self.current is None and not self.full
 
     def end(self) -> None:
         """Have the worker leave its scope once its call has ended, and end the call if that can be done."""

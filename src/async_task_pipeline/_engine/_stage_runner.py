@@ -12,7 +12,6 @@ a full link could be left before an idle stage, with nobody to wake the loop aga
 from __future__ import annotations
 
 import contextvars
-import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -112,6 +111,8 @@ class StageRunner:
         # So that each worker can be in a call, and as many more wait or have ended as the bound allows.
         self.capacity = shared.bound - 1 + stage.workers * size
         self._timer = Timer(self._ring)
+        # Whether the timer is set for calls that may take too long.
+        self._watched = False
         self.services = [self._timer.serve] if stage.timeout is not None or stage.batch is not None else []
 
     # -- items coming in and going out ----------------------------------------------------
@@ -129,9 +130,7 @@ class StageRunner:
             self._pass_on(leaving, plain=plain)
             expanded = expanded or not plain
         if expanded:
-            for shift in self.shifts:
-                if shift.current is not None:
-                    shift.parking.unpark()  # a generator that waits for room
+            self._unpark_full()
         self.accept()
 
     def _note_published(self) -> None:
@@ -220,7 +219,8 @@ class StageRunner:
             return
         if was_full and self.upstream is not None:
             self.shared.waker.mark(self.upstream)
-        if self.stage.timeout is not None and self._timer.at == math.inf:
+        if self.stage.timeout is not None and not self._watched:
+            self._watched = True
             self._timer.set(time.monotonic() + self.stage.timeout)
 
     def _offer(self, burst: list[Item], others: int) -> None:
@@ -266,6 +266,12 @@ class StageRunner:
             if shift.idle:
                 most -= shift.parking.unpark()
 
+    def _unpark_full(self) -> None:
+        """Let the workers look that wait until what their generators have yielded has left."""
+        for shift in self.shifts:
+            if shift.full:
+                shift.parking.unpark()
+
     def _ring(self) -> None:
         """Look at what is due: a batch, or calls that have taken too long."""
         if self.stage.timeout is not None:
@@ -302,7 +308,8 @@ class StageRunner:
                 self._replace_overdue(shift, taken)
             else:
                 earliest = min(earliest, began + timeout)
-        if len(self.window):
+        self._watched = len(self.window) > 0
+        if self._watched:
             self._timer.set(earliest)
 
     def _replace_overdue(self, shift: Shift, taken: Taken) -> None:
@@ -360,6 +367,7 @@ class StageRunner:
                 self._drop_outcome(item, finished)
         counts.dropped += len(queued) + len(in_call) + len(finished)
         self._end_calls(interrupt, in_call)
+        self._unpark_full()
         if self.shared.turns is not None:
             interrupt.items += [*queued, *finished]
         return DroppedItems(len(queued), len(in_call), len(finished)), others
@@ -445,6 +453,9 @@ class StageRunner:
     def end_shift(self, shift: Shift) -> bool:
         """Know it no more, and tell the interrupts that wait for its call; whether that was stale."""
         del self.shifts[shift]
+        for _ in range(len(self.idle)):  # one by one: threads append to it meanwhile
+            if not (parked := self.idle.popleft()).over:
+                self.idle.append(parked)
         watchers = self.stale_shifts.pop(shift, None)
         if watchers is None:
             return False
@@ -506,13 +517,7 @@ class StageRunner:
             elif item.outcome != SENTINEL or not behind:
                 kept.append(item)
             behind = behind or item.outcome == WAITING
-        others = sum(
-            each.outcome >= SENTINEL or (each.children is not None and each.children.passed) for each in kept
-        )
-        self.window.accept(kept, others)
-        for item in kept:
-            if item.outcome < SENTINEL and (item.outcome != WAITING or item.children):
-                self.window.finished(item)
+        self.window.take_back(kept)
         if end := lasting(waiting, sentinels=False):
             self.link.send(end, 1)
         self.stage.counts.dropped += len(queued)
@@ -548,7 +553,7 @@ class StageRunner:
             in_call=sum(
                 0 if each is None or each.stale else len(each) if isinstance(each, Batch) else 1 for each in calls
             ),
-            queue_depth=self.link.level + waiting,
+            queue_depth=self.link.level + waiting + self.window.others,
             peak_queue_depth=self.link.peak,
         )
 

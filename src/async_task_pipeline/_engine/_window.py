@@ -23,9 +23,11 @@ class Window(Protocol):
 
     Attributes:
         fanned_out: How many outcomes beyond the first of their call have left.
+        others: How many entries are no items.
     """
 
     fanned_out: int
+    others: int
 
     def __len__(self) -> int:
         """How many entries it has, sentinels included."""
@@ -38,6 +40,9 @@ class Window(Protocol):
 
     def accept(self, burst: list[Item], others: int) -> None:
         """Take in a burst, of which so many are no items."""
+
+    def take_back(self, entries: list[Item]) -> None:
+        """Take in, in order, what :py:meth:`clear` has taken out."""
 
     def finished(self, item: Item) -> None:
         """Note that there is something of this item to pass on."""
@@ -66,8 +71,9 @@ class InOrder:
 
     def __init__(self) -> None:
         self.fanned_out = 0
+        self.others = 0
         self._entries: deque[Item] = deque()
-        self._others = 0  # entries that are no items any more, or never were
+        self._begun = 0  # items of which an outcome has left
 
     def __len__(self) -> int:
         """How many entries it has."""
@@ -76,12 +82,17 @@ class InOrder:
     @property
     def items(self) -> int:
         """How many items."""
-        return len(self._entries) - self._others
+        return len(self._entries) - self.others - self._begun
 
     def accept(self, burst: list[Item], others: int) -> None:
         """Take in a burst."""
         self._entries.extend(burst)
-        self._others += others
+        self.others += others
+
+    def take_back(self, entries: list[Item]) -> None:
+        """Take in what was taken out."""
+        self.accept(entries, sum(map(is_no_item, entries)))
+        self._begun += sum(map(has_begun, entries))
 
     def finished(self, item: Item) -> None:
         """Do nothing: what is at the front is looked at anyway."""
@@ -106,19 +117,19 @@ class InOrder:
                 room = self._expand(head, leaving, room)
                 if head.children or outcome == WAITING:
                     break
-                self._others -= entries.popleft().children is not None
+                self._begun -= entries.popleft().children is not None
                 continue
             if outcome != FILTERED:
                 if room <= 0:
                     break
                 room -= 1
-            self._others -= outcome >= SENTINEL
+            self.others -= outcome >= SENTINEL
             leaving.append(entries.popleft())
         return leaving, plain
 
     def _expand(self, item: Item, leaving: list[Item], room: int) -> int:
         room, first, further = expand(item, leaving, room)
-        self._others += first
+        self._begun += first
         self.fanned_out += further
         return room
 
@@ -132,7 +143,8 @@ class InOrder:
 
     def clear(self) -> list[Item]:
         """Take out everything, in order."""
-        entries, self._entries, self._others = self._entries, deque(), 0
+        entries, self._entries = self._entries, deque()
+        self.others = self._begun = 0
         return [*entries]
 
 
@@ -153,8 +165,9 @@ class AsReady:
     def __init__(self) -> None:
         self.fanned_out = 0
         self._segments: deque[Segment | Item] = deque()
+        self.others = 0
         self._length = 0
-        self._others = 0
+        self._begun = 0
 
     def __len__(self) -> int:
         """How many entries it has."""
@@ -163,7 +176,7 @@ class AsReady:
     @property
     def items(self) -> int:
         """How many items."""
-        return self._length - self._others
+        return self._length - self.others - self._begun
 
     def accept(self, burst: list[Item], others: int) -> None:
         """Take in a burst."""
@@ -179,7 +192,15 @@ class AsReady:
             item.segment = segment
             segment.items[item] = None
         self._length += len(burst)
-        self._others += others
+        self.others += others
+
+    def take_back(self, entries: list[Item]) -> None:
+        """Take in what was taken out."""
+        self.accept(entries, sum(map(is_no_item, entries)))
+        self._begun += sum(map(has_begun, entries))
+        for item in entries:
+            if not is_no_item(item) and (item.outcome != WAITING or item.children):
+                self.finished(item)
 
     def finished(self, item: Item) -> None:
         """Note that there is something of this item to pass on."""
@@ -204,7 +225,7 @@ class AsReady:
                 plain = False
                 leaving.append(head)
                 self._length -= 1
-                self._others -= 1
+                self.others -= 1
             self._segments.popleft()
         return leaving, plain
 
@@ -220,13 +241,13 @@ class AsReady:
                 plain = False
             if outcome == WAITING or outcome == EXPANDED:
                 room, first, further = expand(item, leaving, room)
-                self._others += first
+                self._begun += first
                 self.fanned_out += further
                 if item.children:
                     break  # for want of room
                 ready.popleft()
                 if outcome == EXPANDED:
-                    self._others -= 1
+                    self._begun -= 1
                     self._length -= 1
                     del items[item]
                 continue
@@ -260,7 +281,7 @@ class AsReady:
         for each in self._segments:
             entries += each.items if isinstance(each, Segment) else [each]
         self._segments.clear()
-        self._length = self._others = 0
+        self._length = self.others = self._begun = 0
         return entries
 
 
@@ -285,6 +306,16 @@ def expand(item: Item, leaving: list[Item], room: int) -> tuple[int, int, int]:
     if first:
         children.passed = True
     return room, int(first), moved - first
+
+
+def is_no_item(entry: Item) -> bool:
+    """Whether it is a sentinel, a returned exception or the end of input."""
+    return entry.outcome >= SENTINEL
+
+
+def has_begun(entry: Item) -> bool:
+    """Whether an outcome of it has left while it is still here."""
+    return entry.children is not None and entry.children.passed
 
 
 def lasting(entries: list[Item], *, sentinels: bool) -> list[Item]:

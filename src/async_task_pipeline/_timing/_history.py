@@ -184,7 +184,7 @@ class TimingHistory:
             throughput=stage.processed_count / seconds if seconds > 0 else 0.0,
             filtered_count=counts.filtered,
             failed_count=counts.failed,
-            dropped_count=counts.dropped,
+            dropped_count=counts.dropped + counts.refused,
             unproductive_computation_time=counts.unproductive_seconds,
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._engine._shift import Worker
 from .._engine._stage_runner import StageRunner
+from .._stage import PipelineStage
 from ._executor import ExecutorWorker
 from ._process_worker import InterpreterWorker, ProcessWorker
 from ._task import TaskWorker
@@ -24,6 +25,14 @@ KINDS: dict[str, type[StageWorker[Any]]] = {
     "interpreter": InterpreterWorker,
     "executor": ExecutorWorker,
 }
+
+
+def check_kind(stage: PipelineStage) -> None:
+    """Raise if there is no such kind of worker, or it cannot do what the stage asks for."""
+    if stage.kind not in KINDS:
+        names = tuple(name for name in KINDS if name not in ("loop", "executor"))
+        raise ValueError(f"executor of stage {stage.name!r} must be one of {names}, not {stage.executor!r}")
+    KINDS[stage.kind].check(stage)
 
 
 def workers_of(runner: StageRunner) -> list[Worker]:

@@ -12,6 +12,9 @@ back transmission.
 
 from __future__ import annotations
 
+import pickle
+import platform
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,12 +24,17 @@ from typing import Any, Self
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
 from .._engine._stage_runner import StageRunner
-from .._exceptions import WorkerDiedError
+from .._exceptions import WorkerDiedError, shown
 from .._log import logger
+from .._stage import PipelineStage
 from ._elsewhere import WorkerElsewhere, WorkerGoneError
 from ._interpreter import Interpreters
 from ._process import Standby, WorkerProcess
 from ._thread import ThreadWorker
+
+
+HAS_INTERPRETERS: bool = sys.version_info >= (3, 13)
+"""Whether this Python has them, and anyio a way to use them."""
 
 
 class ElsewhereWorker(ThreadWorker):
@@ -38,6 +46,12 @@ class ElsewhereWorker(ThreadWorker):
         self.function = self._call
         self._start = start
         self._there: WorkerElsewhere | None = None
+
+    @classmethod
+    def check(cls, stage: PipelineStage) -> None:
+        """Raise if a function cannot be sent there."""
+        _check_picklable(stage, "process_fn", stage.process_fn)
+        _check_picklable(stage, "setup", stage.setup)
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Leave nothing running."""
@@ -177,6 +191,16 @@ class InterpreterWorker(ElsewhereWorker):
     """A worker that is an interpreter of its own in this process."""
 
     @classmethod
+    def check(cls, stage: PipelineStage) -> None:
+        """Raise if there are none in this Python, or a function cannot be sent there."""
+        if not HAS_INTERPRETERS:
+            raise ValueError(
+                f"executor of stage {stage.name!r} is 'interpreter', which needs Python 3.13 or later, "
+                f"not {platform.python_version()}"
+            )
+        super().check(stage)
+
+    @classmethod
     def all_of(cls, runner: StageRunner) -> list[Self]:
         """The workers of a stage, and what hosts their interpreters."""
         stage = runner.stage
@@ -184,3 +208,13 @@ class InterpreterWorker(ElsewhereWorker):
         runner.services.append(interpreters.serve)
         start = partial(interpreters.start, stage.process_fn, stage.setup)
         return [cls(runner, start) for _ in range(stage.workers)]
+
+
+def _check_picklable(stage: PipelineStage, argument: str, function: Any) -> None:
+    try:
+        pickle.dumps(function)
+    except Exception as exc:
+        raise TypeError(
+            f"{argument} of stage {stage.name!r} cannot be sent to another {stage.kind}: {shown(function)} ({shown(exc)}); "
+            "define it at the top level of a module"
+        ) from exc

@@ -71,12 +71,15 @@ class TaskWorker(StageWorker[TaskShift]):
         await self._stack.aclose()
 
     async def work_shifts(self) -> None:
-        """One shift after another; in a fresh task after a call that has changed context variables."""
-        await super().work_shifts()
+        """One shift after another; in a fresh task after anything that has changed context variables."""
+        self._context_changed = changed(self.shared.context)  # by what has made the state
+        if not self._context_changed:
+            await super().work_shifts()
+        shifts = super().work_shifts
         while self._context_changed and not self.runner.closing:
             self._context_changed = False
             async with create_task_group() as tasks:
-                self.shared.context.copy().run(tasks.start_soon, super().work_shifts)
+                self.shared.context.copy().run(tasks.start_soon, shifts)
 
     def must_move(self) -> bool:
         """Whether the next shift has to be worked by another task."""
@@ -89,6 +92,9 @@ class TaskWorker(StageWorker[TaskShift]):
             waiting = self.stage.on_interrupt()
             if isinstance(waiting, Awaitable):
                 await waiting
+            if changed(self.shared.context):
+                self._context_changed = True
+                return None
         runner, waker, parking = self.runner, self.shared.waker, shift.parking
         while not shift.over:
             if not runner.inbox:
@@ -101,6 +107,8 @@ class TaskWorker(StageWorker[TaskShift]):
                     natively.undo()  # by somebody who meant this task and got it while it was idle
                 continue
             await waker.let_others_run()
+            if not await self._room(shift):
+                return None
             try:
                 taken = runner.inbox.popleft()
             except IndexError:
@@ -142,6 +150,9 @@ class TaskWorker(StageWorker[TaskShift]):
                 raise
             self.raised(taken, error, start, clock())
         except BaseException as exc:
+            self.interrupted(taken, start)
+            if self.only_cancelled(exc):
+                raise
             return exc
         else:
             if generator is not None and not isinstance(taken, Batch):
@@ -195,7 +206,7 @@ class TaskWorker(StageWorker[TaskShift]):
         clock = self.clock
         error: BaseException | None = None
         try:
-            while await self._room(shift, item):
+            while await self._room(shift):
                 shift.began = time.monotonic()
                 try:
                     value = await anext(generator)
@@ -213,6 +224,9 @@ class TaskWorker(StageWorker[TaskShift]):
                 await self._close(generator)
                 raise
         except BaseException as exc:
+            if self.only_cancelled(exc):
+                await self._close(generator)
+                raise
             error = exc
         closing = await self._close(generator)
         error = error or closing
@@ -236,15 +250,21 @@ class TaskWorker(StageWorker[TaskShift]):
         except self.shared.cancelled:
             raise
         except BaseException as exc:
+            if self.only_cancelled(exc):
+                raise
             return closing_error(exc)
         return None
 
-    async def _room(self, shift: TaskShift, item: Item) -> bool:
-        """Wait until another outcome has room; false if nobody wants it."""
-        while len(item.children or ()) >= self.shared.bound and not item.stale:
+    async def _room(self, shift: TaskShift) -> bool:
+        """Wait until what was yielded has left far enough for more; false if the shift is over."""
+        while self.full and not shift.over:
             shift.began = math.inf
-            await shift.parking.wait()
-        return not item.stale
+            shift.full = True
+            try:
+                await shift.parking.wait()
+            finally:
+                shift.full = False
+        return not shift.over
 
 
 def changed(context: contextvars.Context) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
-from .._engine._item import PASSED, Batch, Children, Item, Taken
+from .._engine._item import PASSED, Batch, Item, Taken
 from .._engine._shift import Shift
 from .._engine._stage_runner import StageRunner
 from .._engine._wakeup import Parking
@@ -130,7 +130,10 @@ class ThreadWorker(StageWorker[ThreadShift]):
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
         function, start = self.function, 0.0
         taken: Taken | None
+        expanded = self._expanded
         while True:
+            if expanded and not self._room(shift):
+                return None
             try:
                 taken = inbox.popleft()
             except IndexError:
@@ -218,18 +221,17 @@ class ThreadWorker(StageWorker[ThreadShift]):
         self, shift: ThreadShift, item: Item, generator: Any, context: contextvars.Context, start: float
     ) -> BaseException | None:
         """Add each yielded value at once, as room allows; all steps see the same context variables."""
-        children = Children()
+        ended = object()
         error: BaseException | None = None
         try:
-            while self._room(shift, item, children):
+            while self._room(shift) and not item.stale:
                 if self.stage.timeout is not None:
                     shift.began = time.monotonic()
-                value = context.run(next, generator, children)
-                if value is children:  # which nobody but this loop can yield: it has ended
+                value = context.run(next, generator, ended)
+                if value is ended:
                     break
                 shift.began = math.inf
                 self.yielded(item, value, *self.measured(start, self.clock()))
-                children = item.children or children
                 self.shared.waker.wake(self.runner)
                 start = self.clock()
         except BaseException as exc:
@@ -247,13 +249,17 @@ class ThreadWorker(StageWorker[ThreadShift]):
             return raisable(error)
         return None
 
-    def _room(self, shift: ThreadShift, item: Item, children: Children) -> bool:
-        """Wait until another outcome has room; false if nobody wants it."""
+    def _room(self, shift: ThreadShift) -> bool:
+        """Wait until what was yielded has left far enough for more; false if the shift is over."""
         parking = shift.parking
-        while len(children) >= self.shared.bound and not item.stale:
+        while self._must_wait(shift):
             shift.began = math.inf
-            parking.parked = True  # the flag first, the look second
-            if len(children) >= self.shared.bound and not item.stale:
+            shift.full = True
+            parking.parked = True  # the flags first, the look second
+            if self._must_wait(shift):
                 parking.wait()
-            parking.parked = False
-        return not item.stale
+            parking.parked = shift.full = False
+        return not shift.over
+
+    def _must_wait(self, shift: ThreadShift) -> bool:
+        return self.full and not shift.over

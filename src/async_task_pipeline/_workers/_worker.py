@@ -29,17 +29,18 @@ lock of its own, and attribute writes are published in the order in which they w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping, Set
 from typing import Any, Generic, Self, TypeVar
 
 from anyio import Event
 
-from .._counts import StageCounts
 from .._engine._item import EXPANDED, FAILED, FILTERED, PASSED, Batch, Children, Item, Taken
 from .._engine._shift import Shift
 from .._engine._stage_runner import StageRunner
 from .._exceptions import StageProtocolError, not_awaited, raisable, shown
 from .._log import logger
+from .._stage import PipelineStage
 from .._native import NativeCancellations, cancelled_from_outside
 
 ShiftT = TypeVar("ShiftT", bound=Shift)
@@ -72,10 +73,14 @@ class StageWorker(ABC, Generic[ShiftT]):
         self.clock = runner.shared.clock or no_clock
         # Types that are known to be neither generators nor awaitable.
         self.plain: set[type] = set()
-        self._counts: StageCounts = runner.stage.counts
-        self._spent = self._counts.spent_by(self)
         self._resets = False
+        # What this worker's generators have yielded, as far as it may not have left yet.
+        self._expanded: deque[Children] = deque()
         self.shift: ShiftT | None = None
+
+    @classmethod
+    def check(cls, stage: PipelineStage) -> None:
+        """Raise if the stage asks for what this kind cannot do; called when the stage is added."""
 
     @classmethod
     def all_of(cls, runner: StageRunner) -> list[Self]:
@@ -117,7 +122,7 @@ class StageWorker(ABC, Generic[ShiftT]):
                 raise
             self.runner.end_with(exc)  # made up by what makes the state, or leaves it
         except BaseException as exc:
-            if self._only_cancelled(exc):
+            if self.only_cancelled(exc):
                 raise
             self.runner.end_with(exc)
         finally:
@@ -149,7 +154,7 @@ class StageWorker(ABC, Generic[ShiftT]):
                 raise
             exc = raised
         except BaseException as raised:
-            if self._only_cancelled(raised):
+            if self.only_cancelled(raised):
                 raise
             exc = raised
         finally:
@@ -172,7 +177,7 @@ class StageWorker(ABC, Generic[ShiftT]):
         self.runner.end_with(exc)
         self.ready.set()
 
-    def _only_cancelled(self, exc: BaseException) -> bool:
+    def only_cancelled(self, exc: BaseException) -> bool:
         """Whether it is a group of nothing but cancellations, as a nursery of trio's raises."""
         return isinstance(exc, BaseExceptionGroup) and exc.split(self.shared.cancelled)[1] is None
 
@@ -197,12 +202,10 @@ class StageWorker(ABC, Generic[ShiftT]):
 
     def spend(self, taken: Taken, start: float, end: float, *, useful: bool) -> None:
         """Add the seconds of one call or step, with timing on."""
-        counts = self.stage.counts
-        if counts is not self._counts:  # cleared since
-            self._counts, self._spent = counts, counts.spent_by(self)
-        self._spent.seconds += end - start
+        spent = self.stage.counts.spent_by(self)  # each time: they may have been cleared
+        spent.seconds += end - start
         if taken.stale or not useful:
-            self._spent.unproductive += end - start
+            spent.unproductive += end - start
 
     def interrupted(self, taken: Taken, start: float) -> None:
         """Add what a call has taken that was ended before it had an outcome, with timing on."""
@@ -225,10 +228,25 @@ class StageWorker(ABC, Generic[ShiftT]):
             self.spend(item, start, end, useful=value is not None)
         self.add_child(item, item.child(value, FILTERED if value is None else PASSED, start, end))
 
+    @property
+    def full(self) -> bool:
+        """Whether so much of what this worker's generators have yielded is still there that no more may be.
+
+        Of all of them together, or the window would hold the bound's number for each of its items.
+        What it has yielded before leaves before, so the earliest call is never kept waiting by later ones.
+        """
+        expanded = self._expanded
+        while expanded and not expanded[0]:
+            expanded.popleft()
+        return bool(expanded) and sum(map(len, expanded)) >= self.shared.bound
+
     def add_child(self, item: Item, child: Item) -> None:
         """Add one outcome of a generator."""
         if item.children is None:
             item.children = Children()
+            self._expanded.append(item.children)
+        elif not self._expanded:  # it was empty when it was looked at last
+            self._expanded.append(item.children)
         item.children.append(child)
         if not self.stage.ordered:
             self.runner.published.append(item)
@@ -273,7 +291,8 @@ class StageWorker(ABC, Generic[ShiftT]):
             self.spend(batch, start, end, useful=True)
             if not batch.stale and values:
                 # Each item was computed as long as its batch, but the seconds were spent once.
-                self._spent.unproductive += (end - start) * sum(each is None for each in values) / len(values)
+                useless = sum(each is None for each in values) / len(values)
+                self.stage.counts.spent_by(self).unproductive += (end - start) * useless
             for item in batch:
                 item.timestamps += (start, end)
         # What there is no result for was filtered; what there is no item for was fanned out.
