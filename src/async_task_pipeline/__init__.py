@@ -8,6 +8,9 @@ timing report is true, and memory is bounded from source to sink.
 from __future__ import annotations
 
 from ._chain import Chain
+from ._engine._link import Link
+from ._engine._output import OutputStream
+from ._engine._turn import Turn
 from ._exceptions import (
     FailureBudgetError,
     PipelineError,
@@ -18,12 +21,12 @@ from ._exceptions import (
     TurnOverError,
     WorkerDiedError,
 )
-from ._engine._link import Link
-from ._engine._output import OutputStream
-from ._engine._turn import Turn
 from ._log import logger
 from ._pipeline import AsyncTaskPipeline
-from ._timing._text import log_pipeline_performance_analysis
+from ._stage import PipelineStage
+from ._statistics import DroppedItems, InterruptReceipt, PipelineStatistics, StageFlow
+from ._timing._clock import DetailedTiming
+from ._timing._item import PipelineItem
 from ._timing._report import (
     EfficiencyMetrics,
     InterruptStatistics,
@@ -37,10 +40,7 @@ from ._timing._report import (
     TimingBreakdown,
     TurnStatistics,
 )
-from ._stage import PipelineStage
-from ._statistics import DroppedItems, InterruptReceipt, PipelineStatistics, StageFlow
-from ._timing._clock import DetailedTiming
-from ._timing._item import PipelineItem
+from ._timing._text import log_pipeline_performance_analysis
 
 __all__ = [
     "AsyncTaskPipeline",

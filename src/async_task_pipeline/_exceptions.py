@@ -100,7 +100,7 @@ def unawaited(result: object) -> str | None:
 
 def not_awaited(function: object, kind: str, where: str = "", *, on_loop: bool = False) -> StageProtocolError:
     """The error for a function that returned what somebody has still to run."""
-    if kind == "async_generator" or kind == "generator":
+    if kind in ("async_generator", "generator"):
         advice = "yield in it instead" if on_loop else "declare it 'async def' and yield in it"
     else:
         advice = "await that in it" if on_loop else "declare it 'async def' so that it runs on the event loop"

@@ -35,7 +35,6 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from ._arguments import finite, flag, seconds, whole_number
 from ._counts import StageCounts
-from ._exceptions import PipelineStateError, raisable, stopped
 from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
 from ._engine._item import SENTINEL, Item
@@ -45,6 +44,7 @@ from ._engine._run import Run
 from ._engine._source import checked_source, feed
 from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
+from ._exceptions import PipelineStateError, raisable, stopped
 from ._native import cancelled_from_outside
 from ._records import Records
 from ._stage import BatchSize, PipelineStage, StageFunction, StageOptions

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import attrs
 
-from ._timing._history import TimingHistory
 from ._engine._output import Output
+from ._timing._history import TimingHistory
 
 
 @attrs.define(slots=True, eq=False)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from async_task_pipeline import EfficiencyMetrics, Percentiles, PipelineStage, TimingBreakdown
-from async_task_pipeline._timing._history import BATCH, TimingHistory
 from async_task_pipeline._engine._item import PASSED, TimedItem
+from async_task_pipeline._timing._history import BATCH, TimingHistory
 
 #         a: enter start end, b: enter start end, exit
 FIRST = [0.0, 1.0, 3.0, 3.0, 4.0, 8.0, 8.0]

@@ -46,7 +46,9 @@ def test_breakdown_of_an_item_created_before() -> None:
 
 
 def test_no_time_at_all_is_no_ratio() -> None:
-    assert item_breakdown(TimedItem("x", PASSED, None, [5.0] * 7), NAMES).totals == ItemTimingTotals(0.0, 0.0, 0.0, 0.0, 0.0)
+    assert item_breakdown(TimedItem("x", PASSED, None, [5.0] * 7), NAMES).totals == ItemTimingTotals(
+        0.0, 0.0, 0.0, 0.0, 0.0
+    )
 
 
 @given(

@@ -19,55 +19,31 @@ PACKAGE = "async_task_pipeline"
 SRC = Path(__file__).parents[2] / "src" / PACKAGE
 
 LAYERS = (
-    # The folders themselves, which hold nothing but a docstring; ``_cli`` is a module too.
-    ("_input", "_remote", "_workers"),
+    # The folders themselves, which hold nothing but a docstring.
+    ("_engine", "_timing", "_workers"),
     # What knows nothing of the rest.
-    (
-        *(
-            "_workers._alarm",
-            "_exceptions",
-            "_log",
-            "_native",
-            "_parking",
-            "_posting",
-            "_workers._setup",
-            "_sketch",
-            "_remote._child",
-        ),
-        *("_stage_options", "_timing", "_type_variables"),
-    ),
-    # What the user says, and what the user reads.
-    ("_chain_types", "_links", "_remote._peer", "_report", "_stages", "_statistics"),
-    ("_workers._executor_worker", "_remote._far_ends", "_interruption", "_items", "_render"),
-    ("_interrupt_requests",),
-    # What holds items, or sums up those that left.
-    ("_turn_history",),
-    ("_aggregate", "_failure_budget", "_output", "_workers._places", "_workers._sessions", "_turns"),
-    # A stage's workers, of each kind.
-    (
-        "_input._producers",
-        "_input._stamps",
-        "_workers._seat",
-        "_stale_calls",
-        "_workers._task_worker",
-        "_workers._thread_worker",
-        "_workers._watchdog",
-    ),
-    ("_input._feeds", "_input._line", "_remote._calls", "_workers._staff"),
-    # How several of them share what there is to do.
-    ("_workers._crew", "_remote._worker", "_workers._solo"),
-    ("_workers._batches", "_remote._staff"),
-    # The stage itself running.
-    ("_stage_calls", "_staffing"),
-    ("_runner",),
-    ("_input._entrance",),
-    # All of them running, and what feeds and keeps them.
-    ("_run", "_input._source", "_supervisor"),
-    # The pipeline, a class in five files: state, stages, input, lifetime, interrupts.
-    ("_state",),
-    ("_assembly",),
-    ("_intake",),
-    ("_lifetime",),
+    ("_arguments", "_counts", "_exceptions", "_log", "_native", "_statistics", "_type_variables"),
+    ("_timing._clock", "_timing._report", "_timing._sketch", "_chain_types"),
+    # What the user says, and what the report is made of.
+    ("_stage", "_timing._item", "_timing._text"),
+    ("_failure_budget", "_timing._turns"),
+    ("_timing._history",),
+    # The engine: an item, the ways it goes, one stage, all of them with input and output.
+    ("_engine._item", "_engine._wakeup"),
+    ("_engine._link", "_engine._shift", "_engine._supervisor", "_engine._turn", "_engine._window"),
+    ("_engine._batching", "_engine._interrupt"),
+    ("_engine._stage_runner",),
+    ("_engine._input", "_engine._output"),
+    ("_engine._run", "_engine._source"),
+    # What makes the calls, and which of it a stage gets.
+    ("_workers._setup", "_workers._worker"),
+    ("_workers._task", "_workers._thread", "_workers._wire"),
+    ("_workers._elsewhere", "_workers._executor", "_workers._process_main"),
+    ("_workers._interpreter", "_workers._process"),
+    ("_workers._process_worker",),
+    ("_workers._kinds",),
+    # The pipeline.
+    ("_records",),
     ("_pipeline",),
     ("_chain",),
     ("__init__",),

@@ -299,8 +299,8 @@ def answers(items):
         raise MineError(items)
     if "short" in items:
         return items[1:]
-    if "tuple" in items:
-        return tuple(items)
+    if "text" in items:
+        return "text"
     if "generator" in items:
         return (each for each in items)
     return [None if each == "filtered" else (each, len(items)) for each in items]

@@ -77,7 +77,7 @@ async def test_a_batch_may_be_larger_than_a_link(kind, gate):
 
 @pytest.mark.parametrize("timing", [False, True])
 async def test_a_call_that_fails_has_failed_for_each_of_its_items(kind, gate, timing):
-    wrong = {"fails": None, "short": "a list of 2", "tuple": "('tuple', 1, 2)", "generator": "generator"}
+    wrong = {"fails": None, "short": "a list of 2", "text": "'text'", "generator": "generator"}
     if kind.name == "pool of processes":
         del wrong["generator"]  # the pool says that it cannot pickle it
     pipeline = batches(kind, gate, max_size=3, on_error="return", timing=timing)

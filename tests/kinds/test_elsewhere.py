@@ -19,7 +19,7 @@ from async_task_pipeline._workers._process import WorkerProcess
 from async_task_pipeline._workers._wire import packed_exception, unpacked_exception
 from tests.kinds import elsewhere, functions, mistakes, odd
 from tests.kinds.functions import MineError
-from tests.kinds.gates import PATIENCE
+from tests.support.waiting import PATIENCE
 
 start = partial(WorkerProcess, credit=3)
 

@@ -20,9 +20,9 @@ import pytest
 from async_task_pipeline._workers import _process
 from async_task_pipeline._workers._elsewhere import WorkerGoneError
 from async_task_pipeline._workers._process import Standby, WorkerProcess
-from tests.kinds import elsewhere, functions, mistakes, odd_workers
+from tests.kinds import elsewhere, functions, mistakes, odd
 from tests.kinds.functions import MineError
-from tests.kinds.gates import PATIENCE
+from tests.support.waiting import PATIENCE
 
 KILLED = "process ended with exit code -9"
 LEFT = "process ended with exit code 0"
@@ -262,7 +262,7 @@ def test_one_whose_clean_up_hangs_is_killed(start, gate, monkeypatch):
 def test_one_with_a_thread_that_does_not_end_is_killed(start, gate, monkeypatch):
     gate.hold("thread")
     worker = start()
-    worker.call((odd_workers.begin_a_thread, gate.address, 1))
+    worker.call((odd.begin_a_thread, gate.address, 1))
     come(gate, "thread")
     monkeypatch.setattr(_process, "LEAVE_SECONDS", 0.5)
     worker.leave()

@@ -299,9 +299,9 @@ class Input:
         """Accept what waiting threads put, up to the first task, which is woken; whether any was."""
         accepted = False
         with self.lock:
-            if self._link.room <= 0 and self._overflow != "wait":
-                if self._overflow == "drop_newest" or not self._displace():
-                    self._refuse_line()
+            full = self._overflow != "wait" and self._link.room <= 0
+            if full and (self._overflow == "drop_newest" or not self._displace()):
+                self._refuse_line()
             while self._line and self._link.room > 0:
                 head = self._line[0]
                 if isinstance(head.answer, Event):
@@ -438,4 +438,3 @@ class Input:
             self.close(lambda: PipelineStateError("the input of this pipeline has been closed"))
             self._accept(Item(error, END))
         self._pump_now()
-

@@ -85,7 +85,19 @@ class Shift:
         replaced: Whether the next shift began beside this one, because the stage is reentrant.
     """
 
-    __slots__ = ("began", "current", "dropped", "full", "interrupted", "over", "parking", "replaced", "resets", "scope", "worker")
+    __slots__ = (
+        "began",
+        "current",
+        "dropped",
+        "full",
+        "interrupted",
+        "over",
+        "parking",
+        "replaced",
+        "resets",
+        "scope",
+        "worker",
+    )
 
     def __init__(self, worker: Worker, parking: Parking | TaskParking, *, resets: bool) -> None:
         self.worker = worker

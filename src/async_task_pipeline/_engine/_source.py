@@ -44,10 +44,10 @@ async def _feed_async(input_: Input, source: AsyncIterable[Any]) -> None:
     try:
         async for data in iterator:
             await input_.put(input_.item(data))
-    except BaseException as exc:
+    except BaseException:
         if isinstance(iterator, AsyncGenerator):
             await _close(iterator)
-        raise exc
+        raise
     if isinstance(iterator, AsyncGenerator):
         await _close(iterator)
 

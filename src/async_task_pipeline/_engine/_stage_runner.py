@@ -88,7 +88,9 @@ class StageRunner:
         closing: Whether no shift follows.
     """
 
-    def __init__(self, stage: PipelineStage, link: Link, outbound: Link, downstream: Downstream, shared: Shared) -> None:
+    def __init__(
+        self, stage: PipelineStage, link: Link, outbound: Link, downstream: Downstream, shared: Shared
+    ) -> None:
         self.stage = stage
         self.link = link
         self.shared = shared
@@ -401,28 +403,10 @@ class StageRunner:
         self.stage.counts.fanned_out += len(outcomes) + beyond - (not children.passed)
 
     def _end_calls(self, interrupt: Interrupt, in_call: list[Item]) -> None:
-        """End the shifts that are in calls, or may be in one; have the interrupt watch them."""
-        resets = self.stage.on_interrupt is not None
-        seen: set[int] = set()
-        ended: list[Shift] = []
-        for shift in self.shifts:
-            taken = shift.current
-            items = [] if taken is None else taken if isinstance(taken, Batch) else [taken]
-            if taken is not None and taken.stale and shift not in self.stale_shifts:
-                shift.dropped = taken
-                seen.update(map(id, items))
-                ended.append(shift)
-        unseen = [item for item in in_call if id(item) not in seen]
+        """End the shifts whose call was dropped, and have the interrupt watch all that are stale."""
+        ended, unseen = self._shifts_in_call(in_call)
         if self.shared.turns is not None:
             interrupt.items += unseen
-        for shift in [*self.shifts]:
-            shift.interrupted = shift.interrupted or resets
-            if shift in ended:
-                continue
-            if resets or (unseen and shift.current is None and not shift.parking.parked):
-                shift.end()
-                if unseen and not shift.idle:
-                    ended.append(shift)
         for shift in ended:
             self.stale_shifts[shift] = []
         for shift, watchers in self.stale_shifts.items():
@@ -437,6 +421,30 @@ class StageRunner:
                 shift.replaced = True
                 self.shared.beside(shift.worker)
             shift.end()
+        if self.stage.on_interrupt is not None:
+            for shift in [*self.shifts]:
+                shift.interrupted = True
+                shift.end()  # an idle one, too: the next begins with what resets it
+
+    def _shifts_in_call(self, in_call: list[Item]) -> tuple[list[Shift], list[Item]]:
+        """The shifts that have taken these items, and those of the items that nobody shows yet.
+
+        If there are any, a worker is between taking and showing what it has taken, and every one that
+        cannot be said to be idle counts as in a call.
+        """
+        found: dict[Shift, None] = {}
+        seen: set[int] = set()
+        for shift in self.shifts:
+            taken = shift.current
+            if taken is not None and taken.stale and shift not in self.stale_shifts:
+                shift.dropped = taken
+                found[shift] = None
+                seen.update(map(id, taken if isinstance(taken, Batch) else (taken,)))
+        unseen = [item for item in in_call if id(item) not in seen]
+        if unseen:
+            between = [each for each in self.shifts if each.current is None and not each.parking.parked]
+            found.update(dict.fromkeys(between))
+        return [*found], unseen
 
     def forget(self, interrupt: Interrupt) -> None:
         """Let an interrupt wait no longer for calls that others made stale."""

@@ -113,7 +113,7 @@ class InOrder:
             if outcome == WAITING and not head.children:
                 break
             plain = False
-            if outcome == WAITING or outcome == EXPANDED:
+            if outcome in (WAITING, EXPANDED):
                 room = self._expand(head, leaving, room)
                 if head.children or outcome == WAITING:
                     break
@@ -239,7 +239,7 @@ class AsReady:
             outcome = item.outcome
             if outcome != PASSED:
                 plain = False
-            if outcome == WAITING or outcome == EXPANDED:
+            if outcome in (WAITING, EXPANDED):
                 room, first, further = expand(item, leaving, room)
                 self._begun += first
                 self.fanned_out += further

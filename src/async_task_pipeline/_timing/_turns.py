@@ -150,6 +150,8 @@ def _turn(timed: Timed) -> int:
 def computation(entries: Iterable[Timed]) -> float:
     """Seconds inside stage functions, those that several of the entries share counted once."""
     calls = {
-        (at, *timed.timestamps[at : at + 2]) for timed in entries for at in range(1, len(timed.timestamps) - 1, STAMPS_PER_STAGE)
+        (at, *timed.timestamps[at : at + 2])
+        for timed in entries
+        for at in range(1, len(timed.timestamps) - 1, STAMPS_PER_STAGE)
     }
     return sum(end - start for _, start, end in calls)

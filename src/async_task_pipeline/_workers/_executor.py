@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor, Future
-from itertools import count
+from itertools import count, islice
 from types import GeneratorType
 from typing import Any
 from uuid import uuid4
@@ -61,18 +61,16 @@ def call(function: Callable[[Any], Any], data: Any, _name: object) -> Any:
 def _gathered(function: Callable[[Any], Any], generator: Any) -> Gathered:
     values: list[Any] = []
     try:
-        try:
-            for value in generator:
-                if len(values) >= MOST_VALUES:
-                    raise StageProtocolError(
-                        f"{function!r} yielded more than {MOST_VALUES} values in one call on an executor, where they "
-                        "are gathered before they go on; run it in a thread or a process, where they are not"
-                    )
-                values.append(value)
-        finally:
-            generator.close()
+        values.extend(islice(generator, MOST_VALUES + 1))
     except Exception as exc:
         return Gathered(values, exc)
+    finally:
+        generator.close()
+    if len(values) > MOST_VALUES:
+        raise StageProtocolError(
+            f"{function!r} yielded more than {MOST_VALUES} values in one call on an executor, where they "
+            "are gathered before they go on; run it in a thread or a process, where they are not"
+        )
     return Gathered(values)
 
 

@@ -32,7 +32,6 @@ from ._interpreter import Interpreters
 from ._process import Standby, WorkerProcess
 from ._thread import ThreadWorker
 
-
 HAS_INTERPRETERS: bool = sys.version_info >= (3, 13)
 """Whether this Python has them, and anyio a way to use them."""
 
@@ -43,7 +42,7 @@ class ElsewhereWorker(ThreadWorker):
     def __init__(self, runner: StageRunner, start: Callable[[], WorkerElsewhere]) -> None:
         super().__init__(runner)
         self.ready = Event()
-        self.function = self._call
+        self.function = self._call_there
         self._start = start
         self._there: WorkerElsewhere | None = None
 
@@ -100,7 +99,7 @@ class ElsewhereWorker(ThreadWorker):
             self._there = None
         return WorkerDiedError(f"stage {self.stage.name!r}: the worker {there.ended()} {when}")
 
-    def _call(self, data: Any) -> Any:
+    def _call_there(self, data: Any) -> Any:
         there = self._there
         if there is None or not there.is_alive():
             if self._unwanted:

@@ -88,23 +88,14 @@ class TaskWorker(StageWorker[TaskShift]):
     async def work(self, shift: TaskShift) -> BaseException | None:
         """Make calls until the shift is over."""
         natively = self.native_cancellations()
-        if shift.resets and self.stage.on_interrupt is not None:
-            waiting = self.stage.on_interrupt()
-            if isinstance(waiting, Awaitable):
-                await waiting
-            if changed(self.shared.context):
-                self._context_changed = True
-                return None
-        runner, waker, parking = self.runner, self.shared.waker, shift.parking
-        while not shift.over:
+        runner, waker = self.runner, self.shared.waker
+        if shift.resets:
+            await self._reset()
+        taken: Taken | None
+        while not (shift.over or self._context_changed):
             if not runner.inbox:
-                runner.idle.append(shift)
-                try:
-                    await parking.wait()
-                except self.shared.cancelled:
-                    if not natively.alone:
-                        raise
-                    natively.undo()  # by somebody who meant this task and got it while it was idle
+                taken = None  # not to keep the last item alive while parked
+                await self._park(shift, natively)
                 continue
             await waker.let_others_run()
             if not await self._room(shift):
@@ -112,13 +103,12 @@ class TaskWorker(StageWorker[TaskShift]):
             try:
                 taken = runner.inbox.popleft()
             except IndexError:
-                continue
+                continue  # another worker was faster
             shift.began = time.monotonic()
             shift.current = taken
-            ended = await self._call(shift, taken, natively)
-            if ended is not None:
+            if (ended := await self._call(shift, taken, natively)) is not None:
                 return ended
-            shift.current = taken = None  # type: ignore[assignment]  # not to keep it alive while idle
+            shift.current = None
             if runner.inbox:
                 waker.wake_here(runner)  # together with what else ends before the loop looks
             else:
@@ -126,10 +116,25 @@ class TaskWorker(StageWorker[TaskShift]):
                 waker.step()
             if self.stage.on_error == "raise" and runner.failures:
                 return None  # the pipeline ends: nothing more is called
-            if changed(self.shared.context):
-                self._context_changed = True
-                return None
+            self._context_changed = changed(self.shared.context)
         return None
+
+    async def _reset(self) -> None:
+        if self.stage.on_interrupt is not None:
+            waiting = self.stage.on_interrupt()
+            if isinstance(waiting, Awaitable):
+                await waiting
+            self._context_changed = changed(self.shared.context)
+
+    async def _park(self, shift: TaskShift, natively: NativeCancellations) -> None:
+        """Wait until there may be something to take."""
+        self.runner.idle.append(shift)
+        try:
+            await shift.parking.wait()
+        except self.shared.cancelled:
+            if not natively.alone:
+                raise
+            natively.undo()  # by somebody who meant this task, and met it while it was idle
 
     async def _call(self, shift: TaskShift, taken: Taken, natively: NativeCancellations) -> BaseException | None:
         """Make one call and write what came of it; returns what no call may be failed by."""
@@ -273,4 +278,3 @@ def changed(context: contextvars.Context) -> bool:
         return contextvars.copy_context() != context
     except BaseException:
         return True  # values are anybody's, and may compare in any way
-

@@ -124,20 +124,18 @@ class ThreadWorker(StageWorker[ThreadShift]):
             self._inside = False
 
     def _work(self, shift: ThreadShift) -> BaseException | None:
-        runner, waker, clock, timed = self.runner, self.shared.waker, self.clock, self.timed
-        inbox, published = runner.inbox, runner.published
-        ordered, copy, plain = self.stage.ordered, self.shared.context.copy, self.plain
+        """Take, call and write until the shift is over; returns what no call may be failed by."""
+        runner, waker, inbox = self.runner, self.shared.waker, self.runner.inbox
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
-        function, start = self.function, 0.0
+        call, expanded = self._call, self._expanded
         taken: Taken | None
-        expanded = self._expanded
         while True:
             if expanded and not self._room(shift):
                 return None
             try:
                 taken = inbox.popleft()
             except IndexError:
-                taken = data = value = context = None  # not to keep the last item alive while parked
+                taken = None  # not to keep the last item alive while parked
                 if self._park(shift):
                     return None
                 continue
@@ -148,35 +146,35 @@ class ThreadWorker(StageWorker[ThreadShift]):
             if limited:
                 shift.began = time.monotonic()  # before current: whoever sees the item must see its own instant
             shift.current = taken
-            if taken.stale:  # dropped in the instant in which it was taken
-                shift.current = None
-                continue
-            if timed:
-                start = clock()
-            data = self.data_of(taken) if type(taken) is Batch else taken.data
-            context = copy()  # what a call sets, no other sees
-            try:
-                value = context.run(function, data)
-            except Exception as exc:
-                self.raised(taken, exc, *self.measured(start, clock()))
-            except BaseException as exc:
-                self.interrupted(taken, start)
-                return exc  # for the host to judge, which is in a task; current tells which call
-            else:
-                if type(value) in plain and not timed and type(taken) is not Batch:
-                    taken.data = value
-                    taken.outcome = PASSED  # publishes the data
-                    if not ordered:
-                        published.append(taken)
-                else:
-                    ended = self._settle(shift, taken, value, context, start)
-                    if ended is not None:
-                        return ended
+            # Stale if it was dropped in the instant in which it was taken.
+            if not taken.stale and (ended := call(shift, taken)) is not None:
+                return ended
             shift.current = None
             if not runner.woken:
                 waker.wake(runner)
             if raises and runner.failures:
                 return None  # the pipeline ends: nothing more is called
+
+    def _call(self, shift: ThreadShift, taken: Taken) -> BaseException | None:
+        """Make one call and write what came of it."""
+        data = self.data_of(taken) if type(taken) is Batch else taken.data
+        context = self.shared.context.copy()  # what a call sets, no other sees
+        start = self.clock() if self.timed else 0.0
+        try:
+            value = context.run(self.function, data)
+        except Exception as exc:
+            self.raised(taken, exc, *self.measured(start, self.clock()))
+        except BaseException as exc:
+            self.interrupted(taken, start)
+            return exc  # for the host to judge, which is in a task; current tells which call
+        else:
+            if type(value) not in self.plain or self.timed or type(taken) is Batch:
+                return self._settle(shift, taken, value, context, start)
+            taken.data = value
+            taken.outcome = PASSED  # publishes the data
+            if not self.stage.ordered:
+                self.runner.published.append(taken)
+        return None
 
     def _park(self, shift: ThreadShift) -> bool:
         """Wait until there may be something to take; whether the shift is over."""

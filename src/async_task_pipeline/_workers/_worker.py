@@ -30,7 +30,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Generic, Self, TypeVar
 
 from anyio import Event
@@ -40,8 +41,8 @@ from .._engine._shift import Shift
 from .._engine._stage_runner import StageRunner
 from .._exceptions import StageProtocolError, not_awaited, raisable, shown
 from .._log import logger
-from .._stage import PipelineStage
 from .._native import NativeCancellations, cancelled_from_outside
+from .._stage import PipelineStage
 
 ShiftT = TypeVar("ShiftT", bound=Shift)
 
@@ -74,8 +75,8 @@ class StageWorker(ABC, Generic[ShiftT]):
         # Types that are known to be neither generators nor awaitable.
         self.plain: set[type] = set()
         self._resets = False
-        # What this worker's generators have yielded, as far as it may not have left yet.
-        self._expanded: deque[Children] = deque()
+        # Items whose generators have yielded what may not have left yet.
+        self._expanded: deque[Item] = deque()
         self.shift: ShiftT | None = None
 
     @classmethod
@@ -236,17 +237,17 @@ class StageWorker(ABC, Generic[ShiftT]):
         What it has yielded before leaves before, so the earliest call is never kept waiting by later ones.
         """
         expanded = self._expanded
-        while expanded and not expanded[0]:
+        while expanded and (expanded[0].stale or not expanded[0].children):
             expanded.popleft()
-        return bool(expanded) and sum(map(len, expanded)) >= self.shared.bound
+        return sum(len(item.children or ()) for item in expanded if not item.stale) >= self.shared.bound
 
     def add_child(self, item: Item, child: Item) -> None:
         """Add one outcome of a generator."""
         if item.children is None:
             item.children = Children()
-            self._expanded.append(item.children)
-        elif not self._expanded:  # it was empty when it was looked at last
-            self._expanded.append(item.children)
+            self._expanded.append(item)
+        elif not self._expanded:  # it had no children left when it was looked at last
+            self._expanded.append(item)
         item.children.append(child)
         if not self.stage.ordered:
             self.runner.published.append(item)
@@ -333,7 +334,7 @@ def is_sequence(results: object) -> bool:
     """Whether it has a length and an order; a text is one value, and so is a mapping."""
     if isinstance(results, (list, tuple)):
         return True
-    if isinstance(results, (str, bytes, bytearray, Mapping, Set)):
+    if isinstance(results, (str, bytes, bytearray, Mapping, AbstractSet)):
         return False
     return hasattr(type(results), "__len__") and hasattr(type(results), "__getitem__")
 
@@ -342,4 +343,3 @@ def left_behind(stage: str, function: object) -> None:
     """Log that a thread could not be waited for."""
     # As text: a log record must not keep the function's owner alive.
     logger.warning("stage %r: its thread was left inside %r, which has not returned", stage, shown(function))
-
