@@ -36,7 +36,7 @@ def worker():
 
 
 def gone_to(gate, label):
-    assert gate._wait_for(lambda: str(label) in gate.arrivals), gate.arrivals
+    assert gate.wait_for(lambda: str(label) in gate.arrivals), gate.arrivals
 
 
 # -- what a call comes to ---------------------------------------------------------------------

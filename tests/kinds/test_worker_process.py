@@ -50,12 +50,12 @@ def start():
 
 def come(gate, *labels):
     """Wait until each of these has come to the gate."""
-    assert gate._wait_for(lambda: all(label in gate.arrivals for label in labels)), gate.arrivals
+    assert gate.wait_for(lambda: all(label in gate.arrivals for label in labels)), gate.arrivals
 
 
 def gone(gate, *labels):
     """Wait until each of these has gone from it."""
-    assert gate._wait_for(lambda: all(label in gate.departed for label in labels)), gate.departed
+    assert gate.wait_for(lambda: all(label in gate.departed for label in labels)), gate.departed
 
 
 class InThread:

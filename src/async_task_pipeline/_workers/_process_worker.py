@@ -72,16 +72,32 @@ class ElsewhereWorker(ThreadWorker):
         if there is not None and not there.is_alive():
             self._there = None
             there.ended()  # waited for, so that nothing of it is left; killed, or for want of calls nobody's fault
-        if self._there is None:
-            self._there = there = self._start()
-            if self.runner.closing:
-                there.kill()  # whoever closes looked before it was there
-            try:
-                there.wait_ready()
-            except WorkerGoneError:
-                if not self._unwanted:
-                    raise self._died(there, "before it was ready") from None
+        if self._there is None and not self._started():
+            self._started(last=True)  # the first may have been on standby, and died while nobody needed it
         self.shared.waker.post(self.ready.set)
+
+    def _started(self, *, last: bool = False) -> bool:
+        """Start somebody, and wait until calls can be made.
+
+        False if it ended before, and this is not the last try.
+        """
+        self._there = there = self._start()
+        if self.runner.closing:
+            there.kill()  # whoever closes looked before it was there
+        try:
+            there.wait_ready()
+        except WorkerGoneError:
+            error = self._died(there, "before it was ready")
+            if last and not self._unwanted:
+                raise error from None
+            return self._unwanted
+        return True
+
+    def recover(self) -> None:
+        """Have somebody to make the next call, before its time begins to count."""
+        self.shared.waker.wake(self.runner)  # what has failed is not kept waiting
+        if not self._unwanted:
+            self.enter()
 
     def leave(self) -> None:
         """Have it leave its state and end."""

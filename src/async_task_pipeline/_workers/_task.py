@@ -67,8 +67,9 @@ class TaskWorker(StageWorker[TaskShift]):
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Leave the state; clean-up that awaits under cancellation must shield itself."""
-        self.function = self.stage.process_fn
-        await self._stack.aclose()
+        if self.stage.setup is not None:
+            self.function = self.stage.process_fn  # and nobody keeps the state
+            await self._stack.aclose()
 
     async def work_shifts(self) -> None:
         """One shift after another; in a fresh task after anything that has changed context variables."""

@@ -164,6 +164,8 @@ class ThreadWorker(StageWorker[ThreadShift]):
             value = context.run(self.function, data)
         except Exception as exc:
             self.raised(taken, exc, *self.measured(start, self.clock()))
+            shift.current = None
+            self.recover()
         except BaseException as exc:
             self.interrupted(taken, start)
             return exc  # for the host to judge, which is in a task; current tells which call
@@ -185,6 +187,9 @@ class ThreadWorker(StageWorker[ThreadShift]):
             parking.wait()
         parking.parked = False
         return shift.over
+
+    def recover(self) -> None:
+        """Be able to make calls again after one that has failed."""
 
     def measured(self, start: float, end: float) -> tuple[float, float]:
         """From when to when the function ran, if it is known better than from outside."""
@@ -243,6 +248,8 @@ class ThreadWorker(StageWorker[ThreadShift]):
             self.exhausted(item, *self.measured(start, self.clock()))
         elif isinstance(error, Exception):
             self.raised(item, error, *self.measured(start, self.clock()))
+            shift.current = None
+            self.recover()
         else:
             return raisable(error)
         return None
