@@ -84,8 +84,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     Args:
         max_queue_size: The bound of each link, at least 1. The ``stages + 1`` links take at most so
             many entries each; a stage has accepted at most ``max_queue_size + workers - 1`` more,
-            a batch stage ``max_queue_size - 1 + workers * max_size``, and a generator has yielded
-            at most ``max_queue_size`` values that its stage has not passed on.
+            a batch stage ``max_queue_size - 1 + workers * max_size``, and the generators of a worker
+            have yielded at most ``max_queue_size`` values that its stage has not passed on.
         enable_timing: Whether to time every item in every stage, for ``get_report``.
         return_exceptions: Whether an exception raised by a stage takes the item's place
             in the output, instead of ending the pipeline.

@@ -45,7 +45,7 @@ def kind(request) -> Kind:
     name = request.param
     if name in POOLS:
         return Kind(name, {"executor": request.getfixturevalue("pools")[name]})
-    return Kind(name, {"executor": name} if name in ("process", "interpreter") else {})
+    return Kind(name, {"executor": name} if name in ("process", "interpreter", "toy") else {})
 
 
 @pytest.fixture

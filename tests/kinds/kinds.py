@@ -12,6 +12,8 @@ import attrs
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline
+from async_task_pipeline._workers._kinds import KINDS
+from async_task_pipeline._workers._thread import ThreadWorker
 from tests.kinds import functions
 
 NEW = pytest.mark.skipif(sys.version_info < (3, 13), reason="interpreters need Python 3.13")
@@ -24,7 +26,20 @@ REMOTE = ("process", INTERPRETER)
 STREAMING = ("thread", "loop", *REMOTE)
 """Where what a generator yields goes on before it has ended; also where setup is possible."""
 
-ALL = (*STREAMING, *POOLS)
+ALL = (*STREAMING, "toy", *POOLS)
+
+
+class ToyWorker(ThreadWorker):
+    """A kind that the library does not know: all it takes is this class and its name in the registry."""
+
+    def enter(self) -> None:
+        """Make the state, and have calls made by a function of ours."""
+        super().enter()
+        function = self.function
+        self.function = lambda data: function(data)
+
+
+KINDS["toy"] = ToyWorker
 
 
 def some(kinds):

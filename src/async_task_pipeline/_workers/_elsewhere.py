@@ -80,7 +80,10 @@ class WorkerElsewhere(ABC):
 
     def is_ready(self) -> bool:
         """Whether calls can be made, or would be but for an error; does not block."""
-        return self._ready or bool(self._watch(0))
+        try:
+            return self._ready or bool(self._watch(0))
+        except (OSError, ValueError):
+            return False  # closed meanwhile, by the thread that has found it gone
 
     def wait_ready(self) -> None:
         """Wait until calls can be made.

@@ -58,10 +58,10 @@ class ElsewhereWorker(ThreadWorker):
             await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
 
     def cut_short(self) -> None:
-        """Kill what makes the running call, or hangs in its set-up while the stage closes."""
+        """Kill what makes the running call, or is in its set-up, which may never end."""
         there = self._there  # the thread may drop it at any moment
         in_call = self.shift is not None and self.shift.current is not None
-        if there is not None and (in_call or (self.runner.closing and not there.is_ready())):
+        if there is not None and (in_call or not there.is_ready()):
             there.kill()
 
     # -- in the thread ------------------------------------------------------------------------

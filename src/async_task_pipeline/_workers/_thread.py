@@ -84,8 +84,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
                     continue
                 break
             else:
-                shift.over = True  # the thread leaves by itself after its call
-                shift.parking.unpark()
+                shift.end()  # the thread leaves by itself after its call
                 raise
         return ended[0]
 
