@@ -23,6 +23,7 @@ async def test_a_link_tells_how_full_it_is():
         assert (link.qsize(), link.empty(), link.full(), repr(link)) == (0, True, False, "<Link 0/2>")
         await pipeline.process_input_data("held")
         await gate.entered()
+        await pipeline.process_input_data("behind it")  # in the window, as what is in the call
         await until(link.empty)
         await pipeline.process_input_sentinel(None)  # None is an entry like any
         assert (link.qsize(), link.empty(), link.full(), repr(link)) == (1, False, False, "<Link 1/2>")
@@ -30,5 +31,5 @@ async def test_a_link_tells_how_full_it_is():
         assert (link.qsize(), link.empty(), link.full(), repr(link)) == (2, False, True, "<Link 2/2>")
         assert output.empty()
         gate.open()
-        assert await rest_of(pipeline) == ["held", None, "more"]
+        assert await rest_of(pipeline) == ["held", "behind it", None, "more"]
         assert link.empty()

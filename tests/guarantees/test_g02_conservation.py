@@ -29,7 +29,7 @@ async def test_a_cancelled_put_is_not_delivered():
     """0.1.10: item 5 was cancelled and came out all the same."""
     gate, returned = Gate(), []
     pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("gate", gate)
-    scopes = [CancelScope() for _ in range(8)]
+    scopes = [CancelScope() for _ in range(9)]
 
     async def put(i) -> None:
         with scopes[i]:
@@ -39,19 +39,19 @@ async def test_a_cancelled_put_is_not_delivered():
     async with pipeline:
         await put(0)
         await gate.entered()
-        await put(1)
-        await put(2)
+        for i in (1, 2, 3):
+            await put(i)
         async with create_task_group() as tg:
-            for i in range(3, 8):
+            for i in range(4, 9):
                 tg.start_soon(put, i)
             await until_waiting(pipeline, 5)
-            for i in (5, 3, 7):
+            for i in (6, 4, 8):
                 scopes[i].cancel()
             gate.open()
-            got = await read(pipeline, 5)
+            got = await read(pipeline, 6)
         assert await rest_of(pipeline) == []
-    assert sorted(got) == sorted(returned) == [0, 1, 2, 4, 6]
-    assert pipeline.statistics().accepted == 5
+    assert sorted(got) == sorted(returned) == [0, 1, 2, 3, 5, 7]
+    assert pipeline.statistics().accepted == 6
 
 
 @ASYNCIO
@@ -265,7 +265,7 @@ async def test_what_waits_for_a_stage_is_dropped_and_the_end_kept():
         await pipeline.process_input_sentinel("end of turn")
         await gate.entered()
         pipeline.close_input()
-        await until(lambda: pipeline.input_queue.qsize() >= 4)
+        await until(lambda: pipeline.statistics().stages["stand"].queue_depth >= 4)
         pipeline.stages[0].clear_input_queue()
         assert pipeline.statistics().stages["stand"].dropped == 2
         gate.open()

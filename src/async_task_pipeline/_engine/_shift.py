@@ -49,9 +49,12 @@ class Worker(Protocol):
 
     Attributes:
         ready: Set when calls can be made, or never will be.
+        resets: Whether the next shift begins with the stage's ``on_interrupt``. Set by an
+            interrupt, taken back by that shift.
     """
 
     ready: Event
+    resets: bool
 
     async def live(self) -> None:
         """Come to life, make calls until the stage closes, and leave nothing behind. Must not raise."""
@@ -79,7 +82,6 @@ class Shift:
         over: Whether the worker has to leave its scope. Written by the loop.
         resets: Whether the stage's ``on_interrupt`` comes before the first call.
         dropped: What an interrupt has dropped with this shift's call, for the report.
-        interrupted: Whether the worker's next shift begins with the stage's ``on_interrupt``.
         full: Whether the worker waits until what its generators have yielded has left. Written by
             the worker, before it parks.
         replaced: Whether the next shift began beside this one, because the stage is reentrant.
@@ -107,7 +109,7 @@ class Shift:
         self.began = math.inf
         self.over = False
         self.resets = resets
-        self.interrupted = self.full = False
+        self.full = False
         self.dropped: Taken | None = None
         self.replaced = False
 

@@ -125,11 +125,13 @@ class StageRunner:
         if self.failures:
             self._hear_failures()
         self._note_published()
+        clock = self.shared.clock
         while len(window):
+            now = 0.0 if clock is None else clock()  # before anything leaves: an injected clock may raise
             leaving, plain = window.leave(min(outbound.room, ITEMS_PER_STEP))
             if not leaving:
                 break
-            self._pass_on(leaving, plain=plain)
+            self._pass_on(leaving, now, plain=plain)
             expanded = expanded or not plain
         if expanded:
             self._unpark_full()
@@ -141,7 +143,7 @@ class StageRunner:
             if not item.stale:
                 self.window.finished(item)
 
-    def _pass_on(self, leaving: list[Item], *, plain: bool) -> None:
+    def _pass_on(self, leaving: list[Item], now: float, *, plain: bool) -> None:
         others = 0
         if plain:
             self._budget.succeeded(len(leaving))
@@ -151,9 +153,7 @@ class StageRunner:
         counts.fanned_out += self.window.fanned_out
         self.window.fanned_out = 0
         if leaving:
-            clock = self.shared.clock
-            if clock is not None:
-                now = clock()  # one reading for the burst: it is accepted in one step
+            if self.shared.clock is not None:
                 for item in leaving:
                     if item.outcome == PASSED:
                         item.timestamps.append(now)
@@ -422,8 +422,9 @@ class StageRunner:
                 self.shared.beside(shift.worker)
             shift.end()
         if self.stage.on_interrupt is not None:
+            for worker in self.workers:
+                worker.resets = True
             for shift in [*self.shifts]:
-                shift.interrupted = True
                 shift.end()  # an idle one, too: the next begins with what resets it
 
     def _shifts_in_call(self, in_call: list[Item]) -> tuple[list[Shift], list[Item]]:
@@ -522,7 +523,7 @@ class StageRunner:
         for item in self.window.clear():
             if item.stale:
                 queued.append(item)
-            elif item.outcome != SENTINEL or not behind:
+            elif item.outcome not in (SENTINEL, RETURNED) or not behind:
                 kept.append(item)
             behind = behind or item.outcome == WAITING
         self.window.take_back(kept)

@@ -74,7 +74,7 @@ class StageWorker(ABC, Generic[ShiftT]):
         self.clock = runner.shared.clock or no_clock
         # Types that are known to be neither generators nor awaitable.
         self.plain: set[type] = set()
-        self._resets = False
+        self.resets = False
         # Items whose generators have yielded what may not have left yet.
         self._expanded: deque[Item] = deque()
         self.shift: ShiftT | None = None
@@ -132,9 +132,9 @@ class StageWorker(ABC, Generic[ShiftT]):
     async def work_shifts(self) -> None:
         """One shift after another, until the stage closes or a shift was replaced."""
         while not self.runner.closing:
-            shift = self.new_shift(resets=self._resets)
+            resets, self.resets = self.resets, False
+            shift = self.new_shift(resets=resets)
             await self._work_shift(shift)
-            self._resets = shift.interrupted
             if shift.replaced or self.must_move():
                 return
 
