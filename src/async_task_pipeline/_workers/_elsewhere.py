@@ -82,8 +82,10 @@ class WorkerElsewhere(ABC):
         """Whether calls can be made, or would be but for an error; does not block."""
         try:
             return self._ready or bool(self._watch(0))
-        except (OSError, ValueError):
-            return False  # closed meanwhile, by the thread that has found it gone
+        except (OSError, ValueError, RuntimeError):
+            # Closed meanwhile, by the thread that has found it gone; or that thread is waiting
+            # for a message now, and two cannot poll at once.
+            return False
 
     def wait_ready(self) -> None:
         """Wait until calls can be made.
