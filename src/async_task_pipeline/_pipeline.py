@@ -44,7 +44,7 @@ from ._engine._run import Run
 from ._engine._source import checked_source, feed
 from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
-from ._exceptions import PipelineStateError, raisable, stopped
+from ._exceptions import PipelineStateError, PipelineStoppedError, raisable, stopped
 from ._native import cancelled_from_outside
 from ._records import Records
 from ._stage import BatchSize, PipelineStage, StageFunction, StageOptions
@@ -390,6 +390,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         finally:
             run.stop()
         if run.failure is not None:
+            # A put that was refused for it says nothing new.
+            errors = {key: each for key, each in errors.items() if not _told_by(each, run.failure)}
             errors[id(run.failure)] = run.failure
         if len(errors) > 1:
             raise BaseExceptionGroup("the pipeline and the block around it failed", [*errors.values()])
@@ -799,6 +801,11 @@ async def _serve_quietly(run: Run, scope: CancelScope, *, task_status: TaskStatu
         scope.cancel()
         if not run.started:
             task_status.started()  # whoever waits for that finds that it has not
+
+
+def _told_by(error: BaseException, failure: BaseException) -> bool:
+    """Whether an error only tells that the pipeline has stopped because of its failure."""
+    return isinstance(error, PipelineStoppedError) and error.__cause__ is failure
 
 
 def _put_sync(run: Run, item: Item) -> None:

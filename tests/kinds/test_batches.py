@@ -179,7 +179,7 @@ async def test_waiting_for_a_batch_is_queue_wait():
     pipeline.add_batch_stage("stage", advance, max_size=2, max_wait=NEVER)
     async with pipeline:
         await pipeline.process_input_data(1)
-        await until(lambda: pipeline.statistics().stages["stage"].queue_depth == 0)
+        await until(pipeline.input_queue.empty)
         clock.now = 10.0
         await pipeline.process_input_data(2)
         assert await read(pipeline, 2) == [1, 2]

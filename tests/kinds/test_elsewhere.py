@@ -270,7 +270,7 @@ def test_the_state_is_made_before_the_first_call_and_let_go_after_the_last(gate)
     assert gate.arrivals == ["made"]
     assert [worker.call("a"), worker.call("b")] == [(1, "a"), (2, "b")]
     assert worker.leave()
-    assert gate.arrivals == ["made", "let go"]
+    assert gate.arrivals == ["made", "closed"]
     assert not worker.leave()  # it has left
     with pytest.raises(WorkerGoneError):
         worker.call("c")

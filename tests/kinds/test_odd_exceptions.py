@@ -56,7 +56,7 @@ def behind(error):
 
 def assert_itself(kind, name, error):
     """It is the exception that was raised, or its copy, or tells of it."""
-    if kind.name in ("thread", "loop", "pool of threads"):
+    if kind.name in ("thread", "loop", "toy", "pool of threads"):
         assert error is odd.RAISED[-1]
         return
     expected = odd.REFUSING[name]()

@@ -193,17 +193,16 @@ async def test_a_standby_that_dies_while_it_starts_is_missed_by_nobody(kind, gat
 
 
 async def test_the_call_after_a_death_has_all_its_time(kind, gate):
-    gate.hold("pickled", "held")
     options = {"timeout": 0.5, "on_error": "return"}
-    pipeline = kind.pipeline(odd.die_or_not, setup=list, **options)
+    pipeline = kind.pipeline(odd.die_or_not, setup=partial(odd.set_up, gate.address), **options)
     clock = kind.pipeline(partial(functions.gated, gate.address), **options)
     async with clock, pipeline:
-        await pipeline.process_input_data("warm")
-        assert await read(pipeline, 1) == ["warm"]
-        await pipeline.process_input_data("dies")
-        await pipeline.process_input_data(odd.Slow(gate.address))
-        assert isinstance(*await read(pipeline, 1), WorkerDiedError)
-        await gate.entered("pickled")
+        await until(lambda: len(gate.departed) == 2)  # the first and its standby
+        gate.hold("all")
+        for _ in range(2):  # the second time, the next standby is still in its set-up, at the gate
+            await pipeline.process_input_data("dies")
+            assert isinstance(*await read(pipeline, 1), WorkerDiedError)
+        await pipeline.process_input_data("slow")
         # A call with as much time, begun after that, is over its time, and so would be this.
         await clock.process_input_data("held")
         assert isinstance(*await read(clock, 1), TimeoutError)

@@ -133,7 +133,7 @@ def test_it_can_be_killed_from_another_thread_whatever_it_does(start, gate, stag
     setup, function = None, elsewhere.do
     if stage in ("set-up", "leave"):
         setup, function = partial(functions.Resource, gate.address), functions.second
-    held = {"call": "here", "generator": "2", "close": "closed", "set-up": "made", "leave": "let go"}[stage]
+    held = {"call": "here", "generator": "2", "close": "closed", "set-up": "made", "leave": "closed"}[stage]
     gate.hold(held)
     worker = start(function, setup, ready=stage != "set-up", credit=1)
     call = (functions.visit, gate.address, "here") if stage == "call" else (functions.fan, gate.address, 9)
@@ -251,12 +251,12 @@ def test_one_in_set_up_is_killed(start, gate):
 
 
 def test_one_whose_clean_up_hangs_is_killed(start, gate, monkeypatch):
-    gate.hold("let go")
+    gate.hold("closed")
     worker = start(functions.second, partial(functions.Resource, gate.address))
     monkeypatch.setattr(_process, "LEAVE_SECONDS", 0.1)
     assert not worker.leave()
     assert worker.ended() == KILLED
-    gone(gate, "let go")
+    gone(gate, "closed")
 
 
 def test_one_with_a_thread_that_does_not_end_is_killed(start, gate, monkeypatch):

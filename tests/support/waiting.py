@@ -19,7 +19,7 @@ import async_task_pipeline
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.law import assert_law
 
-PATIENCE = 8.0
+PATIENCE = 60
 """Seconds until a test is given up."""
 
 PACKAGE = str(Path(async_task_pipeline.__file__).parent)

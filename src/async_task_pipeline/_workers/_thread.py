@@ -103,6 +103,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
 
     def leave(self) -> None:
         """Leave the state."""
+        self.function = self.stage.process_fn  # nobody keeps the state
         self.state.leave()
 
     def _serve(self, shift: ThreadShift) -> BaseException | None:
