@@ -687,6 +687,12 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     def statistics(self) -> PipelineStatistics:
         """The counters now, as a frozen snapshot."""
+        if self.__run is None:
+            return self.__snapshot()
+        with self.__run.input.lock:  # a thread may be in the middle of a put
+            return self.__snapshot()
+
+    def __snapshot(self) -> PipelineStatistics:
         flows = {stage.name: StageFlow(0, 0, 0, 0, 0, 0, 0, 0, 0, 0) for stage in self.stages}
         run = self.__run
         if run is not None:
