@@ -168,11 +168,13 @@ async def test_a_source_that_never_waits_lets_other_tasks_run():
     ran_before_the_end = []
 
     async def source():
-        for i in range(200):
-            yield i
+        number = 0
+        while not ran and number < 100_000:  # which takes far longer than the loop may be kept
+            yield number
+            number += 1
         ran_before_the_end.extend(ran)
 
-    ran, pipeline = [], AsyncTaskPipeline(max_queue_size=1000).add_stage("same", lambda x: x)
+    ran, pipeline = [], AsyncTaskPipeline(max_queue_size=200_000).add_stage("same", lambda x: x)
 
     async def other() -> None:
         ran.append("other")

@@ -183,17 +183,20 @@ class Input:
         with self.lock:
             self.check_open()
             room = ITEMS_PER_STEP if self._overflow != "wait" else 0 if self._line else self._link.room
-            accepted = 0
-            for data in islice(items, max(0, min(room, ITEMS_PER_STEP))):
-                item = self.item(data)
-                if self._overflow == "wait":
-                    self._accept(item)
-                else:
+            new = [self.item(data) for data in islice(items, max(0, min(room, ITEMS_PER_STEP)))]
+            if self._overflow != "wait":
+                for item in new:
                     self._put_or_displace(item, None)
-                accepted += 1
-        if accepted:
+            else:
+                if self._shared.clock is not None:
+                    for item in new:
+                        self._stamp(item)
+                self._first.stage.counts.accepted += len(new)
+                self._link.sent += len(new)
+                self._arrivals += new
+        if new:
             self._pump_now()
-        return accepted
+        return len(new)
 
     def _put_here(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
         """Accept an item on the loop's thread, or drop one; false if it has to wait."""

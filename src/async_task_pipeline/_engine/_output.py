@@ -77,7 +77,8 @@ class Output:
             raise BusyResourceError("reading the output of")
         self._reading = True
         try:
-            await self._waker.let_others_run()
+            if self._waker.keeps_loop:
+                await self._waker.let_others_run()
             while not self.link.level and not self._ended:
                 self._wanted = Event()
                 await self._wanted.wait()

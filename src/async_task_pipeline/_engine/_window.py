@@ -99,8 +99,14 @@ class InOrder:
 
     def leave(self, room: int) -> tuple[list[Item], bool]:
         """Take out what may leave now."""
-        leaving: list[Item] = []
         entries, plain = self._entries, True
+        passed = 0
+        for head in entries:  # how many at the front were passed, which mostly is all there is to leave
+            if head.outcome != PASSED or passed >= room:
+                break
+            passed += 1
+        leaving = [entries.popleft() for _ in range(passed)]
+        room -= passed
         while entries:
             head = entries[0]
             outcome = head.outcome

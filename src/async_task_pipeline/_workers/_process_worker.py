@@ -29,7 +29,7 @@ from .._log import logger
 from .._stage import PipelineStage
 from ._elsewhere import WorkerElsewhere, WorkerGoneError
 from ._interpreter import Interpreters
-from ._process import Standby, WorkerProcess
+from ._process import CREDIT, Standby, WorkerProcess
 from ._thread import ThreadWorker
 
 HAS_INTERPRETERS: bool = sys.version_info >= (3, 13)
@@ -155,7 +155,8 @@ class ProcessWorker(ElsewhereWorker):
     def all_of(cls, runner: StageRunner) -> list[Self]:
         """The workers of a stage, and what keeps a process on standby for them."""
         stage = runner.stage
-        standby = Standby(partial(WorkerProcess, stage.process_fn, stage.setup))
+        credit = min(CREDIT, runner.shared.bound)
+        standby = Standby(partial(WorkerProcess, stage.process_fn, stage.setup, credit=credit))
         keeper = _StandbyKeeper(runner, standby)
         runner.services.append(keeper.serve)
         return [cls(runner, keeper.take) for _ in range(stage.workers)]

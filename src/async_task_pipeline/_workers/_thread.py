@@ -20,9 +20,10 @@ from .._engine._item import PASSED, Batch, Item, Taken
 from .._engine._shift import Shift
 from .._engine._stage_runner import StageRunner
 from .._engine._wakeup import Parking
-from .._exceptions import closing_error, raisable, unawaited
+from .._exceptions import closing_error, raisable, shown, unawaited
+from .._log import logger
 from ._setup import WorkerState
-from ._worker import StageWorker, left_behind
+from ._worker import StageWorker
 
 
 class ThreadShift(Shift):
@@ -43,6 +44,8 @@ class ThreadWorker(StageWorker[ThreadShift]):
     def __init__(self, runner: StageRunner) -> None:
         super().__init__(runner)
         self.state = WorkerState(self.stage.process_fn, self.stage.setup)
+        self._ordered = self.stage.ordered
+        self._copy = self.shared.context.copy
         # Whether a thread is inside; on asyncio it may be when its task is not.
         self._inside = False
         if self.state.entered:
@@ -90,7 +93,12 @@ class ThreadWorker(StageWorker[ThreadShift]):
 
     def _warn_if_left_behind(self, shift: Shift) -> None:
         if self._inside and shift.current is not None:
-            left_behind(self.stage.name, self.stage.process_fn)
+            # As text: a log record must not keep the function's owner alive.
+            logger.warning(
+                "stage %r: its thread was left inside %r, which has not returned",
+                self.stage.name,
+                shown(self.stage.process_fn),
+            )
 
     # -- in the thread ------------------------------------------------------------------------
 
@@ -127,7 +135,8 @@ class ThreadWorker(StageWorker[ThreadShift]):
         """Take, call and write until the shift is over; returns what no call may be failed by."""
         runner, waker, inbox = self.runner, self.shared.waker, self.runner.inbox
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
-        call, expanded = self._call, self._expanded
+        call = self._call if self.timed or self.stage.batch is not None else self._call_plainly
+        expanded = self._expanded
         taken: Taken | None
         while True:
             if expanded and not self._room(shift):
@@ -155,27 +164,39 @@ class ThreadWorker(StageWorker[ThreadShift]):
             if raises and runner.failures:
                 return None  # the pipeline ends: nothing more is called
 
+    def _call_plainly(self, shift: ThreadShift, taken: Any) -> BaseException | None:
+        """The same as :py:meth:`_call`, without all that an untimed item's plain result needs not."""
+        context = self._copy()  # what a call sets, no other sees
+        try:
+            value = context.run(self.function, taken.data)
+        except BaseException as exc:
+            return self._failed(shift, taken, exc, 0.0)
+        if type(value) not in self.plain:
+            return self._write_result(shift, taken, value, context, 0.0)
+        taken.data = value
+        taken.outcome = PASSED  # publishes the data
+        if not self._ordered:
+            self.runner.published.append(taken)
+        return None
+
     def _call(self, shift: ThreadShift, taken: Taken) -> BaseException | None:
         """Make one call and write what came of it."""
-        data = self.data_of(taken) if type(taken) is Batch else taken.data
-        context = self.shared.context.copy()  # what a call sets, no other sees
-        start = self.clock() if self.timed else 0.0
+        data = self.data_of(taken)
+        context = self._copy()  # what a call sets, no other sees
+        start = self.clock()
         try:
             value = context.run(self.function, data)
-        except Exception as exc:
-            self.raised(taken, exc, *self.measured(start, self.clock()))
-            shift.current = None
-            self.recover()
         except BaseException as exc:
+            return self._failed(shift, taken, exc, start)
+        return self._write_result(shift, taken, value, context, start)
+
+    def _failed(self, shift: ThreadShift, taken: Taken, exc: BaseException, start: float) -> BaseException | None:
+        if not isinstance(exc, Exception):
             self.interrupted(taken, start)
             return exc  # for the host to judge, which is in a task; current tells which call
-        else:
-            if type(value) not in self.plain or self.timed or type(taken) is Batch:
-                return self._settle(shift, taken, value, context, start)
-            taken.data = value
-            taken.outcome = PASSED  # publishes the data
-            if not self.stage.ordered:
-                self.runner.published.append(taken)
+        self.raised(taken, exc, *self.measured(start, self.clock()))
+        shift.current = None
+        self.recover()
         return None
 
     def _park(self, shift: ThreadShift) -> bool:
@@ -195,7 +216,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
         """From when to when the function ran, if it is known better than from outside."""
         return start, end
 
-    def _settle(
+    def _write_result(
         self, shift: ThreadShift, taken: Taken, value: Any, context: contextvars.Context, start: float
     ) -> BaseException | None:
         """Write what is no plain untimed result; returns what no call may be failed by."""

@@ -40,7 +40,6 @@ from .._engine._item import EXPANDED, FAILED, FILTERED, PASSED, Batch, Children,
 from .._engine._shift import Shift
 from .._engine._stage_runner import StageRunner
 from .._exceptions import StageProtocolError, not_awaited, raisable, shown
-from .._log import logger
 from .._native import NativeCancellations, cancelled_from_outside
 from .._stage import PipelineStage
 
@@ -337,9 +336,3 @@ def is_sequence(results: object) -> bool:
     if isinstance(results, (str, bytes, bytearray, Mapping, AbstractSet)):
         return False
     return hasattr(type(results), "__len__") and hasattr(type(results), "__getitem__")
-
-
-def left_behind(stage: str, function: object) -> None:
-    """Log that a thread could not be waited for."""
-    # As text: a log record must not keep the function's owner alive.
-    logger.warning("stage %r: its thread was left inside %r, which has not returned", stage, shown(function))
