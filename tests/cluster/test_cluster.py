@@ -48,7 +48,7 @@ async def test_no_more_calls_are_in_flight_than_there_are_workers(client, gate, 
             await gate.begun(3)
             await anyio.wait_all_tasks_blocked()
             assert await tasks() == 3
-            assert pipeline.statistics().accepted == 3 + 5
+            assert pipeline.statistics().accepted == 5 + (5 + 3 - 1)  # the link, and the window
             gate.open()
             assert [number async for number in pipeline.generate_output_stream()] == [*range(20)]
     assert_nothing_is_lost(pipeline.statistics())

@@ -16,10 +16,10 @@ import pickle
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import GeneratorType
-from typing import Any, Self
+from typing import Any
 
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
@@ -31,6 +31,7 @@ from ._elsewhere import WorkerElsewhere, WorkerGoneError
 from ._interpreter import Interpreters
 from ._process import CREDIT, Standby, WorkerProcess
 from ._thread import ThreadWorker
+from ._worker import StageWorker
 
 HAS_INTERPRETERS: bool = sys.version_info >= (3, 13)
 """Whether this Python has them, and anyio a way to use them."""
@@ -152,7 +153,7 @@ class ProcessWorker(ElsewhereWorker):
     """A worker that is a process."""
 
     @classmethod
-    def all_of(cls, runner: StageRunner) -> list[Self]:
+    def all_of(cls, runner: StageRunner) -> Sequence[StageWorker[Any]]:
         """The workers of a stage, and what keeps a process on standby for them."""
         stage = runner.stage
         credit = min(CREDIT, runner.shared.bound)
@@ -217,7 +218,7 @@ class InterpreterWorker(ElsewhereWorker):
         super().check(stage)
 
     @classmethod
-    def all_of(cls, runner: StageRunner) -> list[Self]:
+    def all_of(cls, runner: StageRunner) -> Sequence[StageWorker[Any]]:
         """The workers of a stage, and what hosts their interpreters."""
         stage = runner.stage
         interpreters = Interpreters(stage.name, runner.shared.waker.post)

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Generic, Self, TypeVar
 
@@ -83,7 +83,7 @@ class StageWorker(ABC, Generic[ShiftT]):
         """Raise if the stage asks for what this kind cannot do; called when the stage is added."""
 
     @classmethod
-    def all_of(cls, runner: StageRunner) -> list[Self]:
+    def all_of(cls, runner: StageRunner) -> Sequence[StageWorker[Any]]:
         """The workers of a stage, and whatever they share."""
         return [cls(runner) for _ in range(runner.stage.workers)]
 
