@@ -69,10 +69,10 @@ class Item:
     turn: int
 
     def __init__(self, data: Any, outcome: int = PASSED) -> None:
-        self.data = data
+        self.data: Any = data
         self.children: Children | None = None
-        self.stale = False
-        self.outcome = outcome
+        self.stale: bool = False
+        self.outcome: int = outcome
 
     def child(self, data: Any, outcome: int, start: float, end: float) -> Item:
         """One outcome of its generator."""
@@ -92,9 +92,9 @@ class TimedItem(Item):
         self, data: Any, outcome: int, created_at: float | None, timestamps: list[float], turn: int = 0
     ) -> None:
         super().__init__(data, outcome)
-        self.created_at = created_at
-        self.timestamps = timestamps
-        self.turn = turn
+        self.created_at: float | None = created_at
+        self.timestamps: list[float] = timestamps
+        self.turn: int = turn
 
     def child(self, data: Any, outcome: int, start: float, end: float) -> TimedItem:
         """One outcome of its generator; siblings must not share what they measured."""
@@ -115,7 +115,7 @@ class Children(deque[Item]):
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         super().__init__(items)
-        self.passed = False
+        self.passed: bool = False
 
 
 @final

@@ -23,7 +23,7 @@ class TaskParking:
     __slots__ = ("_wanted", "parked")
 
     def __init__(self) -> None:
-        self.parked = False
+        self.parked: bool = False
         self._wanted = Event()
 
     async def wait(self) -> None:
@@ -102,16 +102,16 @@ class Shift:
     )
 
     def __init__(self, worker: Worker, parking: Parking | TaskParking, *, resets: bool) -> None:
-        self.worker = worker
-        self.parking = parking
-        self.scope = CancelScope()
+        self.worker: Worker = worker
+        self.parking: Parking | TaskParking = parking
+        self.scope: CancelScope = CancelScope()
         self.current: Taken | None = None
-        self.began = math.inf
-        self.over = False
-        self.resets = resets
-        self.full = False
+        self.began: float = math.inf
+        self.over: bool = False
+        self.resets: bool = resets
+        self.full: bool = False
         self.dropped: Taken | None = None
-        self.replaced = False
+        self.replaced: bool = False
 
     @property
     def idle(self) -> bool:

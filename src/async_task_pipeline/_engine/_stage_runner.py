@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextvars
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import attrs
@@ -103,19 +103,21 @@ class StageRunner:
         self.shifts: dict[Shift, None] = {}
         self.stale_shifts: dict[Shift, list[Interrupt]] = {}
         self.workers: list[Worker] = []
-        self.woken = False
-        self.closing = False
+        self.woken: bool = False
+        self.closing: bool = False
         self._outbound = outbound
         self._downstream = downstream
         self._budget = FailureBudget(stage)
         self._aside = None if stage.batch is None else SetAside(stage.batch)
         size = 1 if stage.batch is None else stage.batch.max_size
         # So that each worker can be in a call, and as many more wait or have ended as the bound allows.
-        self.capacity = shared.bound - 1 + stage.workers * size
+        self.capacity: int = shared.bound - 1 + stage.workers * size
         self._timer = Timer(self._ring)
         # Whether the timer is set for calls that may take too long.
         self._watched = False
-        self.services = [self._timer.serve] if stage.timeout is not None or stage.batch is not None else []
+        self.services: list[Callable[[], Coroutine[Any, Any, None]]] = (
+            [self._timer.serve] if stage.timeout is not None or stage.batch is not None else []
+        )
 
     # -- items coming in and going out ----------------------------------------------------
 

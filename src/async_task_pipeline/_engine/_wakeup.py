@@ -71,8 +71,8 @@ class Waker:
         self._failed = failed
         self._woken: deque[Pumped] = deque()
         self._stepping = False
-        self.pending = False
-        self.ran_at = time.perf_counter()
+        self.pending: bool = False
+        self.ran_at: float = time.perf_counter()
 
     def wake(self, what: Pumped) -> None:
         """Have it pumped soon. Safe in any thread, never blocks."""
@@ -170,7 +170,7 @@ class Parking:
     __slots__ = ("_tickets", "parked")
 
     def __init__(self) -> None:
-        self.parked = False
+        self.parked: bool = False
         self._tickets: SimpleQueue[None] = SimpleQueue()
 
     def wait(self) -> None:
