@@ -35,7 +35,8 @@ class TaskShift(Shift):
 
     __slots__ = ()
 
-    parking: TaskParking
+    # Narrower than in the base, which is right because it is set once, when the shift is made.
+    parking: TaskParking  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class TaskWorker(StageWorker[TaskShift]):

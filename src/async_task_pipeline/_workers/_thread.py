@@ -31,7 +31,8 @@ class ThreadShift(Shift):
 
     __slots__ = ()
 
-    parking: Parking
+    # Narrower than in the base, which is right because it is set once, when the shift is made.
+    parking: Parking  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class ThreadWorker(StageWorker[ThreadShift]):
