@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +58,7 @@ def test_the_options_are_the_fields_of_a_stage() -> None:
 
 
 def test_each_option_is_described_once() -> None:
-    described = re.findall(r"^ {12}(\w+): ", AsyncTaskPipeline.add_stage.__doc__ or "", re.MULTILINE)
+    described = re.findall(r"^ {4}(\w+): ", inspect.getdoc(AsyncTaskPipeline.add_stage) or "", re.MULTILINE)
     assert sorted(described) == sorted(
         ["name", "process_fn", *OPTIONS, "PipelineStateError", "TypeError", "ValueError"]
     )

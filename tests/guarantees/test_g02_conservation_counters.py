@@ -101,7 +101,7 @@ async def test_a_snapshot_stays_what_it_was() -> None:
         assert before.inside == 3
         after = pipeline.statistics()
         assert (after.delivered, after.inside, after.output_depth) == (3, 0, 0)
-        assert after.stages["hold"].peak_queue_depth in (3, 4)
+        assert 1 <= after.stages["hold"].peak_queue_depth <= 4
 
 
 async def test_the_output_depth_counts_sentinels_and_inside_does_not() -> None:
