@@ -44,7 +44,7 @@ def test_an_interpreter_makes_calls_with_a_state_and_lets_it_go(start, gate):
     assert worker.is_alive()
     assert worker.call((functions.count, "b")) == (2, "b")
     assert worker.leave()
-    assert gate.arrivals == ["made", "let go"]
+    assert gate.arrivals == ["made", "closed"]
     assert not worker.is_alive()
 
 
