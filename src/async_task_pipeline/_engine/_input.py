@@ -182,18 +182,17 @@ class Input:
         """Accept as many of the next items as there is room for, on the loop; return how many."""
         with self.lock:
             self.check_open()
-            room = ITEMS_PER_STEP if self._overflow != "wait" else 0 if self._line else self._link.room
-            new = [self.item(data) for data in islice(items, max(0, min(room, ITEMS_PER_STEP)))]
-            if self._overflow != "wait":
-                for item in new:
-                    self._put_or_displace(item, None)
+            room = 0 if self._line else self._link.room
+            data_of_next = islice(items, max(0, min(room, ITEMS_PER_STEP)))
+            if self._shared.clock is None:
+                new = [Item(data) for data in data_of_next]
             else:
-                if self._shared.clock is not None:
-                    for item in new:
-                        self._stamp(item)
-                self._first.stage.counts.accepted += len(new)
-                self._link.sent += len(new)
-                self._arrivals += new
+                new = [self.item(data) for data in data_of_next]
+                for item in new:
+                    self._stamp(item)
+            self._first.stage.counts.accepted += len(new)
+            self._link.sent += len(new)
+            self._arrivals += new
         if new:
             self._pump_now()
         return len(new)

@@ -11,8 +11,9 @@ again, needs no closing, and keeps nothing across a yield (PEP 789).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from anyio import BusyResourceError, Event
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -20,7 +21,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from ._item import END, PASSED, SENTINEL, Item
 from ._link import Link
 from ._stage_runner import StageRunner
-from ._wakeup import Waker
+from ._wakeup import STEP_SECONDS, Waker
 from ._window import lasting
 
 OutT = TypeVar("OutT")
@@ -43,6 +44,7 @@ class Output:
         self, link: Link, waker: Waker, *, record: Callable[[Item], None] | None, on_end: Callable[[], None]
     ) -> None:
         self.link = link
+        self._half = link.maxsize // 2
         self.delivered: int = 0
         self.dropped: int = 0
         self._waker = waker
@@ -73,37 +75,13 @@ class Output:
 
     async def read(self) -> Any:
         """The next result or sentinel; see :py:class:`OutputStream`."""
-        if self._reading:
-            raise BusyResourceError("reading the output of")
-        self._reading = True
-        try:
-            if self._waker.keeps_loop:
-                await self._waker.let_others_run()
-            while not self.link.level and not self._ended:
-                self._wanted = Event()
-                await self._wanted.wait()
-            if self._ended:
-                # What cancelled the consumer may have stopped the pipeline: the cancellation
-                # is what the consumer has to hear.
-                await checkpoint_if_cancelled()
-                raise self._end
-            return self._take()
-        finally:
-            self._reading = False
-            self._wanted = None
-
-    @property
-    def _end(self) -> BaseException:
-        """What to raise at the end; a failure as it was, without the frames of earlier reads."""
-        failure = self._failure
-        return StopAsyncIteration() if failure is None else failure.with_traceback(self._traceback)
-
-    def _take(self) -> Any:
         link = self.link
+        if link.taken == link.sent or self._ended or perf_counter() - self._waker.ran_at > STEP_SECONDS:
+            await self._wait()
         item = link.pop()
         # Once the link is half empty, which is soon enough: at one item at a time a fast chain
         # would be pumped for every item.
-        if link.level == link.maxsize // 2:
+        if link.sent - link.taken == self._half:
             self._waker.mark(self.last)
             self._waker.step()
         if item.outcome == PASSED:
@@ -115,6 +93,31 @@ class Output:
             self._on_end()
             raise self._end
         return item.data
+
+    async def _wait(self) -> None:
+        """Wait until there is something; raises the end."""
+        if self._reading:
+            raise BusyResourceError("reading the output of")
+        self._reading = True
+        try:
+            await self._waker.let_others_run()
+            while not self.link.level and not self._ended:
+                self._wanted = Event()
+                await self._wanted.wait()
+            if self._ended:
+                # What cancelled the consumer may have stopped the pipeline: the cancellation
+                # is what the consumer has to hear.
+                await checkpoint_if_cancelled()
+                raise self._end
+        finally:
+            self._reading = False
+            self._wanted = None
+
+    @property
+    def _end(self) -> BaseException:
+        """What to raise at the end; a failure as it was, without the frames of earlier reads."""
+        failure = self._failure
+        return StopAsyncIteration() if failure is None else failure.with_traceback(self._traceback)
 
     def line_up(self, others: list[Item]) -> None:
         """Put sentinels behind what is here, but not behind the end of input, where nobody reads on."""
@@ -154,7 +157,7 @@ class OutputStream(Generic[OutT]):
 
     def __anext__(self) -> Awaitable[OutT]:
         """Wait for the next result or sentinel; a checkpoint if it has to wait."""
-        return cast("Awaitable[OutT]", self._output.read())
+        return self._output.read()
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close. For code written for a generator."""

@@ -157,7 +157,7 @@ class StageRunner:
         if leaving:
             if self.shared.clock is not None:
                 for item in leaving:
-                    if item.outcome == PASSED:
+                    if plain or item.outcome == PASSED:
                         item.timestamps.append(now)
             counts.delivered += len(leaving) - others
             self._outbound.send(leaving, others)

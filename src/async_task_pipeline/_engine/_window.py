@@ -210,8 +210,7 @@ class AsReady:
 
     def finished(self, item: Item) -> None:
         """Note that there is something of this item to pass on."""
-        if item in item.segment.items:
-            item.segment.ready.append(item)
+        item.segment.ready.append(item)
 
     def leave(self, room: int) -> tuple[list[Item], bool]:
         """Take out what may leave now."""
@@ -243,8 +242,15 @@ class AsReady:
                 ready.popleft()  # noted twice
                 continue
             outcome = item.outcome
-            if outcome != PASSED:
-                plain = False
+            if outcome == PASSED:
+                if room <= 0:
+                    break
+                room -= 1
+                leaving.append(ready.popleft())
+                self._length -= 1
+                del items[item]
+                continue
+            plain = False
             if outcome in (WAITING, EXPANDED):
                 room, first, further = expand(item, leaving, room)
                 self._begun += first
