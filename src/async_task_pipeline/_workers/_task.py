@@ -114,8 +114,7 @@ class TaskWorker(StageWorker[TaskShift]):
             if runner.inbox:
                 waker.wake_here(runner)  # together with what else ends before the loop looks
             else:
-                waker.mark(runner)
-                waker.step()
+                waker.pump_now(runner)
             if self.stage.on_error == "raise" and runner.failures:
                 return None  # the pipeline ends: nothing more is called
             self._context_changed = changed(self.shared.context)
