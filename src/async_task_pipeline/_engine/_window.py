@@ -275,11 +275,8 @@ class AsReady:
 
     def remove(self, item: Item) -> None:
         """Take out one item that no worker has taken."""
-        segment = item.segment
-        del segment.items[item]
+        del item.segment.items[item]
         self._length -= 1
-        if not segment.items:  # what comes after it need not wait for it
-            self._segments.remove(segment)
 
     def clear(self) -> list[Item]:
         """Take out everything."""
