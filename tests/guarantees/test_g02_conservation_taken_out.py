@@ -8,6 +8,8 @@ that is gone.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from contextlib import asynccontextmanager
 
 import pytest
@@ -186,3 +188,32 @@ async def test_with_nothing_but_sentinels_behind_a_batch_the_new_item_is_dropped
         assert_law(pipeline)
         gate.open()
         assert await rest_of(pipeline) == [0, 1, 2, 3, "first", "second", "third"]
+
+
+# -- letting go -------------------------------------------------------------------------------------
+
+
+class Data:
+    """What can be seen to be gone."""
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("timing", [False, True])
+@pytest.mark.parametrize("kind", [each for each in KINDS if not each.startswith("async")])
+async def test_a_stale_call_that_goes_on_keeps_nothing_that_was_dropped_beside_it(kind, timing, ordered):
+    """One in a thread: a cancellation of trio's keeps the frames in which it was made while a stage deals with it."""
+    gate, function = stubborn(kind)
+    pipeline = AsyncTaskPipeline(4, enable_timing=timing)
+    async with pipeline.add_stage("gate", function, ordered=ordered), opening(gate):
+        await pipeline.process_input_data("stale")
+        await gate.entered()
+        dropped = weakref.WeakSet()
+        for _ in range(7):  # of which the stage has room for three
+            await pipeline.process_input_data(data := Data())
+            dropped.add(data)
+        del data
+        await others_run()
+        receipt = await pipeline.interrupt()
+        assert (receipt.total, receipt.busy) == (8, ("gate",))
+        gc.collect()
+        assert len(dropped) == 0

@@ -282,7 +282,11 @@ class AsReady:
         """Take out everything."""
         entries: list[Item] = []
         for each in self._segments:
-            entries += each.items if isinstance(each, Segment) else [each]
+            if isinstance(each, Segment):
+                entries += each.items
+                each.items, each.ready = {}, deque()  # an orphan keeps its segment, not all that was in it
+            else:
+                entries.append(each)
         self._segments.clear()
         self._length = self.others = self._begun = 0
         return entries
