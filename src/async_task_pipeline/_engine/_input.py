@@ -148,7 +148,7 @@ class Input:
             self.check_open()
             self._line.popleft()
             self._accept(item)
-        self._pump_now()
+        self._shared.waker.pump_now(self)
 
     def put_from_thread(self, item: Item, turn: Turn[Any, Any] | None = None, *, source: object = None) -> None:
         """Accept an item from another thread, blocking it until there is room."""
@@ -194,7 +194,7 @@ class Input:
             self._link.sent += len(new)
             self._arrivals += new
         if new:
-            self._pump_now()
+            self._shared.waker.pump_now(self)
         return len(new)
 
     def _put_here(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
@@ -203,7 +203,7 @@ class Input:
             if not self._put_or_displace(item, turn):
                 return False
         if self._first.idle:
-            self._pump_now()
+            self._shared.waker.pump_now(self)
         else:
             self._shared.waker.wake_here(self)  # while workers are busy: with what else comes
         return True
@@ -272,11 +272,6 @@ class Input:
         return True
 
     # -- letting in ---------------------------------------------------------------------------
-
-    def _pump_now(self) -> None:
-        waker = self._shared.waker
-        waker.mark(self)
-        waker.step()
 
     def pump(self) -> None:
         """Bring into the link what was accepted, and let in whoever waits, while there is room."""
@@ -365,7 +360,7 @@ class Input:
         with self.lock:
             self._turns.pop(turn, None)
             self._refuse_outlived()
-        self._pump_now()
+        self._shared.waker.pump_now(self)
 
     def _refuse_outlived(self) -> None:
         line, self._line = self._line, deque()
@@ -439,4 +434,4 @@ class Input:
         with self.lock:
             self.close(lambda: PipelineStateError("the input of this pipeline has been closed"))
             self._accept(Item(error, END))
-        self._pump_now()
+        self._shared.waker.pump_now(self)

@@ -82,8 +82,7 @@ class Output:
         # Once the link is half empty, which is soon enough: at one item at a time a fast chain
         # would be pumped for every item.
         if link.sent - link.taken == self._half:
-            self._waker.mark(self.last)
-            self._waker.step()
+            self._waker.pump_now(self.last)
         if item.outcome == PASSED:
             self.delivered += 1
             if self._record is not None:

@@ -267,10 +267,7 @@ class Run:
     def _pump(self) -> None:
         if self.closed:
             return
-        self.waker.mark(self.input)
-        for runner in self.runners:
-            self.waker.mark(runner)
-        self.waker.step()
+        self.waker.pump_now(self.input, *self.runners)
 
     def _drop(self, interrupt: Interrupt, first: int = 0, *, markers: Sequence[Item] = (), keep: bool = True) -> None:
         """Drop the items of these stages; what survives goes as far as it can, in order.

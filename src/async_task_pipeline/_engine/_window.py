@@ -281,17 +281,18 @@ class AsReady:
 
     def remove(self, item: Item) -> None:
         """Take out one item that no worker has taken."""
-        segment = item.segment
-        del segment.items[item]
+        del item.segment.items[item]
         self._length -= 1
-        if not segment.items:  # what comes after it need not wait for it
-            self._segments.remove(segment)
 
     def clear(self) -> list[Item]:
         """Take out everything."""
         entries: list[Item] = []
         for each in self._segments:
-            entries += each.items if isinstance(each, Segment) else [each]
+            if isinstance(each, Segment):
+                entries += each.items
+                each.items, each.ready = {}, deque()  # an orphan keeps its segment, not all that was in it
+            else:
+                entries.append(each)
         self._segments.clear()
         self._length = self.others = self._begun = 0
         return entries

@@ -116,8 +116,7 @@ class TaskWorker(StageWorker[TaskShift]):
             if natively.pending():
                 natively.undo()
             if not inbox:
-                waker.mark(runner)
-                waker.step()
+                waker.pump_now(runner)
             elif not runner.woken:
                 waker.wake_here(runner)  # together with what else ends before the loop looks
             if raises and runner.failures:
