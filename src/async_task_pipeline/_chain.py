@@ -179,6 +179,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: None = None,
         **options: Unpack[CallOptions],
     ) -> Chain[InT, Any]: ...
@@ -191,6 +192,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: None = None,
         **options: Unpack[CallOptions],
     ) -> Chain[InT, SomeT]: ...
@@ -203,6 +205,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: None = None,
         **options: Unpack[CallOptions],
     ) -> Chain[InT, NewT]: ...
@@ -215,6 +218,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: Setup[StateT],
         **options: Unpack[CallOptions],
     ) -> Chain[InT, Any]: ...
@@ -227,6 +231,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: Setup[StateT],
         **options: Unpack[CallOptions],
     ) -> Chain[InT, SomeT]: ...
@@ -239,6 +244,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: Setup[StateT],
         **options: Unpack[CallOptions],
     ) -> Chain[InT, NewT]: ...
@@ -250,6 +256,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         **options: Unpack[StageOptions],
     ) -> Chain[InT, Any]:
         """This chain and one more stage, whose function takes many items in one call.
@@ -262,13 +269,14 @@ class Chain(Generic[InT, OutT]):
             process_fn: As in ``AsyncTaskPipeline.add_batch_stage``.
             max_size: As there.
             max_wait: As there.
+            per_item: As there.
             **options: Those of ``AsyncTaskPipeline.add_batch_stage``.
 
         Raises:
             TypeError: As ``AsyncTaskPipeline.add_batch_stage``.
             ValueError: As ``AsyncTaskPipeline.add_batch_stage``.
         """
-        size = {"max_size": max_size, "max_wait": max_wait}
+        size = {"max_size": max_size, "max_wait": max_wait, "per_item": per_item}
         return self._longer(AsyncTaskPipeline.add_batch_stage, name, process_fn, {**size, **options})
 
     def _longer(

@@ -3,7 +3,8 @@ is ever yielded by the output, whoever still tries to emit it.
 
 The rule: an item carries the number of its turn, and a turn is stale from the step in which an
 interrupt ended it. Whatever the moment: nothing stale is read, every accepted sentinel is read once
-and in order, no stage is in more calls than it has workers, and at the end nothing is left.
+and in order, no stage is in more calls than it has workers, the law of G2 holds after each interrupt,
+and at the end nothing is left.
 ``STORM_INTERRUPTS`` makes it as long as wanted; ``nox -s soak`` does.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import sys
 import threading
 from collections import Counter
 
@@ -134,6 +136,7 @@ class Storm:
             marker = ("marker", number)
             self.sent.append(marker)
             await self.pipeline.interrupt(sentinel=marker)
+            assert_law(self.pipeline)
 
 
 def objects():
@@ -162,6 +165,16 @@ async def rage(storm):
     assert not producer.is_alive()
 
 
+@pytest.fixture(params=[0.005, 1e-5], ids=["5ms", "10us"])
+def switch_interval(request):
+    """How often threads take turns: as Python has it, and so often that every moment comes up."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(request.param)
+    yield request.param
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("switch_interval")
 @pytest.mark.parametrize("several", [False, True], ids=["alone", "several"])
 async def test_nothing_stale_in_a_storm(several):
     storm, at_first = Storm(INTERRUPTS, several), tasks()
