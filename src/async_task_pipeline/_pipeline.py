@@ -401,15 +401,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     # -- input ---------------------------------------------------------------------------
 
     async def process_input_stream(
-        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = True
+        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = False
     ) -> None:
-        """Feed every item of a stream, with back-pressure.
+        """Feed every item of a stream, with back-pressure; the input stays open.
+
+        More streams, items and sentinels may follow at any time, after a stream that failed
+        too: a producer that reconnects goes on.
 
         Args:
             input_stream: An async iterable, or an iterable (see ``process``).
             close_input: Whether this stream is (part of) the whole input: when the last
                 stream running with it is exhausted, the input closes and the output ends
-                after the last result. Pass ``False`` to feed more afterwards.
+                after the last result.
 
         Raises:
             TypeError: If ``input_stream`` cannot be iterated.

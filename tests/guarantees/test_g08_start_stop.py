@@ -312,7 +312,7 @@ async def in_a_block(pipeline):
 
 async def finished_by_itself(pipeline):
     await pipeline.start()
-    await pipeline.process_input_stream([1])
+    await pipeline.process_input_stream([1], close_input=True)
     assert [each async for each in pipeline.generate_output_stream()] == [1]
     await until(lambda: not pipeline.running)
 

@@ -309,15 +309,15 @@ async def put_all(pipeline: Pipeline, ledger: Ledger) -> None:
 
 
 async def stream_list(pipeline: Pipeline, ledger: Ledger) -> None:
-    await pipeline.process_input_stream(SOURCE, close_input=False)
+    await pipeline.process_input_stream(SOURCE)
 
 
 async def stream_generator(pipeline: Pipeline, ledger: Ledger) -> None:
-    await pipeline.process_input_stream(blocking(ledger), close_input=False)
+    await pipeline.process_input_stream(blocking(ledger))
 
 
 async def stream_async_generator(pipeline: Pipeline, ledger: Ledger) -> None:
-    await pipeline.process_input_stream(pausing(ledger), close_input=False)
+    await pipeline.process_input_stream(pausing(ledger))
 
 
 async def stream_channel(pipeline: Pipeline, ledger: Ledger) -> None:
@@ -326,7 +326,7 @@ async def stream_channel(pipeline: Pipeline, ledger: Ledger) -> None:
         for each in SOURCE:
             send.send_nowait(each)
     with receive:
-        await pipeline.process_input_stream(receive, close_input=False)
+        await pipeline.process_input_stream(receive)
 
 
 INPUTS: list[Whole] = [put_all, stream_list, stream_generator, stream_async_generator, stream_channel]
