@@ -287,6 +287,7 @@ async def cut_everywhere(cut: Cut, kind: str, life: Whole, *, timing: bool = Fal
         reached = await cut(lambda p=pipeline, book=ledger: life(p, book), step)
 
         await pipeline.stop()  # begun with start(), it is not in the scope that was cut
+        pipeline.clear_output_queue()  # which a stop keeps
         now = pipeline.statistics()
         assert ledger.got == expected(SOURCE)[: len(ledger.got)]
         assert now.delivered == len(ledger.got)
