@@ -2,9 +2,9 @@
 
 The rule: this file turns arguments into steps of the current run. It finds what is wrong
 with an argument, before anything is accepted, and moves no item itself. The pipeline
-owns its parts and inherits nothing but the way to be entered; what it keeps are four
-private attributes (the run, the supervisor of ``start``, the records that outlive a
-run, the clock), whose names Python mangles, so that no subclass meets them by accident.
+owns its parts and inherits nothing but the way to be entered; what it keeps are five
+private attributes (the links, the run, the supervisor of ``start``, the records that
+outlive a run, the clock), whose names Python mangles, so that no subclass meets them by accident.
 
 Each way to run it is ``Run.serve`` in a task of somebody's. None has a task group of its
 own around user code but the two context managers, which raise a lone failure bare,
@@ -122,6 +122,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.stages: list[PipelineStage] = []
         self.__clock = clock
         self.__records = Records(TimingHistory(whole_number("timing_history", timing_history, at_least=0)))
+        self.__links: list[Link] = []
         self.__run: Run | None = None
         self.__supervisor: Supervisor | None = None
 
@@ -251,6 +252,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if any(each.name == name for each in self.stages):
             raise ValueError(f"name {name!r} is already that of another stage")
         self.stages.append(stage)
+        self.__links += [Link(self.max_queue_size) for _ in range(2 if len(self.stages) == 1 else 1)]
         return self
 
     def __clear_link_of(self, stage: PipelineStage) -> None:
@@ -352,6 +354,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if self.__run is not None:
             self.__run.discard_output()
             self.__records.take_over(self.__run.output)
+            # The consumer of the run before must not meet the results of this one.
+            self.__links = [Link(self.max_queue_size) for _ in self.__links]
         self.__supervisor = None
         for stage in self.stages:
             stage.counts.forget_workers()
@@ -359,6 +363,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             self.__records.timing.begin([stage.name for stage in self.stages])
         self.__run = Run(
             self.stages,
+            self.__links,
             self.max_queue_size,
             clock=self.__clock if self.enable_timing else None,
             history=self.__records.timing if self.enable_timing else None,
@@ -673,18 +678,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     @property
     def queues(self) -> list[Link]:
-        """The links of the current or last run, the input first and the output last."""
-        return list(self.__run.links) if self.__run is not None else []
+        """The link behind each stage, of the current or last run; the output is the last."""
+        return self.__links[1:]
 
     @property
     def input_queue(self) -> Link | None:
-        """The first link, or ``None`` before the first start."""
-        return self.__run.links[0] if self.__run is not None else None
+        """The link before the first stage, or ``None`` while there is no stage."""
+        return self.__links[0] if self.__links else None
 
     @property
     def output_queue(self) -> Link | None:
-        """The last link, or ``None`` before the first start."""
-        return self.__run.links[-1] if self.__run is not None else None
+        """The link behind the last stage, or ``None`` while there is no stage."""
+        return self.__links[-1] if self.__links else None
 
     @property
     def counter(self) -> int:
