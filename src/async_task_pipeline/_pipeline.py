@@ -77,9 +77,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     ``await tg.start(pipeline.run)``, with ``pipeline.process(source)``, or with
     ``start()`` and ``stop()``.
 
-    All methods belong on the event loop's thread, except ``put_input_data``,
-    ``put_input_sentinel`` and ``statistics``, which may be called in any, and those that are
-    named for other threads.
+    Async methods belong on the event loop that runs the pipeline, and so do ``turn`` and
+    ``close_input``. Everything else may be called in any thread.
 
     Args:
         max_queue_size: The bound of each link, at least 1. The ``stages + 1`` links take at most so
@@ -257,8 +256,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         return self
 
     def __clear_link_of(self, stage: PipelineStage) -> None:
-        if self.running:
-            self.__on_the_loop("clear_input_queue").clear_link(self.stages.index(stage))
+        if self.__run is not None:
+            self.__run.do(partial(self.__run.clear_link, self.stages.index(stage)))
 
     # -- its life ------------------------------------------------------------------------
 
@@ -331,6 +330,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         and can be awaited again. Does nothing if the pipeline is not running.
 
         Raises:
+            PipelineStateError: If called in another thread, or on another event loop.
             BaseException: What ended the pipeline, once, if it was begun with ``start`` and
                 a stage raised it.
         """
@@ -338,6 +338,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if run is None:
             await checkpoint()
             return
+        if not run.done.is_set():
+            run.waker.check_here("stop()")
         run.stop(keep_output=True)
         for done in [run.done] if supervisor is None else [run.done, supervisor.done]:
             # One that is set may be another event loop's.
@@ -618,22 +620,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     def clear(self) -> InterruptReceipt:
         """Drop everything inside, sentinels included, and reset counters and report.
 
-        May be called at any time; the end of a closed input is kept. Never blocks.
+        May be called at any time; the end of a closed input is kept. On the loop it never
+        blocks. Another thread, a stage's own included, waits until the loop has done it.
 
         Returns:
             What was dropped.
-
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
         """
         interrupt = self.__new_interrupt()
         run = self.__run
         if run is None:
             self.__reset()
         else:
-            if self.running:
-                self.__on_the_loop("clear")
-            run.clear(interrupt, self.__reset)
+            run.do(lambda: run.clear(interrupt, self.__reset))
         return interrupt.receipt()
 
     def __reset(self) -> None:
@@ -646,22 +644,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     def clear_input_queue(self) -> None:
         """Drop what waits for the first stage, sentinels included; counted as dropped.
 
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
+        In any thread, as ``clear``.
         """
-        if self.running:
-            self.__on_the_loop("clear_input_queue").clear_link(0)
+        if self.stages:
+            self.__clear_link_of(self.stages[0])
 
     def clear_output_queue(self) -> None:
         """Drop what waits for the consumer, sentinels included; counted as dropped.
 
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
+        In any thread, as ``clear``.
         """
-        if self.running:
-            self.__on_the_loop("clear_output_queue")
         if self.__run is not None:
-            self.__run.clear_output()
+            self.__run.do(self.__run.clear_output)
 
     def __new_interrupt(self, *, waits: bool = False) -> Interrupt:
         return Interrupt(
@@ -757,10 +751,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     def __on_the_loop(self, call: str) -> Run:
         run = self.__begun()
-        if threading.get_ident() != run.waker.thread:
-            raise PipelineStateError(
-                f"{call}() belongs on the event loop's thread; use anyio.from_thread to call it from another"
-            )
+        run.waker.check_here(f"{call}()")
         return run
 
     @property

@@ -191,10 +191,7 @@ class PipelineStage:
         """Drop what waits in this stage's link, sentinels included.
 
         The items are counted as dropped. Does nothing while the pipeline is not
-        running.
-
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
+        running. In any thread, as :py:meth:`AsyncTaskPipeline.clear`.
         """
         if self._clear_link is not None:
             self._clear_link(self)

@@ -98,6 +98,10 @@ class Input:
         """Whether nothing more is accepted."""
         return self._closed is not None
 
+    def check_here(self) -> None:
+        """Raise if the caller is in another thread, or on another loop."""
+        self._shared.waker.check_here("a put that waits in a task")
+
     def check_open(self) -> None:
         """Raise what closed the input, if it is closed."""
         if self._closed is not None:

@@ -31,6 +31,9 @@ class Acceptor(Protocol):
     def leave(self, turn: Turn[Any, Any]) -> None:
         """Know the turn no longer."""
 
+    def check_here(self) -> None:
+        """Raise if the caller is in another thread, or on another loop."""
+
     def item(self, data: Any, created_at: float | None, turn: Turn[Any, Any]) -> Item:
         """The item for some data."""
         ...
@@ -137,6 +140,7 @@ class Turn(Generic[T, U]):
             PipelineStateError: As ``process_input_data``.
         """
         await checkpoint_if_cancelled()
+        self._acceptor.check_here()
         await self._acceptor.put(self._acceptor.item(data, self._created(created_at), self), self)
 
     async def put_sentinel(self, sentinel: U) -> None:
@@ -147,6 +151,7 @@ class Turn(Generic[T, U]):
             PipelineStateError: As ``put``.
         """
         await checkpoint_if_cancelled()
+        self._acceptor.check_here()
         await self._acceptor.put(Item(sentinel, SENTINEL), self)
 
     def put_from_thread(self, data: T, created_at: float | None = None) -> None:
