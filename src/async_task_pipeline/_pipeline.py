@@ -33,7 +33,7 @@ from anyio import (
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._arguments import finite, flag, seconds, whole_number
+from ._arguments import flag, seconds, whole_number
 from ._counts import StageCounts
 from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
@@ -451,17 +451,17 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Args:
             data: The item; any object, ``None`` included.
             created_at: When it was created, in seconds of the pipeline's clock; ``None``
-                means when it is accepted.
+                means when it is accepted, and so does what cannot be right, which is logged
+                once in a run. Without timing only its type matters.
 
         Raises:
             TypeError: If ``created_at`` is not a number.
-            ValueError: If ``created_at`` is not finite or lies in the future.
             PipelineStateError: If the pipeline is not running, its input is closed, this is
                 another thread, or (:py:exc:`PipelineStoppedError`) it stopped while this waited.
         """
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_data")
-        await run.input.put(run.input.item(data, self.__created(created_at)))
+        await run.input.put(run.input.item(data, created_at))
 
     async def process_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel, waiting for room; it passes every stage in order with the items.
@@ -481,11 +481,10 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Raises:
             anyio.WouldBlock: In the loop's thread, if there is no room.
             TypeError: As ``process_input_data``.
-            ValueError: As ``process_input_data``.
             PipelineStateError: As ``process_input_data``.
         """
         run = self.__begun()
-        _put_sync(run, run.input.item(data, self.__created(created_at)))
+        _put_sync(run, run.input.item(data, created_at))
 
     def put_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel from code that is not async; see ``put_input_data``."""
@@ -503,7 +502,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: If the pipeline is not running, or, when the turn is entered,
                 its input is closed.
         """
-        return Turn(self.__on_the_loop("turn").input, self.__created)
+        return Turn(self.__on_the_loop("turn").input)
 
     def close_input(self) -> None:
         """Let nothing more in; the output ends after the last result.
@@ -515,19 +514,6 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: If the pipeline is not running, or this is another thread.
         """
         self.__on_the_loop("close_input").input.end()
-
-    def __created(self, created_at: float | None) -> float | None:
-        if created_at is None:
-            return None
-        if isinstance(created_at, bool) or not isinstance(created_at, (int, float)):
-            raise TypeError(f"created_at must be a number of seconds or None, not {created_at!r}")
-        now = self.__clock()
-        if not finite(created_at) or created_at > now:
-            raise ValueError(
-                f"created_at={created_at!r} must be a past instant of the pipeline's clock, which says {now!r}; "
-                "time.time() is another clock than time.perf_counter()"
-            )
-        return float(created_at)
 
     # -- output --------------------------------------------------------------------------
 

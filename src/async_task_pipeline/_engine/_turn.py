@@ -45,14 +45,6 @@ class Acceptor(Protocol):
         """Accept it from another thread."""
 
 
-class Created(Protocol):
-    """Checks a ``created_at``."""
-
-    def __call__(self, created_at: float | None) -> float | None:
-        """Return it, or raise."""
-        ...
-
-
 class Turn(Generic[T, U]):
     """A turn of the conversation, made by :py:meth:`AsyncTaskPipeline.turn`.
 
@@ -65,11 +57,10 @@ class Turn(Generic[T, U]):
         interrupted: Whether an interrupt ended it.
     """
 
-    def __init__(self, acceptor: Acceptor, created: Created) -> None:
+    def __init__(self, acceptor: Acceptor) -> None:
         self.number: int = 0
         self.interrupted: bool = False
         self._acceptor = acceptor
-        self._created = created
         self._left = False
         self._scope = CancelScope()
 
@@ -129,19 +120,18 @@ class Turn(Generic[T, U]):
 
         Args:
             data: The item; any object, ``None`` included.
-            created_at: When it was created, in seconds of the pipeline's clock; ``None``
-                means when it is accepted.
+            created_at: When it was created, in seconds of the pipeline's clock; ``None``,
+                and what cannot be right, means when it is accepted.
 
         Raises:
             TurnOverError: If the turn is over. Inside the block the interrupt's cancellation
                 comes first.
             TypeError: If ``created_at`` is not a number.
-            ValueError: If ``created_at`` is not finite or lies in the future.
             PipelineStateError: As ``process_input_data``.
         """
         await checkpoint_if_cancelled()
         self._acceptor.check_here()
-        await self._acceptor.put(self._acceptor.item(data, self._created(created_at), self), self)
+        await self._acceptor.put(self._acceptor.item(data, created_at, self), self)
 
     async def put_sentinel(self, sentinel: U) -> None:
         """Put a sentinel of this turn, waiting for room; once accepted, it survives interrupts.
@@ -160,10 +150,9 @@ class Turn(Generic[T, U]):
         Raises:
             TurnOverError: If the turn is over, or is interrupted while this waits.
             TypeError: As ``put``.
-            ValueError: As ``put``.
             PipelineStateError: As ``put``, or if this is the loop's own thread.
         """
-        self._acceptor.put_from_thread(self._acceptor.item(data, self._created(created_at), self), self)
+        self._acceptor.put_from_thread(self._acceptor.item(data, created_at, self), self)
 
     def put_sentinel_from_thread(self, sentinel: U) -> None:
         """Put a sentinel of this turn from another thread; see ``put_from_thread``.
