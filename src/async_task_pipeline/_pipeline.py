@@ -50,7 +50,7 @@ from ._records import Records
 from ._stage import BatchSize, PipelineStage, StageFunction, StageOptions
 from ._statistics import InterruptReceipt, PipelineStatistics, StageFlow
 from ._timing._clock import Clock
-from ._timing._history import TimingHistory
+from ._timing._history import CompletedItems, TimingHistory
 from ._timing._item import PipelineItem
 from ._timing._report import PipelineAnalysis
 from ._type_variables import ResultT, T, U
@@ -85,7 +85,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             many entries each; a stage has accepted at most ``max_queue_size + workers - 1`` more,
             a batch stage ``max_queue_size - 1 + workers * max_size``, and the generators of a worker
             have yielded at most ``max_queue_size`` values that its stage has not passed on.
-        enable_timing: Whether to time every item in every stage, for ``get_report``.
+        enable_timing: Whether to time every item in every stage, for ``get_report``. The attribute
+            may be set; it counts from the next start on.
         return_exceptions: Whether an exception raised by a stage takes the item's place
             in the output, instead of ending the pipeline.
         timing_history: How many of the last delivered items the report keeps whole.
@@ -362,14 +363,17 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.__supervisor = None
         for stage in self.stages:
             stage.counts.forget_workers()
-        if self.enable_timing:
+        timed = flag("enable_timing", self.enable_timing)
+        for stage in self.stages:
+            stage.enable_timing = timed
+        if timed:
             self.__records.timing.begin([stage.name for stage in self.stages])
         self.__run = Run(
             self.stages,
             self.__links,
             self.max_queue_size,
-            clock=self.__clock if self.enable_timing else None,
-            history=self.__records.timing if self.enable_timing else None,
+            clock=self.__clock if timed else None,
+            history=self.__records.timing if timed else None,
             numbers=self.__records.turn_numbers,
             overflow=self.overflow,
             workers_of=workers_of,
@@ -672,13 +676,28 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     @property
     def counter(self) -> int:
-        """Items accepted since the last ``clear``."""
+        """Items accepted since the last ``clear``; may be set, to count from there."""
+        return self.__accepted + self.__records.counter_offset
+
+    @counter.setter
+    def counter(self, value: int) -> None:
+        self.__records.counter_offset = whole_number("counter", value, at_least=0) - self.__accepted
+
+    @property
+    def __accepted(self) -> int:
         return self.stages[0].counts.accepted if self.stages else 0
 
     @property
-    def completed_items(self) -> list[PipelineItem[Any]]:
-        """The last ``timing_history`` items delivered, oldest first; empty without timing."""
-        return self.__records.timing.items
+    def completed_items(self) -> CompletedItems:
+        """The last ``timing_history`` items delivered, oldest first; empty without timing.
+
+        May be set to a list of items, which then are all that the report knows of.
+        """
+        return CompletedItems(self.__records.timing)
+
+    @completed_items.setter
+    def completed_items(self, items: Iterable[PipelineItem[Any]]) -> None:
+        self.__records.timing.replace(items)
 
     def statistics(self) -> PipelineStatistics:
         """The counters now, as a frozen snapshot."""
@@ -696,7 +715,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         finished = leaving.link.items if leaving is not None else 0
         parts = flows.values()
         return PipelineStatistics(
-            accepted=self.counter,
+            accepted=self.__accepted,
             delivered=self.__delivered_now,
             fanned_out=sum(each.fanned_out for each in parts),
             filtered=sum(each.filtered for each in parts),
