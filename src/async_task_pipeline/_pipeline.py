@@ -52,7 +52,7 @@ from ._statistics import InterruptReceipt, PipelineStatistics, StageFlow
 from ._timing._clock import Clock
 from ._timing._history import CompletedItems, TimingHistory
 from ._timing._item import PipelineItem
-from ._timing._report import PipelineAnalysis
+from ._timing._report import LatencySummary, PipelineAnalysis
 from ._type_variables import ResultT, T, U
 from ._workers._kinds import check_kind, workers_of
 
@@ -743,6 +743,11 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if not self.enable_timing:
             return None
         return self.__records.timing.report(self.stages, details=include_item_details, running=self.running)
+
+    def get_latency_summary(self) -> LatencySummary | None:
+        """The summary of the report alone: ``get_report().summary``, or ``None`` as that has it."""
+        report = self.get_report(include_item_details=False)
+        return None if report is None else report.summary
 
     def __begun(self) -> Run:
         run = self.__run

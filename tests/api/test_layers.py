@@ -23,6 +23,7 @@ LAYERS = (
     ("_engine", "_timing", "_workers"),
     # What knows nothing of the rest.
     ("_arguments", "_counts", "_exceptions", "_log", "_native", "_statistics", "_type_variables"),
+    ("_timing._record",),
     ("_timing._clock", "_timing._report", "_timing._sketch", "_chain_types"),
     # What the user says, and what the report is made of.
     ("_stage", "_timing._item", "_timing._text"),
