@@ -47,7 +47,7 @@ from ._engine._turn import Turn
 from ._exceptions import PipelineStateError, PipelineStoppedError, raisable, stopped
 from ._native import cancelled_from_outside
 from ._records import Records
-from ._stage import BatchSize, PipelineStage, StageFunction, StageOptions
+from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions
 from ._statistics import InterruptReceipt, PipelineStatistics, StageFlow
 from ._timing._clock import Clock
 from ._timing._history import CompletedItems, TimingHistory
@@ -88,7 +88,9 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         enable_timing: Whether to time every item in every stage, for ``get_report``. The attribute
             may be set; it counts from the next start on.
         return_exceptions: Whether an exception raised by a stage takes the item's place
-            in the output, instead of ending the pipeline.
+            in the output, instead of ending the pipeline; the same as ``on_error="return"``.
+        on_error: What an exception means in stages without an ``on_error`` of their own: see
+            ``add_stage``. By default ``"raise"``.
         timing_history: How many of the last delivered items the report keeps whole.
         overflow: What a full input means to who puts an item: ``"wait"``; ``"drop_oldest"``, which
             drops the item that has waited longest in the first link; or ``"drop_newest"``, which
@@ -98,7 +100,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or two arguments contradict each other.
     """
 
     def __init__(
@@ -107,13 +109,14 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         enable_timing: bool = False,
         return_exceptions: bool = False,
         *,
+        on_error: OnError | None = None,
         timing_history: int = 1000,
         overflow: Overflow = "wait",
         clock: Clock = time.perf_counter,
     ) -> None:
         self.max_queue_size: int = whole_number("max_queue_size", max_queue_size, at_least=1)
         self.enable_timing: bool = flag("enable_timing", enable_timing)
-        self.return_exceptions: bool = flag("return_exceptions", return_exceptions)
+        self.on_error: OnError = _meaning(on_error, returned=flag("return_exceptions", return_exceptions))
         if not callable(clock):
             raise TypeError(f"clock must be callable, not {clock!r}")
         if overflow not in get_args(Overflow):
@@ -155,7 +158,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Keyword Args:
             on_error: What an exception means: ``"raise"`` ends the pipeline with it, ``"return"``
                 puts it in the output in place of the item, ``"drop"`` logs and counts it.
-                By default as ``return_exceptions`` has it.
+                By default as the pipeline has it.
             interruptible: Whether ``interrupt`` drops what this stage has accepted. With
                 ``False`` that is finished and handed on, like items of the next turn.
             on_interrupt: Called by each of the stage's workers after an interrupt, once its
@@ -240,7 +243,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if self.__run is not None and not self.__run.done.is_set():
             raise PipelineStateError(f"cannot add stage {name!r} while the pipeline is running")
         if options.get("on_error") is None:
-            options["on_error"] = "return" if self.return_exceptions else "raise"
+            options["on_error"] = self.on_error
         stage = PipelineStage(
             name,
             process_fn,
@@ -660,6 +663,16 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         return self.__run is not None and not self.__run.closed
 
     @property
+    def return_exceptions(self) -> bool:
+        """Whether ``on_error`` is ``"return"``; may be set, for the stages added from then on."""
+        return self.on_error == "return"
+
+    @return_exceptions.setter
+    def return_exceptions(self, value: bool) -> None:
+        if flag("return_exceptions", value) != self.return_exceptions:
+            self.on_error = "return" if value else "raise"
+
+    @property
     def queues(self) -> list[Link]:
         """The link behind each stage, of the current or last run; the output is the last."""
         return self.__links[1:]
@@ -823,6 +836,17 @@ async def _serve_quietly(run: Run, scope: CancelScope, *, task_status: TaskStatu
         scope.cancel()
         if not run.started:
             task_status.started()  # whoever waits for that finds that it has not
+
+
+def _meaning(on_error: OnError | None, *, returned: bool) -> OnError:
+    """What a failure means in stages that do not say."""
+    if on_error is None:
+        return "return" if returned else "raise"
+    if on_error not in get_args(OnError):
+        raise ValueError(f"on_error must be one of {get_args(OnError)}, not {on_error!r}")
+    if returned and on_error != "return":
+        raise ValueError(f"return_exceptions=True means on_error='return', and on_error is {on_error!r}")
+    return on_error
 
 
 def _told_by(error: BaseException, failure: BaseException) -> bool:

@@ -13,7 +13,7 @@ from anyio import AsyncContextManagerMixin
 
 from async_task_pipeline import AsyncTaskPipeline
 
-PUBLIC = {"max_queue_size", "enable_timing", "return_exceptions", "overflow", "stages"}
+PUBLIC = {"max_queue_size", "enable_timing", "on_error", "overflow", "stages"}
 
 
 def test_it_inherits_nothing_but_the_way_to_be_entered() -> None:

@@ -71,6 +71,7 @@ async def lines() -> AsyncIterator[str]:
 def build() -> AsyncTaskPipeline[str, None]:
     pipeline: AsyncTaskPipeline[str, None] = AsyncTaskPipeline(10, True, False, timing_history=5, clock=lambda: 0.0)
     AsyncTaskPipeline[str, None](max_queue_size=1, enable_timing=True, return_exceptions=True)
+    AsyncTaskPipeline[str, None](on_error="drop")
     chained = pipeline.add_stage("plain", plain).add_stage("maybe", maybe, on_error="drop")
     assert_type(chained, AsyncTaskPipeline[str, None])
     return (
