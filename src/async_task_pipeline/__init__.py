@@ -42,6 +42,8 @@ from ._timing._report import (
 )
 from ._timing._text import log_pipeline_performance_analysis
 
+__version__ = "1.0.0"
+
 __all__ = [
     "AsyncTaskPipeline",
     "Chain",

@@ -48,6 +48,9 @@ LAYERS = (
     ("_pipeline",),
     ("_chain",),
     ("__init__",),
+    # The places that 0.1.10 had, which give what the package gives.
+    ("base", "base.item", "base.models", "base.pipeline", "base.stage"),
+    ("utils", "utils.analysis", "utils.logging", "utils.metrics"),
     # The command line: first what ends it, then what goes in and out, then the job.
     ("_cli._exit", "_cli._stdout"),
     ("_cli._input", "_cli._output", "_cli._target"),
