@@ -2,9 +2,10 @@
 
 The rule: this file turns arguments into steps of the current run. It finds what is wrong
 with an argument, before anything is accepted, and moves no item itself. The pipeline
-owns its parts and inherits nothing but the way to be entered; what it keeps are six
+owns its parts and inherits nothing but the way to be entered; what it keeps are seven
 private attributes (the links, the run, its output, the supervisor of ``start``, the
-records that outlive a run, the clock), whose names Python mangles, so that no subclass meets them by accident.
+records that outlive a run, the clock, what ``clear`` does inside an interrupt), whose names
+Python mangles, so that no subclass meets them by accident.
 
 Each way to run it is ``Run.serve`` in a task of somebody's. None has a task group of its
 own around user code but the two context managers, which raise a lone failure bare,
@@ -16,7 +17,7 @@ from __future__ import annotations
 import enum
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, Generic, Literal, Self, TypeAlias, Unpack, get_args
@@ -25,10 +26,12 @@ from anyio import (
     TASK_STATUS_IGNORED,
     AsyncContextManagerMixin,
     CancelScope,
+    CapacityLimiter,
     Event,
     create_task_group,
     get_cancelled_exc_class,
     move_on_after,
+    to_thread,
 )
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
@@ -41,7 +44,7 @@ from ._engine._item import SENTINEL, Item
 from ._engine._link import Link
 from ._engine._output import CurrentOutput, OutputStream
 from ._engine._run import Run
-from ._engine._source import checked_source, feed
+from ._engine._source import Put, checked_source, feed
 from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
 from ._exceptions import PipelineStateError, PipelineStoppedError, raisable, stopped
@@ -76,6 +79,11 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     uvloop, and trio. Enter it with ``async with pipeline:``, with
     ``await tg.start(pipeline.run)``, with ``pipeline.process(source)``, or with
     ``start()`` and ``stop()``.
+
+    A subclass may override methods, and has all private names for itself. As in 0.1.10,
+    streams are put by ``process_input_data``, which puts by ``put_input_data`` (one of your own
+    is called in a thread, for it may block; cancelling waits for it), ``process_input_sentinel``
+    by ``put_input_sentinel``, and ``interrupt`` calls ``clear``.
 
     Async methods belong on the event loop that runs the pipeline, and so do ``turn`` and
     ``close_input``. Everything else may be called in any thread.
@@ -127,12 +135,24 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.__records = Records(TimingHistory(whole_number("timing_history", timing_history, at_least=0)))
         self.__links: list[Link] = []
         self.__output = CurrentOutput()
+        # While an interrupt has a subclass's clear() called: what AsyncTaskPipeline.clear does then.
+        self.__instead_of_clear: Callable[[], InterruptReceipt] | None = None
         self.__run: Run | None = None
         self.__supervisor: Supervisor | None = None
 
+    def __class_getitem__(cls, types: Any) -> Any:
+        """The class with these types, the third being the first unless given."""
+        # Python would leave the default of the third as it stands, and a generic subclass that passes
+        # on two variables of its own would have three.
+        if cls is AsyncTaskPipeline:
+            given = types if isinstance(types, tuple) else (types,)
+            types = (*given, *(Any, given[0])[len(given) - 1 :]) if given else given
+        generic: Any = super()
+        return generic.__class_getitem__(types)
+
     def __repr__(self) -> str:
         """Show the state, and per stage how many wait for a worker and how many items are in calls."""
-        now = self.statistics()
+        now = self.__statistics()
         chain = " > ".join(f"{name} {flow.queue_depth}+{flow.in_call}" for name, flow in now.stages.items())
         state = "running" if self.running else "stopped"
         return (
@@ -394,7 +414,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
                 await tg.start(_serve_quietly, run, tg.cancel_scope)
                 if run.started:
                     if source is not None:
-                        tg.start_soon(_feed_job, run, source)
+                        tg.start_soon(_feed_job, run, source, self.__own_put())
                     try:
                         yield run
                     finally:
@@ -445,7 +465,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         # lets nobody else run, or a later call could be accepted before this one.
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_stream")
-        await _feed(run, input_stream, close_input=close_input)
+        await _feed(run, input_stream, self.__own_put(), close_input=close_input)
 
     async def process_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item, waiting for room.
@@ -468,6 +488,10 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         """
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_data")
+        if type(self).put_input_data is not AsyncTaskPipeline.put_input_data:
+            created_at = self.__clock() if created_at is None else created_at
+            await to_thread.run_sync(self.put_input_data, data, created_at, limiter=CapacityLimiter(1))
+            return
         await run.input.put(run.input.item(data, created_at))
 
     async def process_input_sentinel(self, sentinel: U) -> None:
@@ -477,7 +501,21 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: As ``process_input_data``.
         """
         await checkpoint_if_cancelled()
-        await self.__on_the_loop("process_input_sentinel").input.put(Item(sentinel, SENTINEL))
+        run = self.__on_the_loop("process_input_sentinel")
+        if type(self).put_input_sentinel is not AsyncTaskPipeline.put_input_sentinel:
+            await to_thread.run_sync(self.put_input_sentinel, sentinel, limiter=CapacityLimiter(1))
+            return
+        await run.input.put(Item(sentinel, SENTINEL))
+
+    def __own_put(self) -> Put | None:
+        """How a subclass puts each item of a stream, if it has a way of its own: by the calls of 0.1.10."""
+        cls = type(self)
+        if (cls.process_input_data, cls.put_input_data) == (
+            AsyncTaskPipeline.process_input_data,
+            AsyncTaskPipeline.put_input_data,
+        ):
+            return None
+        return lambda data: self.process_input_data(data, self.__clock())
 
     def put_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item from code that is not async.
@@ -572,7 +610,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             return InterruptReceipt()
         run = self.__on_the_loop("interrupt")
         interrupt = self.__new_interrupt(waits=patience > 0)
-        run.interrupt(interrupt, first, markers=_markers(sentinel))
+        self.__interrupt(run, interrupt, first, _markers(sentinel))
         if patience and interrupt.pending:
             idle = Event()
             interrupt.when_idle(idle.set)
@@ -601,14 +639,37 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if threading.get_ident() == run.waker.thread:
             raise PipelineStateError("interrupt_from_thread() belongs in another thread: await interrupt() on the loop")
         idle = threading.Event()
-        new = partial(self.__new_interrupt, waits=patience > 0)
-        interrupt = run.interrupt_from_thread(first, _markers(sentinel), new, idle.set)
+
+        def step() -> Interrupt:
+            made = self.__new_interrupt(waits=patience > 0)
+            self.__interrupt(run, made, first, _markers(sentinel))
+            made.when_idle(idle.set)
+            return made
+
+        interrupt = run.ask(step)
         if interrupt is None:
             return InterruptReceipt()
         if patience:
             idle.wait(min(patience, threading.TIMEOUT_MAX))
             run.waker.post(lambda: run.forget(interrupt))
         return interrupt.receipt()
+
+    def __interrupt(self, run: Run, interrupt: Interrupt, first: int, markers: tuple[Item, ...]) -> None:
+        if type(self).clear is AsyncTaskPipeline.clear:
+            run.interrupt(interrupt, first, markers=markers)
+            return
+
+        def instead() -> InterruptReceipt:
+            run.interrupt(interrupt, first, markers=markers)
+            return interrupt.receipt()
+
+        # In 0.1.10 an interrupt called clear(), so one of a subclass's own is called; what it gets by
+        # super() is the interrupt, which drops less.
+        self.__instead_of_clear = instead
+        try:
+            self.clear()
+        finally:
+            self.__instead_of_clear = None
 
     def clear(self) -> InterruptReceipt:
         """Drop everything inside, sentinels included, and reset counters and report.
@@ -619,8 +680,10 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Returns:
             What was dropped.
         """
+        run, instead = self.__run, self.__instead_of_clear
+        if run is not None and instead is not None and threading.get_ident() == run.waker.thread:
+            return instead()
         interrupt = self.__new_interrupt()
-        run = self.__run
         if run is None:
             self.__reset()
         else:
@@ -714,6 +777,9 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     def statistics(self) -> PipelineStatistics:
         """The counters now, as a frozen snapshot."""
+        return self.__statistics()
+
+    def __statistics(self) -> PipelineStatistics:
         if self.__run is None:
             return self.__snapshot()
         with self.__run.input.lock:  # a thread may be in the middle of a put
@@ -782,11 +848,11 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         return self.__records.delivered + (self.__run.output.delivered if self.__run is not None else 0)
 
 
-async def _feed(run: Run, source: Any, *, close_input: bool) -> None:
+async def _feed(run: Run, source: Any, put: Put | None, *, close_input: bool) -> None:
     run.input.check_open()
     run.streams += close_input
     try:
-        await feed(run.input, source)
+        await feed(run.input, source, put)
     except BaseException as exc:
         run.streams -= close_input
         error = exc
@@ -802,9 +868,9 @@ async def _feed(run: Run, source: Any, *, close_input: bool) -> None:
         run.input.end()
 
 
-async def _feed_job(run: Run, source: Any) -> None:
+async def _feed_job(run: Run, source: Any, put: Put | None) -> None:
     try:
-        await _feed(run, source, close_input=True)
+        await _feed(run, source, put, close_input=True)
     except get_cancelled_exc_class():
         raise
     except Exception as exc:

@@ -27,7 +27,7 @@ from .._statistics import DroppedItems
 from .._timing._clock import Clock
 from .._timing._history import TimingHistory
 from ._input import Input, Overflow
-from ._interrupt import Interrupt, Requests
+from ._interrupt import AnswerT, Interrupt, Requests
 from ._item import Item
 from ._link import Link
 from ._output import Output
@@ -271,22 +271,9 @@ class Run:
         self._note(items)
         return len(items)
 
-    def interrupt_from_thread(
-        self,
-        first: int,
-        markers: Sequence[Item],
-        new: Callable[[], Interrupt],
-        on_idle: Callable[[], object],
-    ) -> Interrupt | None:
-        """Have the loop interrupt, and wait for that step; ``None`` if the run has ended."""
-
-        def interrupt() -> Interrupt:
-            made = new()
-            self.interrupt(made, first, markers=markers)
-            made.when_idle(on_idle)
-            return made
-
-        return self._requests.ask(interrupt)
+    def ask(self, step: Callable[[], AnswerT]) -> AnswerT | None:
+        """Have the loop do something, and block until it has; ``None`` if the run has ended."""
+        return self._requests.ask(step)
 
     def do(self, step: Callable[[], int]) -> None:
         """Have the loop do something, in its own thread at once; when the run has ended, any thread may."""

@@ -9,15 +9,17 @@ is read. A source is closed in the place that iterated it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator
+from typing import Any, TypeAlias
 
-from anyio import CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
+from anyio import CancelScope, CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint
 
 from .._exceptions import PipelineStateError, closing_error, raisable
 from .._log import logger
 from ._input import Input
+
+Put: TypeAlias = Callable[[Any], Awaitable[None]]
 
 _IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict, str, bytes, bytearray)
 
@@ -29,21 +31,46 @@ def checked_source(name: str, source: Any) -> Any:
     return source
 
 
-async def feed(input_: Input, source: Any) -> None:
-    """Feed every item of a source, with back-pressure; errors of the source come out."""
+async def feed(input_: Input, source: Any, put: Put | None = None) -> None:
+    """Feed every item of a source, with back-pressure; errors of the source come out.
+
+    Args:
+        input_: Where they go.
+        source: Where they come from.
+        put: How a subclass puts an item, if it has a way of its own.
+    """
     if isinstance(source, AsyncIterable):
-        await _feed_async(input_, source)
+        await _feed_async(source, put or (lambda data: input_.put(input_.read(data))))
+    elif put is not None:
+        await _feed_async(_read_in_steps(source), put)
     elif isinstance(source, _IN_MEMORY):
         await _feed_container(input_, source)
     else:
         await _feed_from_thread(input_, source)
 
 
-async def _feed_async(input_: Input, source: AsyncIterable[Any]) -> None:
+async def _read_in_steps(source: Iterable[Any]) -> AsyncGenerator[Any, None]:
+    """Read an iterable item by item, one that may block in a thread."""
+    if isinstance(source, _IN_MEMORY):
+        for data in source:
+            yield data
+        return
+    missing, limiter = object(), CapacityLimiter(1)
+    iterator = await to_thread.run_sync(iter, source, limiter=limiter)
+    try:
+        while (data := await to_thread.run_sync(next, iterator, missing, limiter=limiter)) is not missing:
+            yield data
+    finally:
+        if isinstance(iterator, Generator):
+            with CancelScope(shield=True):
+                await to_thread.run_sync(iterator.close, limiter=limiter)
+
+
+async def _feed_async(source: AsyncIterable[Any], put: Put) -> None:
     iterator = aiter(source)
     try:
         async for data in iterator:
-            await input_.put(input_.read(data))
+            await put(data)
     except BaseException:
         if isinstance(iterator, AsyncGenerator):
             await _close(iterator)
