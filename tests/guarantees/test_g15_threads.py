@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -289,3 +290,39 @@ async def test_what_has_ended_may_be_asked_on_any_loop(name):
     answer = await to_thread.run_sync(in_another_loop, lambda: ELSEWHERE[name](pipeline))
     if name == "read":
         assert answer == 1
+
+
+def bound_to_its_thread():
+    """A stage function with what no other thread may touch, made at its first call."""
+    made = []
+
+    def stage(x):
+        made.append(made[0] if made else sqlite3.connect(":memory:"))
+        return made[0].execute("SELECT ?", (x,)).fetchone()[0]
+
+    return stage, made
+
+
+async def test_what_is_bound_to_a_thread_has_one_for_good_in_a_pool_of_one():
+    """0.1.10: each stage had its thread for the whole run."""
+    stage, made = bound_to_its_thread()
+    held, gate = threading.Event(), threading.Event()
+
+    def hold(x):
+        if x == "held":
+            held.set()
+            assert gate.wait(PATIENCE / 2)
+        return stage(x)
+
+    with ThreadPoolExecutor(1) as pool:
+        async with AsyncTaskPipeline().add_stage("hold", hold, executor=pool) as pipeline:
+            for number in range(5):
+                await pipeline.process_input_data(number, 0.0)
+                assert await read(pipeline, 1) == [number]
+                held.clear()
+                gate.clear()
+                await pipeline.process_input_data("held", 0.0)
+                assert await to_thread.run_sync(held.wait, PATIENCE / 2)
+                await pipeline.interrupt()
+                gate.set()
+        pool.submit(made[0].close).result()

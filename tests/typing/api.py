@@ -15,6 +15,7 @@ import anyio.lowlevel
 
 from async_task_pipeline import (
     AsyncTaskPipeline,
+    CompletedItems,
     DetailedTiming,
     DroppedItems,
     EfficiencyMetrics,
@@ -143,6 +144,7 @@ def watching(pipeline: AsyncTaskPipeline[str, None]) -> None:
         assert_type(stage.processed_count, int)
         assert_type(stage.get_average_processing_time(), float)
         stage.clear_input_queue()
+    assert_type(pipeline.completed_items, CompletedItems)
     for item in pipeline.completed_items:
         assert_type(item, PipelineItem[Any])
         assert_type(item.get_timing_breakdown(), ItemTimingBreakdown | None)
