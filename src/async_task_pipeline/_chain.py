@@ -180,6 +180,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: None = None,
         **options: Unpack[CallOptions],
     ) -> Chain[InT, Any]: ...
@@ -192,6 +193,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: None = None,
         **options: Unpack[CallOptions],
     ) -> Chain[InT, SomeT]: ...
@@ -204,6 +206,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: None = None,
         **options: Unpack[CallOptions],
     ) -> Chain[InT, NewT]: ...
@@ -216,6 +219,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: Setup[StateT],
         **options: Unpack[CallOptions],
     ) -> Chain[InT, Any]: ...
@@ -228,6 +232,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: Setup[StateT],
         **options: Unpack[CallOptions],
     ) -> Chain[InT, SomeT]: ...
@@ -240,6 +245,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         setup: Setup[StateT],
         **options: Unpack[CallOptions],
     ) -> Chain[InT, NewT]: ...
@@ -251,6 +257,7 @@ class Chain(Generic[InT, OutT]):
         *,
         max_size: int,
         max_wait: float,
+        per_item: bool = True,
         **options: Unpack[StageOptions],
     ) -> Chain[InT, Any]:
         """This chain and one more stage, whose function takes many items in one call.
@@ -263,13 +270,14 @@ class Chain(Generic[InT, OutT]):
             process_fn: As in ``AsyncTaskPipeline.add_batch_stage``.
             max_size: As there.
             max_wait: As there.
+            per_item: As there.
             **options: Those of ``AsyncTaskPipeline.add_batch_stage``.
 
         Raises:
             TypeError: As ``AsyncTaskPipeline.add_batch_stage``.
             ValueError: As ``AsyncTaskPipeline.add_batch_stage``.
         """
-        size = {"max_size": max_size, "max_wait": max_wait}
+        size = {"max_size": max_size, "max_wait": max_wait, "per_item": per_item}
         return self._longer(AsyncTaskPipeline.add_batch_stage, name, process_fn, {**size, **options})
 
     def _longer(

@@ -56,7 +56,10 @@ class StageCounts:
 
     def spent_by(self, worker: object) -> Spent:
         """Where one worker adds its seconds."""
-        return self._workers.setdefault(worker, Spent())
+        spent = self._workers.get(worker)
+        if spent is None:
+            spent = self._workers[worker] = Spent()
+        return spent
 
     def forget_workers(self) -> None:
         """Keep the sums of the workers of an earlier run, and not the workers."""

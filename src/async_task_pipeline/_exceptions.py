@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import reprlib
+from collections.abc import Callable
 from inspect import CO_ITERABLE_COROUTINE
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
@@ -138,6 +139,24 @@ def closing_error(exc: BaseException) -> BaseException | None:
             return rest.exceptions[0]
         return rest
     return exc
+
+
+def leaves_of(error: BaseException) -> list[BaseException]:
+    """The error itself, or those in a group, however deep."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in leaves_of(each)]
+    return [error]
+
+
+def without(errors: list[BaseException], known: Callable[[BaseException], bool]) -> list[BaseException]:
+    """The errors that are not known; a group that has known ones is one of the rest."""
+    left: list[BaseException] = []
+    for error in errors:
+        if not any(map(known, leaves_of(error))):
+            left.append(error)
+        elif isinstance(error, BaseExceptionGroup) and (rest := error.split(known)[1]) is not None:
+            left.append(rest)
+    return left
 
 
 def notes_of(exc: BaseException) -> list[str]:

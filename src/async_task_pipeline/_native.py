@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from anyio import current_effective_deadline
@@ -47,11 +48,16 @@ class NativeCancellations:
     Args:
         main: The task that runs the pipeline, if it is one of asyncio's: when that has been
             cancelled too, everything ends (``asyncio.run`` cancels all tasks at its end).
+
+    Attributes:
+        pending: Tells how many there are, the scopes' own included; 0 on trio.
     """
 
     def __init__(self, main: Any) -> None:
         self._main = main
-        self._task: Any = None if main is None else sys.modules["asyncio"].current_task()
+        task: Any = None if main is None else sys.modules["asyncio"].current_task()
+        self._task = task
+        self.pending: Callable[[], int] = int if task is None else task.cancelling
 
     @property
     def alone(self) -> bool:
@@ -65,9 +71,10 @@ class NativeCancellations:
 
     def undo(self) -> None:
         """Take back what is left of them, if they were for this task alone."""
-        if self._task is not None and self._task.cancelling() and self.alone:
-            while self._task.cancelling():
-                self._task.uncancel()
+        task = self._task
+        if task is not None and task.cancelling() and self.alone:
+            while task.cancelling():
+                task.uncancel()
 
 
 def current_native_task() -> Any:

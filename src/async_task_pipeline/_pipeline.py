@@ -47,7 +47,7 @@ from ._engine._run import Run
 from ._engine._source import Put, checked_source, feed
 from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
-from ._exceptions import PipelineStateError, PipelineStoppedError, raisable, stopped
+from ._exceptions import PipelineStateError, PipelineStoppedError, leaves_of, raisable, stopped, without
 from ._native import cancelled_from_outside
 from ._records import Records
 from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions
@@ -408,7 +408,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     async def __open(self, source: Any = None) -> AsyncGenerator[Run]:
         """Run in a task group around the block, and raise a lone failure bare."""
         run = self.__begin()
-        errors: dict[int, BaseException] = {}
+        errors: list[BaseException] = []
         try:
             async with create_task_group() as tg:
                 await tg.start(_serve_quietly, run, tg.cancel_scope)
@@ -420,21 +420,17 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
                     finally:
                         run.stop()
         except BaseExceptionGroup as group:
-            # Block and run may raise the same failure: the block met it in the output.
-            errors = {id(each): each for each in group.exceptions}
+            errors = [*group.exceptions]
         except get_cancelled_exc_class():
             if run.failure is None:
                 raise
         finally:
             run.stop()
             run.discard_output()
-        if run.failure is not None:
-            # A put that was refused for it says nothing new.
-            errors = {key: each for key, each in errors.items() if not _told_by(each, run.failure)}
-            errors[id(run.failure)] = run.failure
+        errors = _told_once(errors, run.failure)
         if len(errors) > 1:
-            raise BaseExceptionGroup("the pipeline and the block around it failed", [*errors.values()])
-        for error in errors.values():
+            raise BaseExceptionGroup("the pipeline and the block around it failed", errors)
+        for error in errors:
             raise error
 
     # -- input ---------------------------------------------------------------------------
@@ -913,6 +909,20 @@ def _meaning(on_error: OnError | None, *, returned: bool) -> OnError:
     if returned and on_error != "return":
         raise ValueError(f"return_exceptions=True means on_error='return', and on_error is {on_error!r}")
     return on_error
+
+
+def _told_once(errors: list[BaseException], failure: BaseException | None) -> list[BaseException]:
+    """What a run's failure and the errors of the block around it have to say, each thing once.
+
+    The block may have met the failure in the output, and a task group of the block, or trio, have put
+    it in a group, or rebuilt one that it is. A put that was refused for it says nothing new, nor does
+    a cancellation beside an error: trio has it in the same group.
+    """
+    if failure is not None:
+        told = {id(each) for each in leaves_of(failure)}
+        errors = without(errors, lambda each: id(each) in told or _told_by(each, failure))
+        errors.append(failure)
+    return without(errors, lambda each: isinstance(each, get_cancelled_exc_class())) or errors
 
 
 def _told_by(error: BaseException, failure: BaseException) -> bool:

@@ -65,6 +65,12 @@ async def test_its_pipeline_does_what_one_built_by_add_stage_does() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_batch_stage_of_a_chain_may_reduce() -> None:
+    chain = Chain[int]().then_batch("sum", lambda numbers: [sum(numbers)], max_size=3, max_wait=60, per_item=False)
+    assert await drain(chain.pipeline(), range(6)) == [3, 12]
+
+
+@pytest.mark.anyio
 async def test_pipelines_from_one_chain_run_side_by_side() -> None:
     shared = chain()
     async with shared.pipeline().process(["a"]) as first, shared.pipeline(max_queue_size=1).process(["b"]) as second:

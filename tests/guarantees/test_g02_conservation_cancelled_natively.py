@@ -33,9 +33,7 @@ from tests.support.cancelling import (
     read,
     watched,
 )
-from tests.support.law import assert_law
 from tests.support.leftovers import tasks, threads_at_work
-from tests.support.waiting import until_waiting
 
 pytestmark = [pytest.mark.anyio, ASYNCIO]
 
@@ -184,27 +182,6 @@ async def test_a_cancelled_reader_in_the_tick_of_an_item_leaves_it_to_the_next()
         pipeline.close_input()
         await read(pipeline, ledger)
     assert ledger.got == expected([0])
-
-
-async def test_a_put_cancelled_in_the_tick_of_an_interrupt_was_not_accepted() -> None:
-    # "If it raises, the item was not accepted": also when the interrupt had let it go.
-    ledger = Ledger()
-    pipeline = build("async", ledger)
-
-    async def put_for_ever() -> None:
-        while True:
-            await pipeline.process_input_data(len(ledger.fed))
-            ledger.fed.append(None)
-
-    async with pipeline:
-        producer = asyncio.create_task(put_for_ever())
-        await until_waiting(pipeline)
-        await pipeline.interrupt()
-        producer.cancel()
-        await asyncio.wait([producer])
-        assert producer.cancelled()
-        assert pipeline.statistics().accepted == len(ledger.fed)
-        assert_law(pipeline)
 
 
 @pytest.mark.parametrize("kind", ["async", "thread", "mixed"])

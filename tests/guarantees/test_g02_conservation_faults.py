@@ -1,105 +1,121 @@
-"""G2, faults of the engine before this one: each failed there, by chance or always.
+"""G2, faults of the engine before this one: each fails there always, by a gate in the very step.
 
-The rule: what is asserted here is the law and nothing stale, after the very step that broke them.
+The rule: the gate stands where users' code runs within that step, in a note that is added or an item
+that is let go, and the loop does nothing else meanwhile; so what a thread does then comes neither
+before the step nor after it. What is asserted is the law, and nothing stale.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from functools import partial
+import weakref
 
-import anyio
 import pytest
 from anyio import create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
+from tests.support.backends import ASYNCIO
 from tests.support.gates import Gate
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, until_waiting
+from tests.support.waiting import PATIENCE, PUTS, rest_of, stands_in, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_generator_that_ends_in_the_step_of_an_interrupt_leaves_nothing_stale():
     """Its last value was found by the second of two looks at it, and came out after the interrupt."""
-    held, interrupted = threading.Event(), threading.Event()
+    called, fail, yielded, go_on, gone = (threading.Event() for _ in range(5))
 
-    def speak(turn):
+    class NotedError(Exception):
+        """Its note is added when it is counted, which is in the interrupt: until then the loop stands still."""
+
+        def add_note(self, note):
+            super().add_note(note)
+            go_on.set()
+            gone.wait(PATIENCE / 2)
+
+    def words(turn):
         yield turn
         if turn == "old":
-            held.set()
-            assert interrupted.wait(PATIENCE / 2)
+            yielded.set()
+            assert go_on.wait(PATIENCE / 2)
             yield "old, last"
 
-    async with AsyncTaskPipeline().add_stage("speak", speak) as pipeline:
-        for _ in range(50):
-            held.clear()
-            interrupted.clear()
-            await pipeline.process_input_data("old")
-            await to_thread.run_sync(held.wait, PATIENCE / 2)
-            interrupted.set()  # it ends while the loop is in the step of the interrupt
-            await pipeline.interrupt()
-            assert_law(pipeline)
-            await pipeline.process_input_data("new")
-            assert await anext(pipeline.generate_output_stream()) == "new"
-            assert_law(pipeline)
+    def speak(turn):
+        if turn == "fails":
+            called.set()
+            assert fail.wait(PATIENCE / 2)
+            raise NotedError
+        generator = words(turn)
+        weakref.finalize(generator, gone.set)  # when the worker is through with it
+        return generator
+
+    async with AsyncTaskPipeline().add_stage("speak", speak, on_error="drop") as pipeline:
+        await pipeline.process_input_stream(["fails", "old"], close_input=False)
+        await to_thread.run_sync(called.wait, PATIENCE / 2)
+        fail.set()
+        assert yielded.wait(PATIENCE / 2)  # blocks the loop
+        assert not go_on.is_set()
+        await pipeline.interrupt()
+        assert go_on.is_set()
+        assert_law(pipeline)
+        await pipeline.process_input_data("new")
+        assert await rest_of(pipeline) == ["new"]
 
 
-async def test_clearing_while_a_thread_puts_keeps_the_law():
-    """``inside`` became negative, and a stale result came out later."""
-    over = threading.Event()
-    pipeline = AsyncTaskPipeline(8).add_stage("same", lambda x: x)
+async def test_what_a_source_puts_in_the_step_of_a_clear_is_counted():
+    """It was let in between the drop and the reset of the counters: ``inside`` became negative."""
+    gate, reading, read_on, read = Gate("held"), threading.Event(), threading.Event(), threading.Event()
+    reader = []
+
+    class Dropped:
+        """Is let go in the step of the clear, and has the source read on, as far as it gets."""
+
+        def __del__(self):
+            read_on.set()
+            while not read.wait(0.001) and not stands_in(reader[0], PUTS):
+                pass
 
     def source():
-        number = 0
-        while not over.is_set():
-            yield number
-            number += 1
+        reader.append(threading.get_ident())
+        yield from range(3)  # as many as are accepted
+        yield Dropped()
+        yield "dropped, too"  # whoever reads may keep the last item
+        reading.set()
+        assert read_on.wait(PATIENCE / 2)
+        yield "kept"
+        read.set()
 
-    async def read():
-        async for _ in pipeline.generate_output_stream():
-            pass
-
-    async with pipeline, create_task_group() as tg:
-        tg.start_soon(partial(pipeline.process_input_stream, source(), close_input=True))
-        tg.start_soon(read)
-        for _ in range(200):
+    async with AsyncTaskPipeline(3).add_stage("gate", gate) as pipeline:
+        await pipeline.process_input_data("held")
+        await gate.entered()
+        async with create_task_group() as tg:
+            tg.start_soon(pipeline.process_input_stream, source())
+            await until(lambda: reading.is_set() and pipeline.statistics().accepted >= 4)
+            assert not read_on.is_set()
             pipeline.clear()
-            now = pipeline.statistics()
-            assert now.inside >= 0
-            assert_law(pipeline)
-            await anyio.lowlevel.checkpoint()
-        over.set()  # the source is exhausted, and with it the input
-    assert_law(pipeline)
+            assert read_on.is_set()
+            gate.open()
+        assert await rest_of(pipeline) == ["kept"]
 
 
-async def test_a_receipt_counts_no_put_that_raises(anyio_backend):
+@ASYNCIO
+async def test_a_receipt_counts_no_put_that_raises():
     """A put that was cancelled natively in the step of the interrupt was in the receipt, and raised."""
-    if anyio_backend[0] != "asyncio":
-        pytest.skip("only asyncio cancels natively")
-    gate, cancelled = Gate(0), []
+    gate = Gate(0)
     pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
-
-    async def put():
-        try:
-            await pipeline.process_input_data("raises")
-        except asyncio.CancelledError:
-            cancelled.append(True)
-            raise
-
     async with pipeline:
         await pipeline.process_input_data(0)
         await gate.entered()
         await pipeline.process_input_data(1)
-        task = asyncio.ensure_future(put())
+        put = asyncio.ensure_future(pipeline.process_input_data("raises"))
         await until_waiting(pipeline, 1)
         receipt = await pipeline.interrupt()
-        task.cancel()
+        put.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await task
-        assert cancelled == [True]
-        now = pipeline.statistics()
-        assert (receipt.total, now.accepted, now.dropped) == (2, 2, 2)
-        assert_law(pipeline)
+            await put
         gate.open()
+    now = pipeline.statistics()
+    assert (receipt.total, now.accepted, now.dropped) == (2, 2, 2)
+    assert_law(pipeline)

@@ -11,6 +11,7 @@ from functools import partial
 
 import pytest
 from anyio import WouldBlock, create_task_group, to_thread
+from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.gates import Gate
@@ -119,6 +120,21 @@ async def test_nothing_overtakes_a_sentinel_that_waits(gate):
         assert await read(pipeline, 7) == [0, 1, 2, 3, 4, 5, "turn"]
         await pipeline.process_input_data(7)
         assert await anext(output) == 7
+
+
+@pytest.mark.parametrize("timing", [False, True])
+@pytest.mark.parametrize("overflow", POLICIES)
+async def test_what_ends_after_a_loss_is_heard_of_without_another_put(overflow, timing, gate):
+    """What made room is looked at in a step of its own, for which the loop has to be asked."""
+    async with gated(overflow, gate, enable_timing=timing) as pipeline:
+        for number in range(9):
+            await pipeline.process_input_data(number)
+            for _ in range(5):  # all that the loop was asked for is done
+                await checkpoint()
+            await gate.entered()
+        gate.open()
+        assert await read(pipeline, 6) == KEPT[overflow]
+    assert_law(pipeline)
 
 
 async def test_a_batch_stage_knows_which_item_is_gone(gate):

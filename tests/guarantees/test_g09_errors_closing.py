@@ -66,6 +66,17 @@ async def test_an_awaitable_that_a_plain_function_returns_is_an_error(make):
         made.get_loop().close()
 
 
+@pytest.mark.parametrize("make", [Awaitable, old_style])
+async def test_an_awaitable_that_an_async_batch_function_returns_is_an_error_of_each_item(make):
+    async def returns(batch):
+        return make()
+
+    pipeline = AsyncTaskPipeline(return_exceptions=True)
+    errors = await drain(pipeline.add_batch_stage("returns", returns, max_size=2, max_wait=3600), [0, 1])
+    assert [type(each) for each in errors] == [StageProtocolError] * 2
+    assert "await that in it" in str(errors[0])
+
+
 class Shy:
     """A result that cannot be shown."""
 

@@ -142,6 +142,7 @@ def a_state_for_whatever_takes_it() -> None:
 
 def what_a_batch_gives() -> None:
     assert_type(start.then_batch("s", batch, max_size=2, max_wait=0), Chain[str, int])
+    assert_type(start.then_batch("s", batch, max_size=2, max_wait=0, per_item=False), Chain[str, int])
     assert_type(start.then_batch("s", maybe_batch, max_size=2, max_wait=0.1), Chain[str, int])
     assert_type(start.then_batch("s", either_batch, max_size=2, max_wait=0), Chain[str, Speech | Silence])
     assert_type(start.then_batch("s", nothing_batch, max_size=2, max_wait=0), Chain[str, Never])

@@ -183,7 +183,7 @@ class Input:
             self.check_open()
             self._line.popleft()
             self._accept(item)
-        self._pump_now()
+        self._shared.waker.pump_now(self)
 
     def put_from_thread(self, item: Item, turn: Turn[Any, Any] | None = None, *, source: object = None) -> None:
         """Accept an item from another thread, blocking it until there is room."""
@@ -217,20 +217,19 @@ class Input:
         """Accept as many of the next items as there is room for, on the loop; return how many."""
         with self.lock:
             self.check_open()
-            room = ITEMS_PER_STEP if self._overflow != "wait" else 0 if self._line else self._link.room
-            new = [self.item(data) for data in islice(items, max(0, min(room, ITEMS_PER_STEP)))]
-            if self._overflow != "wait":
-                for item in new:
-                    self._put_or_displace(item, None)
+            room = 0 if self._line else self._link.room
+            data_of_next = islice(items, max(0, min(room, ITEMS_PER_STEP)))
+            if self._shared.clock is None:
+                new = [Item(data) for data in data_of_next]
             else:
-                if self._shared.clock is not None:
-                    for item in new:
-                        self._stamp(item)
-                self._first.stage.counts.accepted += len(new)
-                self._link.sent += len(new)
-                self._arrivals += new
+                new = [self.item(data) for data in data_of_next]
+                for item in new:
+                    self._stamp(item)
+            self._first.stage.counts.accepted += len(new)
+            self._link.sent += len(new)
+            self._arrivals += new
         if new:
-            self._pump_now()
+            self._shared.waker.pump_now(self)
         return len(new)
 
     def _put_here(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
@@ -239,7 +238,7 @@ class Input:
             if not self._put_or_displace(item, turn):
                 return False
         if self._first.idle:
-            self._pump_now()
+            self._shared.waker.pump_now(self)
         else:
             self._shared.waker.wake_here(self)  # while workers are busy: with what else comes
         return True
@@ -308,11 +307,6 @@ class Input:
         return True
 
     # -- letting in ---------------------------------------------------------------------------
-
-    def _pump_now(self) -> None:
-        waker = self._shared.waker
-        waker.mark(self)
-        waker.step()
 
     def pump(self) -> None:
         """Bring into the link what was accepted, and let in whoever waits, while there is room."""
@@ -401,7 +395,7 @@ class Input:
         with self.lock:
             self._turns.pop(turn, None)
             self._refuse_outlived()
-        self._pump_now()
+        self._shared.waker.pump_now(self)
 
     def _refuse_outlived(self) -> None:
         line, self._line = self._line, deque()
@@ -475,4 +469,4 @@ class Input:
         with self.lock:
             self.close(lambda: PipelineStateError("the input of this pipeline has been closed"))
             self._accept(Item(error, END))
-        self._pump_now()
+        self._shared.waker.pump_now(self)

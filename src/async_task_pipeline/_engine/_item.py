@@ -91,7 +91,11 @@ class TimedItem(Item):
     def __init__(
         self, data: Any, outcome: int, created_at: float | None, timestamps: list[float], turn: int = 0
     ) -> None:
-        super().__init__(data, outcome)
+        # All of it here: a call of the base's for each item would cost as much as the rest.
+        self.data: Any = data
+        self.children: Children | None = None
+        self.stale: bool = False
+        self.outcome: int = outcome
         self.created_at: float | None = created_at
         self.timestamps: list[float] = timestamps
         self.turn: int = turn
@@ -123,6 +127,11 @@ class Batch(list[Item]):
     """The items that a batch stage's function takes in one call."""
 
     __slots__ = ()
+
+    @property
+    def data(self) -> list[Any]:
+        """What the function is called with."""
+        return [item.data for item in self]
 
     @property
     def stale(self) -> bool:

@@ -12,7 +12,6 @@ are sent by whoever puts them, under the input's lock, and taken by the loop.
 from __future__ import annotations
 
 import math
-from collections import deque
 
 from anyio import ClosedResourceError, EndOfStream, WouldBlock, create_memory_object_stream
 from anyio.streams.memory import MemoryObjectStreamStatistics
@@ -37,8 +36,9 @@ class Link:
         # There may never be a run, and a stream that is not closed warns when it is collected.
         self._sender.close()
         self._receiver.close()
-        # Of the burst received last, what had no room where it goes.
-        self._rest: deque[Item] = deque()
+        # Of the burst received last, what had no room where it goes; last to first, so that what
+        # is next is taken from the end of the list, which moves nothing.
+        self._rest: list[Item] = []
         # Entries of any kind, and of them those that are no items.
         self.sent: int = 0
         self.taken: int = 0
@@ -102,9 +102,8 @@ class Link:
         self._sender.send_nowait(burst)
 
     def take(self, most: int) -> list[Item]:
-        """The next entries, at most so many; empty if none wait."""
-        rest = self._rest
-        if not rest:
+        """The next entries, at most so many, which must be one or more; empty if none wait."""
+        if not self._rest:
             try:
                 burst = self._receiver.receive_nowait()
             except (WouldBlock, EndOfStream, ClosedResourceError):
@@ -112,29 +111,35 @@ class Link:
             if len(burst) <= most:
                 self.taken += len(burst)
                 return burst
-            rest.extend(burst)
-        burst = [rest.popleft() for _ in range(min(most, len(rest)))]
+            burst.reverse()
+            self._rest = burst
+        burst = self._rest[-most:]
+        del self._rest[-most:]
+        burst.reverse()
         self.taken += len(burst)
         return burst
 
     def pop(self) -> Item:
         """The next entry, alone; there must be one."""
         if not self._rest:
-            self._rest.extend(self._receiver.receive_nowait())
+            self._rest = self._receiver.receive_nowait()
+            self._rest.reverse()
         self.taken += 1
-        entry = self._rest.popleft()
-        self.others_taken += entry.outcome >= SENTINEL
+        entry = self._rest.pop()
+        if entry.outcome >= SENTINEL:
+            self.others_taken += 1
         return entry
 
     def pop_item(self) -> Item | None:
         """The item that has waited longest, past whatever is no item; ``None`` if none waits."""
-        entries = deque(self.drain())
+        entries = self.drain()
         found = next((entry for entry in entries if entry.outcome < SENTINEL), None)
         if found is not None:
             entries.remove(found)
         # All that is left goes back in one piece, which is as it was but for where bursts end.
         self.taken -= len(entries)
         self.others_taken -= sum(entry.outcome >= SENTINEL for entry in entries)
+        entries.reverse()
         self._rest = entries
         return found
 
@@ -149,8 +154,10 @@ class Link:
     def close(self) -> None:
         """Close the stream, or it would warn when it is collected; what waits can still be taken."""
         if self.level:
-            self._rest = deque(self.drain())
-            self.taken -= len(self._rest)
-            self.others_taken -= sum(entry.outcome >= SENTINEL for entry in self._rest)
+            entries = self.drain()
+            self.taken -= len(entries)
+            self.others_taken -= sum(entry.outcome >= SENTINEL for entry in entries)
+            entries.reverse()
+            self._rest = entries
         self._sender.close()
         self._receiver.close()

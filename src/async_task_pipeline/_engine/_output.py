@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
@@ -22,7 +23,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from ._item import END, PASSED, SENTINEL, Item
 from ._link import Link
 from ._stage_runner import StageRunner
-from ._wakeup import Waker, posting
+from ._wakeup import STEP_SECONDS, Waker, posting
 from ._window import lasting
 
 OutT = TypeVar("OutT")
@@ -46,6 +47,7 @@ class Output:
         self, link: Link, waker: Waker, *, record: Callable[[Item], None] | None, on_end: Callable[[], None]
     ) -> None:
         self.link = link
+        self._half = link.maxsize // 2
         self.delivered: int = 0
         self.dropped: int = 0
         self._waker = waker
@@ -82,47 +84,15 @@ class Output:
 
     async def read(self) -> Any:
         """The next result or sentinel; see :py:class:`OutputStream`."""
-        if self._reading:
-            raise BusyResourceError("reading the output of")
-        self._reading = True
-        try:
-            if self._waker.keeps_loop:
-                await self._waker.let_others_run()
-            while not self.link.level and not self._ended:
-                self.check_here()
-                self._wanted = Event()
-                await self._wanted.wait()
-            if self._ended:
-                # What cancelled the consumer may have stopped the pipeline: the cancellation
-                # is what the consumer has to hear.
-                await checkpoint_if_cancelled()
-                return self._take_kept()
-            return self._take()
-        finally:
-            self._reading = False
-            self._wanted = None
-
-    @property
-    def _end(self) -> BaseException:
-        """What to raise at the end; a failure as it was, without the frames of earlier reads."""
-        failure = self._failure
-        return StopAsyncIteration() if failure is None else failure.with_traceback(self._traceback)
-
-    def _take_kept(self) -> Any:
-        """What a stop has left here, or the end; not even that is left by a failure."""
-        with self.lock:
-            if self._failure is not None or not self.link.level:
-                raise self._end
-            return self._take()
-
-    def _take(self) -> Any:
         link = self.link
-        item = link.pop()
+        if link.taken == link.sent or self._ended or perf_counter() - self._waker.ran_at > STEP_SECONDS:
+            item = await self._next()
+        else:
+            item = link.pop()
         # Once the link is half empty, which is soon enough: at one item at a time a fast chain
         # would be pumped for every item.
-        if link.level == link.maxsize // 2:
-            self._waker.mark(self.last)
-            self._waker.step()
+        if link.sent - link.taken == self._half:
+            self._waker.pump_now(self.last)
         if item.outcome == PASSED:
             self.delivered += 1
             if self._record is not None:
@@ -133,6 +103,40 @@ class Output:
             self._on_end()
             raise self._end
         return item.data
+
+    async def _next(self) -> Item:
+        """Wait until there is something, and take it; raises the end."""
+        if self._reading:
+            raise BusyResourceError("reading the output of")
+        self._reading = True
+        try:
+            await self._waker.let_others_run()
+            while not self.link.level and not self._ended:
+                self.check_here()
+                self._wanted = Event()
+                await self._wanted.wait()
+            if self._ended:
+                # What cancelled the consumer may have stopped the pipeline: the cancellation
+                # is what the consumer has to hear.
+                await checkpoint_if_cancelled()
+                return self._next_kept()
+            return self.link.pop()
+        finally:
+            self._reading = False
+            self._wanted = None
+
+    def _next_kept(self) -> Item:
+        """What a stop has left here, or the end; not even that is left by a failure."""
+        with self.lock:
+            if self._failure is not None or not self.link.level:
+                raise self._end
+            return self.link.pop()
+
+    @property
+    def _end(self) -> BaseException:
+        """What to raise at the end; a failure as it was, without the frames of earlier reads."""
+        failure = self._failure
+        return StopAsyncIteration() if failure is None else failure.with_traceback(self._traceback)
 
     def line_up(self, others: list[Item]) -> None:
         """Put sentinels behind what is here, but not behind the end of input, where nobody reads on."""
@@ -205,7 +209,7 @@ class OutputStream(Generic[OutT]):
     def __anext__(self) -> Awaitable[OutT]:
         """Wait for the next result or sentinel; a checkpoint if it has to wait."""
         output = self._output
-        return cast("Awaitable[OutT]", self._read_first() if output is None else output.read())
+        return self._read_first() if output is None else output.read()
 
     async def _read_first(self) -> Any:
         output = await self._current.get()

@@ -288,10 +288,7 @@ class Run:
     def _pump(self) -> None:
         if self.closed:
             return
-        self.waker.mark(self.input)
-        for runner in self.runners:
-            self.waker.mark(runner)
-        self.waker.step()
+        self.waker.pump_now(self.input, *self.runners)
 
     def _drop(
         self,

@@ -157,7 +157,7 @@ class StageRunner:
         if leaving:
             if self.shared.clock is not None:
                 for item in leaving:
-                    if item.outcome == PASSED:
+                    if plain or item.outcome == PASSED:
                         item.timestamps.append(now)
             counts.delivered += len(leaving) - others
             self._outbound.send(leaving, others)
@@ -222,7 +222,7 @@ class StageRunner:
                 self._form_batches()
             return
         if was_full and self.upstream is not None:
-            self.shared.waker.mark(self.upstream)
+            self.shared.waker.wake_here(self.upstream)
         if self.stage.timeout is not None and not self._watched:
             self._watched = True
             self._timer.set(time.monotonic() + self.stage.timeout)
@@ -231,7 +231,7 @@ class StageRunner:
         """Put what workers can take into the inbox."""
         if others:
             # With nothing before it, a sentinel may leave at once.
-            self.shared.waker.mark(self)
+            self.shared.waker.wake_here(self)
         if self._aside is not None:
             now = time.monotonic()
             for item in burst:
@@ -496,7 +496,7 @@ class StageRunner:
         else:
             item.stale = True
             self.window.remove(item)
-            self.shared.waker.mark(self)  # a sentinel may have stood behind it
+            self.shared.waker.wake_here(self)  # a sentinel may have stood behind it
             self.accept()
         if item is not None:
             self.stage.counts.dropped += 1

@@ -111,19 +111,22 @@ class Waker:
                 self.post(self._run)
 
     def wake_here(self, what: Pumped) -> None:
-        """The same, for the loop's own thread."""
+        """The same, for the loop's own thread; a step that is being run comes to it."""
         if not what.woken:
             what.woken = True
             self._woken.append(what)
-            if not self.pending:
+            # Always, whoever calls it: what is woken and never pumped is woken by nobody again.
+            if not self._stepping and not self.pending:
                 self.pending = True
                 self._post_here(self._run)
 
-    def mark(self, what: Pumped) -> None:
-        """The same inside a step: :py:meth:`step`, or whoever has begun one, comes to it."""
-        if not what.woken:
-            what.woken = True
-            self._woken.append(what)
+    def pump_now(self, *those: Pumped) -> None:
+        """Pump them, and whatever that wakes, before this returns; inside a step, in that."""
+        for what in those:
+            if not what.woken:
+                what.woken = True
+                self._woken.append(what)
+        self.step()
 
     def post(self, function: Callable[[], object]) -> bool:
         """Have any callback run on the loop soon; false if the loop is gone."""
@@ -190,7 +193,7 @@ class Waker:
 
     async def let_others_run(self) -> None:
         """A checkpoint, if the loop has run no step for about a millisecond."""
-        if self.keeps_loop:
+        if time.perf_counter() - self.ran_at > STEP_SECONDS:
             await checkpoint()
             self.ran_at = time.perf_counter()
 

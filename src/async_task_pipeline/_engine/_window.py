@@ -210,8 +210,7 @@ class AsReady:
 
     def finished(self, item: Item) -> None:
         """Note that there is something of this item to pass on."""
-        if item in item.segment.items:
-            item.segment.ready.append(item)
+        item.segment.ready.append(item)
 
     def leave(self, room: int) -> tuple[list[Item], bool]:
         """Take out what may leave now."""
@@ -243,8 +242,15 @@ class AsReady:
                 ready.popleft()  # noted twice
                 continue
             outcome = item.outcome
-            if outcome != PASSED:
-                plain = False
+            if outcome == PASSED:
+                if room <= 0:
+                    break
+                room -= 1
+                leaving.append(ready.popleft())
+                self._length -= 1
+                del items[item]
+                continue
+            plain = False
             if outcome in (WAITING, EXPANDED):
                 room, first, further = expand(item, leaving, room)
                 self._begun += first
@@ -275,17 +281,18 @@ class AsReady:
 
     def remove(self, item: Item) -> None:
         """Take out one item that no worker has taken."""
-        segment = item.segment
-        del segment.items[item]
+        del item.segment.items[item]
         self._length -= 1
-        if not segment.items:  # what comes after it need not wait for it
-            self._segments.remove(segment)
 
     def clear(self) -> list[Item]:
         """Take out everything."""
         entries: list[Item] = []
         for each in self._segments:
-            entries += each.items if isinstance(each, Segment) else [each]
+            if isinstance(each, Segment):
+                entries += each.items
+                each.items, each.ready = {}, deque()  # an orphan keeps its segment, not all that was in it
+            else:
+                entries.append(each)
         self._segments.clear()
         self._length = self.others = self._begun = 0
         return entries

@@ -69,8 +69,8 @@ class Sketch:
         self._maximum = max(self._maximum, max(values))
         # All in C: one Python-level step a value would cost more than everything else
         # the report does for an item.
-        halves = memoryview(array("f", values)).cast("B").cast("H")
-        self._buckets.update(halves[_LEADING_HALF::2].tolist())
+        halves = array("H", struct.pack(f"{len(values)}f", *values))
+        self._buckets.update(halves[_LEADING_HALF::2])
 
     def quantiles(self, fractions: Sequence[float]) -> list[float]:
         """Values at the given fractions (0 to 1, ascending), each within 0.4 %.

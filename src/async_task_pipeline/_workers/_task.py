@@ -17,14 +17,16 @@ import time
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from functools import partial
-from types import GeneratorType
+from time import perf_counter
+from types import CoroutineType, GeneratorType
 from typing import Any, Self
 
 from anyio import create_task_group
 
-from .._engine._item import Batch, Item, Taken
+from .._engine._item import PASSED, Batch, Item, Taken
 from .._engine._shift import Shift, TaskParking
 from .._engine._stage_runner import StageRunner
+from .._engine._wakeup import STEP_SECONDS
 from .._exceptions import closing_error, raisable, unawaited
 from .._native import NativeCancellations, cancelled_from_outside
 from ._worker import StageWorker
@@ -90,35 +92,36 @@ class TaskWorker(StageWorker[TaskShift]):
     async def work(self, shift: TaskShift) -> BaseException | None:
         """Make calls until the shift is over."""
         natively = self.native_cancellations()
-        runner, waker = self.runner, self.shared.waker
+        runner, waker, inbox, context = self.runner, self.shared.waker, self.runner.inbox, self.shared.context
+        limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
         if shift.resets:
             await self._reset()
         taken: Taken | None
         while not (shift.over or self._context_changed):
-            if not runner.inbox:
+            if perf_counter() - waker.ran_at > STEP_SECONDS:
+                await waker.let_others_run()
+            if self._expanded and not await self._room(shift):
+                return None
+            if not inbox:
                 taken = None  # not to keep the last item alive while parked
                 await self._park(shift, natively)
                 continue
-            await waker.let_others_run()
-            if not await self._room(shift):
-                return None
-            try:
-                taken = runner.inbox.popleft()
-            except IndexError:
-                continue  # another worker was faster
-            shift.began = time.monotonic()
+            taken = inbox.popleft()
+            if limited:
+                shift.began = time.monotonic()
             shift.current = taken
             if (ended := await self._call(shift, taken, natively)) is not None:
                 return ended
             shift.current = None
-            if runner.inbox:
+            if natively.pending():
+                natively.undo()
+            if not inbox:
+                waker.pump_now(runner)
+            elif not runner.woken:
                 waker.wake_here(runner)  # together with what else ends before the loop looks
-            else:
-                waker.mark(runner)
-                waker.step()
-            if self.stage.on_error == "raise" and runner.failures:
+            if raises and runner.failures:
                 return None  # the pipeline ends: nothing more is called
-            self._context_changed = changed(self.shared.context)
+            self._context_changed = changed(context)
         return None
 
     async def _reset(self) -> None:
@@ -140,41 +143,44 @@ class TaskWorker(StageWorker[TaskShift]):
 
     async def _call(self, shift: TaskShift, taken: Taken, natively: NativeCancellations) -> BaseException | None:
         """Make one call and write what came of it; returns what no call may be failed by."""
-        clock, start = self.clock, self.clock()
-        generator: AsyncGenerator[Any, None] | None = None
-        value: Any = None
+        start = self.clock() if self.timed else 0.0
         try:
-            outcome: Any = self.function(self.data_of(taken))
-            if isinstance(outcome, AsyncGenerator):
-                generator = outcome
-            else:
-                value = await outcome
+            outcome: Any = self.function(taken.data)
+            # A coroutine, mostly, which is asked first: to ask an abstract class costs as much as a call.
+            expands = type(outcome) is not CoroutineType and isinstance(outcome, AsyncGenerator)
+            value = outcome if expands else await outcome
         except Exception as exc:
-            self.raised(taken, exc, start, clock())
+            self.raised(taken, exc, start, self.clock())
         except self.shared.cancelled as exc:
             if (error := self._uncalled_for(shift, exc, natively)) is None:
                 self.interrupted(taken, start)
                 raise
-            self.raised(taken, error, start, clock())
+            self.raised(taken, error, start, self.clock())
         except BaseException as exc:
             self.interrupted(taken, start)
             if self.only_cancelled(exc):
                 raise
             return exc
         else:
-            if generator is not None and not isinstance(taken, Batch):
-                return await self._expand(shift, taken, generator, start, natively)
             if isinstance(taken, Batch):
-                self._write_batch(taken, value if generator is None else generator, start)
+                self._write_batch(taken, value, start)
+            elif expands:
+                return await self._expand(shift, taken, value, start, natively)
+            elif type(value) not in self.plain:
+                self._write_result(taken, value, start)
+            elif self.timed:
+                self.returned(taken, value, start, self.clock())
             else:
-                self.write(taken, value, start)
-        natively.undo()
+                taken.data = value
+                taken.outcome = PASSED  # publishes the data
+                if not self._ordered:
+                    self.runner.published.append(taken)
         return None
 
-    def write(self, item: Item, value: Any, start: float) -> None:
-        """Write what an async function returned."""
+    def _write_result(self, item: Item, value: Any, start: float) -> None:
+        """Write what is not known to be a plain result."""
         kind = type(value)
-        if kind not in self.plain and value is not None:
+        if value is not None:
             what = "generator" if kind is GeneratorType else unawaited(value)
             if what is not None:
                 self.raised(item, self.not_awaited(what, on_loop=True), start, self.clock())

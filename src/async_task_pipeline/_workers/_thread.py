@@ -45,7 +45,6 @@ class ThreadWorker(StageWorker[ThreadShift]):
     def __init__(self, runner: StageRunner) -> None:
         super().__init__(runner)
         self.state = WorkerState(self.stage.process_fn, self.stage.setup)
-        self._ordered = self.stage.ordered
         self._copy = self.shared.context.copy
         # Whether a thread is inside; on asyncio it may be when its task is not.
         self._inside = False
@@ -134,9 +133,8 @@ class ThreadWorker(StageWorker[ThreadShift]):
 
     def _work(self, shift: ThreadShift) -> BaseException | None:
         """Take, call and write until the shift is over; returns what no call may be failed by."""
-        runner, waker, inbox = self.runner, self.shared.waker, self.runner.inbox
+        runner, waker, inbox, failures = self.runner, self.shared.waker, self.runner.inbox, self.runner.failures
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
-        call = self._call if self.timed or self.stage.batch is not None else self._call_plainly
         expanded = self._expanded
         taken: Taken | None
         while True:
@@ -157,39 +155,32 @@ class ThreadWorker(StageWorker[ThreadShift]):
                 shift.began = time.monotonic()  # before current: whoever sees the item must see its own instant
             shift.current = taken
             # Stale if it was dropped in the instant in which it was taken.
-            if not taken.stale and (ended := call(shift, taken)) is not None:
+            if not taken.stale and (ended := self._call(shift, taken)) is not None:
                 return ended
             shift.current = None
             if not runner.woken:
                 waker.wake(runner)
-            if raises and runner.failures:
+            if failures and raises:
                 return None  # the pipeline ends: nothing more is called
 
-    def _call_plainly(self, shift: ThreadShift, taken: Any) -> BaseException | None:
-        """The same as :py:meth:`_call`, without all that an untimed item's plain result needs not."""
+    def _call(self, shift: ThreadShift, taken: Taken) -> BaseException | None:
+        """Make one call and write what came of it."""
         context = self._copy()  # what a call sets, no other sees
+        start = self.clock() if self.timed else 0.0
         try:
             value = context.run(self.function, taken.data)
         except BaseException as exc:
-            return self._failed(shift, taken, exc, 0.0)
-        if type(value) not in self.plain:
-            return self._write_result(shift, taken, value, context, 0.0)
+            return self._failed(shift, taken, exc, start)
+        if type(value) not in self.plain or isinstance(taken, Batch):
+            return self._write_result(shift, taken, value, context, start)
+        if self.timed:
+            self.returned(taken, value, *self.measured(start, self.clock()))
+            return None
         taken.data = value
         taken.outcome = PASSED  # publishes the data
         if not self._ordered:
             self.runner.published.append(taken)
         return None
-
-    def _call(self, shift: ThreadShift, taken: Taken) -> BaseException | None:
-        """Make one call and write what came of it."""
-        data = self.data_of(taken)
-        context = self._copy()  # what a call sets, no other sees
-        start = self.clock()
-        try:
-            value = context.run(self.function, data)
-        except BaseException as exc:
-            return self._failed(shift, taken, exc, start)
-        return self._write_result(shift, taken, value, context, start)
 
     def _failed(self, shift: ThreadShift, taken: Taken, exc: BaseException, start: float) -> BaseException | None:
         if not isinstance(exc, Exception):
@@ -220,7 +211,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
     def _write_result(
         self, shift: ThreadShift, taken: Taken, value: Any, context: contextvars.Context, start: float
     ) -> BaseException | None:
-        """Write what is no plain untimed result; returns what no call may be failed by."""
+        """Write what is not known to be a plain result; returns what no call may be failed by."""
         kind = type(value)
         if isinstance(taken, Batch):
             kind_unawaited = unawaited(value)
@@ -232,7 +223,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
                     value.close()
                 self.returned_batch(taken, value, start, end)
             return None
-        if kind not in self.plain and value is not None:
+        if value is not None:
             if (what := unawaited(value)) is not None:
                 self.raised(taken, self.not_awaited(what), *self.measured(start, self.clock()))
                 return None

@@ -69,6 +69,7 @@ class StageWorker(ABC, Generic[ShiftT]):
         self.shared = runner.shared
         self.ready = Event()
         self.function: Any = runner.stage.process_fn
+        self._ordered = runner.stage.ordered
         self.timed = runner.shared.clock is not None
         self.clock = runner.shared.clock or no_clock
         # Types that are known to be neither generators nor awaitable.
@@ -190,22 +191,19 @@ class StageWorker(ABC, Generic[ShiftT]):
 
     # -- what came of a call ----------------------------------------------------------------
 
-    def data_of(self, taken: Taken) -> Any:
-        """What the function is called with for an item, or for a batch."""
-        return [item.data for item in taken] if isinstance(taken, Batch) else taken.data
-
     def _write(self, item: Item, data: Any, outcome: int) -> None:
         item.data = data
         item.outcome = outcome  # publishes the rest
-        if not self.stage.ordered:
+        if not self._ordered:
             self.runner.published.append(item)
 
     def spend(self, taken: Taken, start: float, end: float, *, useful: bool) -> None:
         """Add the seconds of one call or step, with timing on."""
         spent = self.stage.counts.spent_by(self)  # each time: they may have been cleared
-        spent.seconds += end - start
+        seconds = end - start
+        spent.seconds += seconds
         if taken.stale or not useful:
-            spent.unproductive += end - start
+            spent.unproductive += seconds
 
     def interrupted(self, taken: Taken, start: float) -> None:
         """Add what a call has taken that was ended before it had an outcome, with timing on."""
@@ -218,9 +216,15 @@ class StageWorker(ABC, Generic[ShiftT]):
     def returned(self, item: Item, value: Any, start: float, end: float) -> None:
         """Write what a plain call returned; ``None`` means filtered."""
         if self.timed:
-            self.spend(item, start, end, useful=value is not None)
+            spent = self.stage.counts.spent_by(self)
+            spent.seconds += end - start
+            if value is None or item.stale:
+                spent.unproductive += end - start
             item.timestamps += (start, end)
-        self._write(item, value, FILTERED if value is None else PASSED)
+        item.data = value
+        item.outcome = FILTERED if value is None else PASSED  # publishes the rest
+        if not self._ordered:
+            self.runner.published.append(item)
 
     def yielded(self, item: Item, value: Any, start: float, end: float) -> None:
         """Add one outcome of a generator; ``None`` means filtered."""
