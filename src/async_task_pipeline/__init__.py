@@ -26,6 +26,7 @@ from ._pipeline import AsyncTaskPipeline
 from ._stage import PipelineStage
 from ._statistics import DroppedItems, InterruptReceipt, PipelineStatistics, StageFlow
 from ._timing._clock import DetailedTiming
+from ._timing._history import CompletedItems
 from ._timing._item import PipelineItem
 from ._timing._report import (
     EfficiencyMetrics,
@@ -42,9 +43,12 @@ from ._timing._report import (
 )
 from ._timing._text import log_pipeline_performance_analysis
 
+__version__ = "1.0.0"
+
 __all__ = [
     "AsyncTaskPipeline",
     "Chain",
+    "CompletedItems",
     "DetailedTiming",
     "DroppedItems",
     "EfficiencyMetrics",

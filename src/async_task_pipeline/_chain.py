@@ -16,7 +16,7 @@ import attrs
 from ._chain_types import AnyList, AnyResult, Lists, Setup, Unwrapped
 from ._engine._input import Overflow
 from ._pipeline import AsyncTaskPipeline
-from ._stage import CallOptions, StageFunction, StageOptions
+from ._stage import CallOptions, OnError, StageFunction, StageOptions
 from ._timing._clock import Clock
 from ._type_variables import InT, NewT, OutT, SentinelT, SomeT, StateT
 
@@ -27,6 +27,7 @@ class PipelineOptions(TypedDict, total=False):
     max_queue_size: int
     enable_timing: bool
     return_exceptions: bool
+    on_error: OnError | None
     timing_history: int
     overflow: Overflow
     clock: Clock

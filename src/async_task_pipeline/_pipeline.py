@@ -2,9 +2,10 @@
 
 The rule: this file turns arguments into steps of the current run. It finds what is wrong
 with an argument, before anything is accepted, and moves no item itself. The pipeline
-owns its parts and inherits nothing but the way to be entered; what it keeps are four
-private attributes (the run, the supervisor of ``start``, the records that outlive a
-run, the clock), whose names Python mangles, so that no subclass meets them by accident.
+owns its parts and inherits nothing but the way to be entered; what it keeps are seven
+private attributes (the links, the run, its output, the supervisor of ``start``, the
+records that outlive a run, the clock, what ``clear`` does inside an interrupt), whose names
+Python mangles, so that no subclass meets them by accident.
 
 Each way to run it is ``Run.serve`` in a task of somebody's. None has a task group of its
 own around user code but the two context managers, which raise a lone failure bare,
@@ -16,7 +17,7 @@ from __future__ import annotations
 import enum
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, Generic, Literal, Self, TypeAlias, Unpack, get_args
@@ -25,34 +26,36 @@ from anyio import (
     TASK_STATUS_IGNORED,
     AsyncContextManagerMixin,
     CancelScope,
+    CapacityLimiter,
     Event,
     create_task_group,
     get_cancelled_exc_class,
     move_on_after,
+    to_thread,
 )
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._arguments import finite, flag, seconds, whole_number
+from ._arguments import flag, seconds, whole_number
 from ._counts import StageCounts
 from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
 from ._engine._item import SENTINEL, Item
 from ._engine._link import Link
-from ._engine._output import OutputStream
+from ._engine._output import CurrentOutput, OutputStream
 from ._engine._run import Run
-from ._engine._source import checked_source, feed
+from ._engine._source import Put, checked_source, feed
 from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
 from ._exceptions import PipelineStateError, PipelineStoppedError, leaves_of, raisable, stopped, without
 from ._native import cancelled_from_outside
 from ._records import Records
-from ._stage import BatchSize, PipelineStage, StageFunction, StageOptions
+from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions
 from ._statistics import InterruptReceipt, PipelineStatistics, StageFlow
 from ._timing._clock import Clock
-from ._timing._history import TimingHistory
+from ._timing._history import CompletedItems, TimingHistory
 from ._timing._item import PipelineItem
-from ._timing._report import PipelineAnalysis
+from ._timing._report import LatencySummary, PipelineAnalysis
 from ._type_variables import ResultT, T, U
 from ._workers._kinds import check_kind, workers_of
 
@@ -77,18 +80,25 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     ``await tg.start(pipeline.run)``, with ``pipeline.process(source)``, or with
     ``start()`` and ``stop()``.
 
-    All methods belong on the event loop's thread, except ``put_input_data``,
-    ``put_input_sentinel`` and ``statistics``, which may be called in any, and those that are
-    named for other threads.
+    A subclass may override methods, and has all private names for itself. As in 0.1.10,
+    streams are put by ``process_input_data``, which puts by ``put_input_data`` (one of your own
+    is called in a thread, for it may block; cancelling waits for it), ``process_input_sentinel``
+    by ``put_input_sentinel``, and ``interrupt`` calls ``clear``.
+
+    Async methods belong on the event loop that runs the pipeline, and so do ``turn`` and
+    ``close_input``. Everything else may be called in any thread.
 
     Args:
         max_queue_size: The bound of each link, at least 1. The ``stages + 1`` links take at most so
             many entries each; a stage has accepted at most ``max_queue_size + workers - 1`` more,
             a batch stage ``max_queue_size - 1 + workers * max_size``, and the generators of a worker
             have yielded at most ``max_queue_size`` values that its stage has not passed on.
-        enable_timing: Whether to time every item in every stage, for ``get_report``.
+        enable_timing: Whether to time every item in every stage, for ``get_report``. The attribute
+            may be set; it counts from the next start on.
         return_exceptions: Whether an exception raised by a stage takes the item's place
-            in the output, instead of ending the pipeline.
+            in the output, instead of ending the pipeline; the same as ``on_error="return"``.
+        on_error: What an exception means in stages without an ``on_error`` of their own: see
+            ``add_stage``. By default ``"raise"``.
         timing_history: How many of the last delivered items the report keeps whole.
         overflow: What a full input means to who puts an item: ``"wait"``; ``"drop_oldest"``, which
             drops the item that has waited longest in the first link; or ``"drop_newest"``, which
@@ -98,7 +108,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or two arguments contradict each other.
     """
 
     def __init__(
@@ -107,13 +117,14 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         enable_timing: bool = False,
         return_exceptions: bool = False,
         *,
+        on_error: OnError | None = None,
         timing_history: int = 1000,
         overflow: Overflow = "wait",
         clock: Clock = time.perf_counter,
     ) -> None:
         self.max_queue_size: int = whole_number("max_queue_size", max_queue_size, at_least=1)
         self.enable_timing: bool = flag("enable_timing", enable_timing)
-        self.return_exceptions: bool = flag("return_exceptions", return_exceptions)
+        self.on_error: OnError = _meaning(on_error, returned=flag("return_exceptions", return_exceptions))
         if not callable(clock):
             raise TypeError(f"clock must be callable, not {clock!r}")
         if overflow not in get_args(Overflow):
@@ -122,12 +133,26 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.stages: list[PipelineStage] = []
         self.__clock = clock
         self.__records = Records(TimingHistory(whole_number("timing_history", timing_history, at_least=0)))
+        self.__links: list[Link] = []
+        self.__output = CurrentOutput()
+        # While an interrupt has a subclass's clear() called: what AsyncTaskPipeline.clear does then.
+        self.__instead_of_clear: Callable[[], InterruptReceipt] | None = None
         self.__run: Run | None = None
         self.__supervisor: Supervisor | None = None
 
+    def __class_getitem__(cls, types: Any) -> Any:
+        """The class with these types, the third being the first unless given."""
+        # Python would leave the default of the third as it stands, and a generic subclass that passes
+        # on two variables of its own would have three.
+        if cls is AsyncTaskPipeline:
+            given = types if isinstance(types, tuple) else (types,)
+            types = (*given, *(Any, given[0])[len(given) - 1 :]) if given else given
+        generic: Any = super()
+        return generic.__class_getitem__(types)
+
     def __repr__(self) -> str:
         """Show the state, and per stage how many wait for a worker and how many items are in calls."""
-        now = self.statistics()
+        now = self.__statistics()
         chain = " > ".join(f"{name} {flow.queue_depth}+{flow.in_call}" for name, flow in now.stages.items())
         state = "running" if self.running else "stopped"
         return (
@@ -153,7 +178,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Keyword Args:
             on_error: What an exception means: ``"raise"`` ends the pipeline with it, ``"return"``
                 puts it in the output in place of the item, ``"drop"`` logs and counts it.
-                By default as ``return_exceptions`` has it.
+                By default as the pipeline has it.
             interruptible: Whether ``interrupt`` drops what this stage has accepted. With
                 ``False`` that is finished and handed on, like items of the next turn.
             on_interrupt: Called by each of the stage's workers after an interrupt, once its
@@ -238,7 +263,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if self.__run is not None and not self.__run.done.is_set():
             raise PipelineStateError(f"cannot add stage {name!r} while the pipeline is running")
         if options.get("on_error") is None:
-            options["on_error"] = "return" if self.return_exceptions else "raise"
+            options["on_error"] = self.on_error
         stage = PipelineStage(
             name,
             process_fn,
@@ -251,11 +276,12 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if any(each.name == name for each in self.stages):
             raise ValueError(f"name {name!r} is already that of another stage")
         self.stages.append(stage)
+        self.__links += [Link(self.max_queue_size) for _ in range(2 if len(self.stages) == 1 else 1)]
         return self
 
     def __clear_link_of(self, stage: PipelineStage) -> None:
-        if self.running:
-            self.__on_the_loop("clear_input_queue").clear_link(self.stages.index(stage))
+        if self.__run is not None:
+            self.__run.do(partial(self.__run.clear_link, self.stages.index(stage)))
 
     # -- its life ------------------------------------------------------------------------
 
@@ -294,8 +320,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             BaseException: What a stage or the source raised, the object itself. An error of
                 the source comes after the results of everything read before it.
         """
-        async with self.__open(checked_source("source", source)):
-            yield self.generate_output_stream()
+        async with self.__open(checked_source("source", source)) as run:
+            yield OutputStream(run.output, self.__output)
 
     async def start(self) -> None:
         """Start the pipeline in a task of its own, as in 0.1.10; returns when its workers are ready.
@@ -320,13 +346,15 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             await self.stop()
 
     async def stop(self) -> None:
-        """Stop the pipeline, dropping and counting what is inside.
+        """Stop the pipeline, dropping and counting what is in stages.
 
-        Returns when nothing of it is left; so it waits for a stage function that cannot be
+        What has come as far as the output stays readable, in order, until ``clear`` or the
+        next start. Returns when nothing of it is left; so it waits for a stage function that cannot be
         cancelled, without blocking the loop. Under a timeout it goes on in the background
         and can be awaited again. Does nothing if the pipeline is not running.
 
         Raises:
+            PipelineStateError: If called in another thread, or on another event loop.
             BaseException: What ended the pipeline, once, if it was begun with ``start`` and
                 a stage raised it.
         """
@@ -334,7 +362,9 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if run is None:
             await checkpoint()
             return
-        run.stop()
+        if not run.done.is_set():
+            run.waker.check_here("stop()")
+        run.stop(keep_output=True)
         for done in [run.done] if supervisor is None else [run.done, supervisor.done]:
             # One that is set may be another event loop's.
             await (checkpoint() if done.is_set() else done.wait())
@@ -349,25 +379,33 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if self.__run is not None and not self.__run.done.is_set():
             raise PipelineStateError(f"cannot start {self!r}: it is still running")
         if self.__run is not None:
+            self.__run.discard_output()
             self.__records.take_over(self.__run.output)
+            # The consumer of the run before must not meet the results of this one.
+            self.__links = [Link(self.max_queue_size) for _ in self.__links]
         self.__supervisor = None
         for stage in self.stages:
             stage.counts.forget_workers()
-        if self.enable_timing:
+        timed = flag("enable_timing", self.enable_timing)
+        for stage in self.stages:
+            stage.enable_timing = timed
+        if timed:
             self.__records.timing.begin([stage.name for stage in self.stages])
         self.__run = Run(
             self.stages,
+            self.__links,
             self.max_queue_size,
-            clock=self.__clock if self.enable_timing else None,
-            history=self.__records.timing if self.enable_timing else None,
+            clock=self.__clock if timed else None,
+            history=self.__records.timing if timed else None,
             numbers=self.__records.turn_numbers,
             overflow=self.overflow,
             workers_of=workers_of,
         )
+        self.__output.begin(self.__run.output)
         return self.__run
 
     @asynccontextmanager
-    async def __open(self, source: Any = None) -> AsyncGenerator[None]:
+    async def __open(self, source: Any = None) -> AsyncGenerator[Run]:
         """Run in a task group around the block, and raise a lone failure bare."""
         run = self.__begin()
         errors: list[BaseException] = []
@@ -376,9 +414,9 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
                 await tg.start(_serve_quietly, run, tg.cancel_scope)
                 if run.started:
                     if source is not None:
-                        tg.start_soon(_feed_job, run, source)
+                        tg.start_soon(_feed_job, run, source, self.__own_put())
                     try:
-                        yield
+                        yield run
                     finally:
                         run.stop()
         except BaseExceptionGroup as group:
@@ -388,6 +426,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
                 raise
         finally:
             run.stop()
+            run.discard_output()
         errors = _told_once(errors, run.failure)
         if len(errors) > 1:
             raise BaseExceptionGroup("the pipeline and the block around it failed", errors)
@@ -397,15 +436,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     # -- input ---------------------------------------------------------------------------
 
     async def process_input_stream(
-        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = True
+        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = False
     ) -> None:
-        """Feed every item of a stream, with back-pressure.
+        """Feed every item of a stream, with back-pressure; the input stays open.
+
+        More streams, items and sentinels may follow at any time, after a stream that failed
+        too: a producer that reconnects goes on.
 
         Args:
             input_stream: An async iterable, or an iterable (see ``process``).
             close_input: Whether this stream is (part of) the whole input: when the last
                 stream running with it is exhausted, the input closes and the output ends
-                after the last result. Pass ``False`` to feed more afterwards.
+                after the last result.
 
         Raises:
             TypeError: If ``input_stream`` cannot be iterated.
@@ -419,7 +461,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         # lets nobody else run, or a later call could be accepted before this one.
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_stream")
-        await _feed(run, input_stream, close_input=close_input)
+        await _feed(run, input_stream, self.__own_put(), close_input=close_input)
 
     async def process_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item, waiting for room.
@@ -432,17 +474,21 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Args:
             data: The item; any object, ``None`` included.
             created_at: When it was created, in seconds of the pipeline's clock; ``None``
-                means when it is accepted.
+                means when it is accepted, and so does what cannot be right, which is logged
+                once in a run. Without timing only its type matters.
 
         Raises:
             TypeError: If ``created_at`` is not a number.
-            ValueError: If ``created_at`` is not finite or lies in the future.
             PipelineStateError: If the pipeline is not running, its input is closed, this is
                 another thread, or (:py:exc:`PipelineStoppedError`) it stopped while this waited.
         """
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_data")
-        await run.input.put(run.input.item(data, self.__created(created_at)))
+        if type(self).put_input_data is not AsyncTaskPipeline.put_input_data:
+            created_at = self.__clock() if created_at is None else created_at
+            await to_thread.run_sync(self.put_input_data, data, created_at, limiter=CapacityLimiter(1))
+            return
+        await run.input.put(run.input.item(data, created_at))
 
     async def process_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel, waiting for room; it passes every stage in order with the items.
@@ -451,7 +497,21 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: As ``process_input_data``.
         """
         await checkpoint_if_cancelled()
-        await self.__on_the_loop("process_input_sentinel").input.put(Item(sentinel, SENTINEL))
+        run = self.__on_the_loop("process_input_sentinel")
+        if type(self).put_input_sentinel is not AsyncTaskPipeline.put_input_sentinel:
+            await to_thread.run_sync(self.put_input_sentinel, sentinel, limiter=CapacityLimiter(1))
+            return
+        await run.input.put(Item(sentinel, SENTINEL))
+
+    def __own_put(self) -> Put | None:
+        """How a subclass puts each item of a stream, if it has a way of its own: by the calls of 0.1.10."""
+        cls = type(self)
+        if (cls.process_input_data, cls.put_input_data) == (
+            AsyncTaskPipeline.process_input_data,
+            AsyncTaskPipeline.put_input_data,
+        ):
+            return None
+        return lambda data: self.process_input_data(data, self.__clock())
 
     def put_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item from code that is not async.
@@ -462,11 +522,10 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Raises:
             anyio.WouldBlock: In the loop's thread, if there is no room.
             TypeError: As ``process_input_data``.
-            ValueError: As ``process_input_data``.
             PipelineStateError: As ``process_input_data``.
         """
         run = self.__begun()
-        _put_sync(run, run.input.item(data, self.__created(created_at)))
+        _put_sync(run, run.input.item(data, created_at))
 
     def put_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel from code that is not async; see ``put_input_data``."""
@@ -484,7 +543,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: If the pipeline is not running, or, when the turn is entered,
                 its input is closed.
         """
-        return Turn(self.__on_the_loop("turn").input, self.__created)
+        return Turn(self.__on_the_loop("turn").input)
 
     def close_input(self) -> None:
         """Let nothing more in; the output ends after the last result.
@@ -497,33 +556,17 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         """
         self.__on_the_loop("close_input").input.end()
 
-    def __created(self, created_at: float | None) -> float | None:
-        if created_at is None:
-            return None
-        if isinstance(created_at, bool) or not isinstance(created_at, (int, float)):
-            raise TypeError(f"created_at must be a number of seconds or None, not {created_at!r}")
-        now = self.__clock()
-        if not finite(created_at) or created_at > now:
-            raise ValueError(
-                f"created_at={created_at!r} must be a past instant of the pipeline's clock, which says {now!r}; "
-                "time.time() is another clock than time.perf_counter()"
-            )
-        return float(created_at)
-
     # -- output --------------------------------------------------------------------------
 
     def generate_output_stream(self) -> OutputStream[ResultT | U]:
         """The results in order, as an async iterator; see :py:class:`OutputStream`.
 
-        Belongs to the current run (or the last one, of which it can still tell how it
-        ended).
-
-        Raises:
-            PipelineStateError: If the pipeline was never started.
+        May be called at any time, in a task that begins before the pipeline does, too. It is
+        the output of the run in which it is first read (or of the last one, of which it can
+        still tell how it ended); before the first start, that read waits for it. A consumer
+        that goes on over a stop and a new start finds the first run at its end.
         """
-        if self.__run is None:
-            raise PipelineStateError("the pipeline has no output yet: start it first")
-        return OutputStream(self.__run.output)
+        return OutputStream(None, self.__output)
 
     # -- interrupts ----------------------------------------------------------------------
 
@@ -563,7 +606,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             return InterruptReceipt()
         run = self.__on_the_loop("interrupt")
         interrupt = self.__new_interrupt(waits=patience > 0)
-        run.interrupt(interrupt, first, markers=_markers(sentinel))
+        self.__interrupt(run, interrupt, first, _markers(sentinel))
         if patience and interrupt.pending:
             idle = Event()
             interrupt.when_idle(idle.set)
@@ -592,8 +635,14 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if threading.get_ident() == run.waker.thread:
             raise PipelineStateError("interrupt_from_thread() belongs in another thread: await interrupt() on the loop")
         idle = threading.Event()
-        new = partial(self.__new_interrupt, waits=patience > 0)
-        interrupt = run.interrupt_from_thread(first, _markers(sentinel), new, idle.set)
+
+        def step() -> Interrupt:
+            made = self.__new_interrupt(waits=patience > 0)
+            self.__interrupt(run, made, first, _markers(sentinel))
+            made.when_idle(idle.set)
+            return made
+
+        interrupt = run.ask(step)
         if interrupt is None:
             return InterruptReceipt()
         if patience:
@@ -601,22 +650,40 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             run.waker.post(lambda: run.forget(interrupt))
         return interrupt.receipt()
 
+    def __interrupt(self, run: Run, interrupt: Interrupt, first: int, markers: tuple[Item, ...]) -> None:
+        if type(self).clear is AsyncTaskPipeline.clear:
+            run.interrupt(interrupt, first, markers=markers)
+            return
+
+        def instead() -> InterruptReceipt:
+            run.interrupt(interrupt, first, markers=markers)
+            return interrupt.receipt()
+
+        # In 0.1.10 an interrupt called clear(), so one of a subclass's own is called; what it gets by
+        # super() is the interrupt, which drops less.
+        self.__instead_of_clear = instead
+        try:
+            self.clear()
+        finally:
+            self.__instead_of_clear = None
+
     def clear(self) -> InterruptReceipt:
         """Drop everything inside, sentinels included, and reset counters and report.
 
-        May be called at any time; the end of a closed input is kept. Never blocks.
+        May be called at any time; the end of a closed input is kept. On the loop it never
+        blocks. Another thread, a stage's own included, waits until the loop has done it.
 
         Returns:
             What was dropped.
-
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
         """
+        run, instead = self.__run, self.__instead_of_clear
+        if run is not None and instead is not None and threading.get_ident() == run.waker.thread:
+            return instead()
         interrupt = self.__new_interrupt()
-        if self.running:
-            self.__on_the_loop("clear").clear(interrupt, self.__reset)
-        else:
+        if run is None:
             self.__reset()
+        else:
+            run.do(lambda: run.clear(interrupt, self.__reset))
         return interrupt.receipt()
 
     def __reset(self) -> None:
@@ -629,20 +696,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     def clear_input_queue(self) -> None:
         """Drop what waits for the first stage, sentinels included; counted as dropped.
 
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
+        In any thread, as ``clear``.
         """
-        if self.running:
-            self.__on_the_loop("clear_input_queue").clear_link(0)
+        if self.stages:
+            self.__clear_link_of(self.stages[0])
 
     def clear_output_queue(self) -> None:
         """Drop what waits for the consumer, sentinels included; counted as dropped.
 
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
+        In any thread, as ``clear``.
         """
-        if self.running:
-            self.__on_the_loop("clear_output_queue").clear_output()
+        if self.__run is not None:
+            self.__run.do(self.__run.clear_output)
 
     def __new_interrupt(self, *, waits: bool = False) -> Interrupt:
         return Interrupt(
@@ -657,32 +722,60 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         return self.__run is not None and not self.__run.closed
 
     @property
+    def return_exceptions(self) -> bool:
+        """Whether ``on_error`` is ``"return"``; may be set, for the stages added from then on."""
+        return self.on_error == "return"
+
+    @return_exceptions.setter
+    def return_exceptions(self, value: bool) -> None:
+        if flag("return_exceptions", value) != self.return_exceptions:
+            self.on_error = "return" if value else "raise"
+
+    @property
     def queues(self) -> list[Link]:
-        """The links of the current or last run, the input first and the output last."""
-        return list(self.__run.links) if self.__run is not None else []
+        """The link behind each stage, of the current or last run; the output is the last."""
+        return self.__links[1:]
 
     @property
     def input_queue(self) -> Link | None:
-        """The first link, or ``None`` before the first start."""
-        return self.__run.links[0] if self.__run is not None else None
+        """The link before the first stage, or ``None`` while there is no stage."""
+        return self.__links[0] if self.__links else None
 
     @property
     def output_queue(self) -> Link | None:
-        """The last link, or ``None`` before the first start."""
-        return self.__run.links[-1] if self.__run is not None else None
+        """The link behind the last stage, or ``None`` while there is no stage."""
+        return self.__links[-1] if self.__links else None
 
     @property
     def counter(self) -> int:
-        """Items accepted since the last ``clear``."""
+        """Items accepted since the last ``clear``; may be set, to count from there."""
+        return self.__accepted + self.__records.counter_offset
+
+    @counter.setter
+    def counter(self, value: int) -> None:
+        self.__records.counter_offset = whole_number("counter", value, at_least=0) - self.__accepted
+
+    @property
+    def __accepted(self) -> int:
         return self.stages[0].counts.accepted if self.stages else 0
 
     @property
-    def completed_items(self) -> list[PipelineItem[Any]]:
-        """The last ``timing_history`` items delivered, oldest first; empty without timing."""
-        return self.__records.timing.items
+    def completed_items(self) -> CompletedItems:
+        """The last ``timing_history`` items delivered, oldest first; empty without timing.
+
+        May be set to a list of items, which then are all that the report knows of.
+        """
+        return CompletedItems(self.__records.timing)
+
+    @completed_items.setter
+    def completed_items(self, items: Iterable[PipelineItem[Any]]) -> None:
+        self.__records.timing.replace(items)
 
     def statistics(self) -> PipelineStatistics:
         """The counters now, as a frozen snapshot."""
+        return self.__statistics()
+
+    def __statistics(self) -> PipelineStatistics:
         if self.__run is None:
             return self.__snapshot()
         with self.__run.input.lock:  # a thread may be in the middle of a put
@@ -697,7 +790,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         finished = leaving.link.items if leaving is not None else 0
         parts = flows.values()
         return PipelineStatistics(
-            accepted=self.counter,
+            accepted=self.__accepted,
             delivered=self.__delivered_now,
             fanned_out=sum(each.fanned_out for each in parts),
             filtered=sum(each.filtered for each in parts),
@@ -726,6 +819,11 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             return None
         return self.__records.timing.report(self.stages, details=include_item_details, running=self.running)
 
+    def get_latency_summary(self) -> LatencySummary | None:
+        """The summary of the report alone: ``get_report().summary``, or ``None`` as that has it."""
+        report = self.get_report(include_item_details=False)
+        return None if report is None else report.summary
+
     def __begun(self) -> Run:
         run = self.__run
         if run is None:
@@ -738,10 +836,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     def __on_the_loop(self, call: str) -> Run:
         run = self.__begun()
-        if threading.get_ident() != run.waker.thread:
-            raise PipelineStateError(
-                f"{call}() belongs on the event loop's thread; use anyio.from_thread to call it from another"
-            )
+        run.waker.check_here(f"{call}()")
         return run
 
     @property
@@ -749,11 +844,11 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         return self.__records.delivered + (self.__run.output.delivered if self.__run is not None else 0)
 
 
-async def _feed(run: Run, source: Any, *, close_input: bool) -> None:
+async def _feed(run: Run, source: Any, put: Put | None, *, close_input: bool) -> None:
     run.input.check_open()
     run.streams += close_input
     try:
-        await feed(run.input, source)
+        await feed(run.input, source, put)
     except BaseException as exc:
         run.streams -= close_input
         error = exc
@@ -769,9 +864,9 @@ async def _feed(run: Run, source: Any, *, close_input: bool) -> None:
         run.input.end()
 
 
-async def _feed_job(run: Run, source: Any) -> None:
+async def _feed_job(run: Run, source: Any, put: Put | None) -> None:
     try:
-        await _feed(run, source, close_input=True)
+        await _feed(run, source, put, close_input=True)
     except get_cancelled_exc_class():
         raise
     except Exception as exc:
@@ -803,6 +898,17 @@ async def _serve_quietly(run: Run, scope: CancelScope, *, task_status: TaskStatu
         scope.cancel()
         if not run.started:
             task_status.started()  # whoever waits for that finds that it has not
+
+
+def _meaning(on_error: OnError | None, *, returned: bool) -> OnError:
+    """What a failure means in stages that do not say."""
+    if on_error is None:
+        return "return" if returned else "raise"
+    if on_error not in get_args(OnError):
+        raise ValueError(f"on_error must be one of {get_args(OnError)}, not {on_error!r}")
+    if returned and on_error != "return":
+        raise ValueError(f"return_exceptions=True means on_error='return', and on_error is {on_error!r}")
+    return on_error
 
 
 def _told_once(errors: list[BaseException], failure: BaseException | None) -> list[BaseException]:

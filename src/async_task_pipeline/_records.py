@@ -23,12 +23,14 @@ class Records:
         timing: Of the items delivered, if they are timed.
         delivered: Items handed to the consumer in the runs before the current one.
         dropped_at_output: Items dropped while they waited for the consumer, the same.
+        counter_offset: What ``counter`` shows beyond what was accepted.
         turn_numbers: The number of the next turn, and of those after it.
     """
 
     timing: TimingHistory
     delivered: int = attrs.field(default=0, init=False)
     dropped_at_output: int = attrs.field(default=0, init=False)
+    counter_offset: int = attrs.field(default=0, init=False)
     turn_numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
 
     def take_over(self, output: Output) -> None:
@@ -39,5 +41,5 @@ class Records:
 
     def clear(self) -> None:
         """Forget everything but how many turns there were."""
-        self.delivered = self.dropped_at_output = 0
+        self.delivered = self.dropped_at_output = self.counter_offset = 0
         self.timing.clear()

@@ -104,8 +104,8 @@ def test_whatever_the_batches_the_last_items_are_kept_whole(count: int, keep: in
     assert report is not None
     assert report.summary.total_items == count
     assert len(report.item_breakdowns) == len(last)
-    assert [item.data for item in kept.items] == last
-    assert [item.start_timestamp for item in kept.items] == last
+    assert [item.data for item in kept.entries()] == last
+    assert [item.start_timestamp for item in kept.entries()] == last
 
 
 @settings(deadline=None, max_examples=30)
@@ -138,14 +138,14 @@ def test_a_second_run_with_more_stages_keeps_both_apart() -> None:
     assert report is not None
     assert [list(each.stages) for each in report.item_breakdowns] == [["a"], ["a", "b"]]
     assert report.summary.total_items == 2
-    assert [item.get_total_latency() for item in kept.items] == [3.0, 8.0]
+    assert [item.get_total_latency() for item in kept.entries()] == [3.0, 8.0]
 
 
 def test_clear_forgets_everything_and_goes_on() -> None:
     kept = history(FIRST, SECOND)
     kept.clear()
     both: list[Any] = stages("a", "b")
-    assert kept.items == []
+    assert kept.entries() == []
     assert kept.report(both, details=True, running=True) is None
     kept.record(TimedItem("z", PASSED, None, SECOND))
     report = kept.report(both, details=True, running=True)

@@ -23,6 +23,7 @@ LAYERS = (
     ("_engine", "_timing", "_workers"),
     # What knows nothing of the rest.
     ("_arguments", "_counts", "_exceptions", "_log", "_native", "_statistics", "_type_variables"),
+    ("_timing._record",),
     ("_timing._clock", "_timing._report", "_timing._sketch", "_chain_types"),
     # What the user says, and what the report is made of.
     ("_stage", "_timing._item", "_timing._text"),
@@ -47,6 +48,9 @@ LAYERS = (
     ("_pipeline",),
     ("_chain",),
     ("__init__",),
+    # The places that 0.1.10 had, which give what the package gives.
+    ("base", "base.item", "base.models", "base.pipeline", "base.stage"),
+    ("utils", "utils.analysis", "utils.logging", "utils.metrics"),
     # The command line: first what ends it, then what goes in and out, then the job.
     ("_cli._exit", "_cli._stdout"),
     ("_cli._input", "_cli._output", "_cli._target"),

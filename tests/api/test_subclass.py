@@ -13,16 +13,19 @@ from anyio import AsyncContextManagerMixin
 
 from async_task_pipeline import AsyncTaskPipeline
 
-PUBLIC = {"max_queue_size", "enable_timing", "return_exceptions", "overflow", "stages"}
+PUBLIC = {"max_queue_size", "enable_timing", "on_error", "overflow", "stages"}
 
 
 def test_it_inherits_nothing_but_the_way_to_be_entered() -> None:
     assert AsyncTaskPipeline.__mro__ == (AsyncTaskPipeline, AsyncContextManagerMixin, Generic, object)
 
 
-def test_it_keeps_four_things_for_itself() -> None:
+def test_it_keeps_seven_things_for_itself() -> None:
     private = set(vars(AsyncTaskPipeline())) - PUBLIC
-    assert private == {f"_AsyncTaskPipeline__{part}" for part in ("run", "supervisor", "records", "clock")}
+    assert private == {
+        f"_AsyncTaskPipeline__{part}"
+        for part in ("instead_of_clear", "links", "output", "run", "supervisor", "records", "clock")
+    }
 
 
 def test_each_method_of_its_own_is_public_or_has_such_a_name() -> None:

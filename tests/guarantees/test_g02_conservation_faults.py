@@ -91,7 +91,7 @@ async def test_what_a_source_puts_in_the_step_of_a_clear_is_counted():
         await pipeline.process_input_data("held")
         await gate.entered()
         async with create_task_group() as tg:
-            tg.start_soon(lambda: pipeline.process_input_stream(source(), close_input=False))
+            tg.start_soon(pipeline.process_input_stream, source())
             await until(lambda: reading.is_set() and pipeline.statistics().accepted >= 4)
             assert not read_on.is_set()
             pipeline.clear()

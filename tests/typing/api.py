@@ -15,6 +15,7 @@ import anyio.lowlevel
 
 from async_task_pipeline import (
     AsyncTaskPipeline,
+    CompletedItems,
     DetailedTiming,
     DroppedItems,
     EfficiencyMetrics,
@@ -71,6 +72,7 @@ async def lines() -> AsyncIterator[str]:
 def build() -> AsyncTaskPipeline[str, None]:
     pipeline: AsyncTaskPipeline[str, None] = AsyncTaskPipeline(10, True, False, timing_history=5, clock=lambda: 0.0)
     AsyncTaskPipeline[str, None](max_queue_size=1, enable_timing=True, return_exceptions=True)
+    AsyncTaskPipeline[str, None](on_error="drop")
     chained = pipeline.add_stage("plain", plain).add_stage("maybe", maybe, on_error="drop")
     assert_type(chained, AsyncTaskPipeline[str, None])
     return (
@@ -97,7 +99,7 @@ async def lifetimes(pipeline: AsyncTaskPipeline[str, None]) -> None:
 
 async def feeding(pipeline: AsyncTaskPipeline[str, None]) -> None:
     await pipeline.process_input_stream(["a"])
-    await pipeline.process_input_stream(lines(), close_input=False)
+    await pipeline.process_input_stream(lines(), close_input=True)
     await pipeline.process_input_data("a")
     await pipeline.process_input_data("a", created_at=1.0)
     await pipeline.process_input_data("a", None)
@@ -142,6 +144,7 @@ def watching(pipeline: AsyncTaskPipeline[str, None]) -> None:
         assert_type(stage.processed_count, int)
         assert_type(stage.get_average_processing_time(), float)
         stage.clear_input_queue()
+    assert_type(pipeline.completed_items, CompletedItems)
     for item in pipeline.completed_items:
         assert_type(item, PipelineItem[Any])
         assert_type(item.get_timing_breakdown(), ItemTimingBreakdown | None)

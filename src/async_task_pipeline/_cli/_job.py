@@ -82,8 +82,6 @@ class Job:
             pipeline.max_queue_size = self.queue_size
         if self.timing:
             pipeline.enable_timing = True
-            for stage in pipeline.stages:
-                stage.enable_timing = True
         async with create_task_group() as tg:
             with CancelScope() as work:
                 await tg.start(self._listen, work)

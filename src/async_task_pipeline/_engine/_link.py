@@ -22,6 +22,8 @@ from ._item import SENTINEL, Item
 class Link:
     """A bounded queue of items and sentinels, as shown by ``pipeline.queues``.
 
+    Before its run begins it is empty and takes nothing.
+
     Attributes:
         maxsize: The bound, the pipeline's ``max_queue_size``.
     """
@@ -30,7 +32,10 @@ class Link:
 
     def __init__(self, maxsize: int) -> None:
         self.maxsize: int = maxsize
-        self._sender, self._receiver = create_memory_object_stream[list[Item]](math.inf)
+        self.open()
+        # There may never be a run, and a stream that is not closed warns when it is collected.
+        self._sender.close()
+        self._receiver.close()
         # Of the burst received last, what had no room where it goes; last to first, so that what
         # is next is taken from the end of the list, which moves nothing.
         self._rest: list[Item] = []
@@ -64,6 +69,10 @@ class Link:
         return self._receiver.statistics()
 
     # -- for the engine -------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Have a stream, until it is closed."""
+        self._sender, self._receiver = create_memory_object_stream[list[Item]](math.inf)
 
     @property
     def level(self) -> int:
@@ -143,6 +152,12 @@ class Link:
         return entries
 
     def close(self) -> None:
-        """Close the stream, or it would warn when it is collected."""
+        """Close the stream, or it would warn when it is collected; what waits can still be taken."""
+        if self.level:
+            entries = self.drain()
+            self.taken -= len(entries)
+            self.others_taken -= sum(entry.outcome >= SENTINEL for entry in entries)
+            entries.reverse()
+            self._rest = entries
         self._sender.close()
         self._receiver.close()

@@ -2,22 +2,24 @@
 
 The rule: the loop iterates only what cannot block it, which is an async iterable or one of
 Python's own containers. Any other iterable (a file, a generator, a database cursor) is read by a
-thread of its own, which puts each item as any producer in a thread does. A source is closed in the
-place that iterated it.
+thread of its own, which puts each item as any producer in a thread does. An item is created when it
+is read. A source is closed in the place that iterated it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator
+from typing import Any, TypeAlias
 
-from anyio import CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
+from anyio import CancelScope, CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint
 
 from .._exceptions import PipelineStateError, closing_error, raisable
 from .._log import logger
 from ._input import Input
+
+Put: TypeAlias = Callable[[Any], Awaitable[None]]
 
 _IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict, str, bytes, bytearray)
 
@@ -29,21 +31,46 @@ def checked_source(name: str, source: Any) -> Any:
     return source
 
 
-async def feed(input_: Input, source: Any) -> None:
-    """Feed every item of a source, with back-pressure; errors of the source come out."""
+async def feed(input_: Input, source: Any, put: Put | None = None) -> None:
+    """Feed every item of a source, with back-pressure; errors of the source come out.
+
+    Args:
+        input_: Where they go.
+        source: Where they come from.
+        put: How a subclass puts an item, if it has a way of its own.
+    """
     if isinstance(source, AsyncIterable):
-        await _feed_async(input_, source)
+        await _feed_async(source, put or (lambda data: input_.put(input_.read(data))))
+    elif put is not None:
+        await _feed_async(_read_in_steps(source), put)
     elif isinstance(source, _IN_MEMORY):
         await _feed_container(input_, source)
     else:
         await _feed_from_thread(input_, source)
 
 
-async def _feed_async(input_: Input, source: AsyncIterable[Any]) -> None:
+async def _read_in_steps(source: Iterable[Any]) -> AsyncGenerator[Any, None]:
+    """Read an iterable item by item, one that may block in a thread."""
+    if isinstance(source, _IN_MEMORY):
+        for data in source:
+            yield data
+        return
+    missing, limiter = object(), CapacityLimiter(1)
+    iterator = await to_thread.run_sync(iter, source, limiter=limiter)
+    try:
+        while (data := await to_thread.run_sync(next, iterator, missing, limiter=limiter)) is not missing:
+            yield data
+    finally:
+        if isinstance(iterator, Generator):
+            with CancelScope(shield=True):
+                await to_thread.run_sync(iterator.close, limiter=limiter)
+
+
+async def _feed_async(source: AsyncIterable[Any], put: Put) -> None:
     iterator = aiter(source)
     try:
         async for data in iterator:
-            await input_.put(input_.item(data))
+            await put(data)
     except BaseException:
         if isinstance(iterator, AsyncGenerator):
             await _close(iterator)
@@ -65,7 +92,7 @@ async def _feed_container(input_: Input, source: Iterable[Any]) -> None:
     missing = object()
     while (data := next(iterator, missing)) is not missing:
         # One item waits for room, and whatever room there is then goes to the next ones.
-        await input_.put(input_.item(data))
+        await input_.put(input_.read(data))
         input_.put_some(iterator)
         await checkpoint()
 
@@ -112,7 +139,7 @@ class _Reader:
         if self._stopped:
             return False
         try:
-            self._input.put_from_thread(self._input.item(data), source=self)
+            self._input.put_from_thread(self._input.read(data), source=self)
         except PipelineStateError as exc:
             self.refused = exc
             return False

@@ -11,12 +11,14 @@ from collections.abc import Callable
 
 import attrs
 
+from ._record import Record
+
 Clock = Callable[[], float]
 """A monotonic clock: returns seconds; only differences mean anything."""
 
 
 @attrs.frozen
-class DetailedTiming:
+class DetailedTiming(Record):
     """The four instants of one item in one stage, in seconds of the pipeline's clock.
 
     Attributes:

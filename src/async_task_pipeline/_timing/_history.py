@@ -3,18 +3,23 @@
 The rule: nothing here grows with the number of items but the counts in the buckets of
 the sketches. Timestamps are collected in small batches and folded column by column, because
 a batch of 256 folds at about a tenth of the cost of 256 single items; a report folds
-what is pending first, so it includes the item delivered a moment ago.
+what is pending first, so it includes the item delivered a moment ago. Only the loop records;
+any thread may fold and read, so what is folded has a lock, and what is pending a deque.
 """
 
 from __future__ import annotations
 
 import math
+import operator
+import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import add, sub, truediv
+from typing import Any, overload
 
 from .._stage import PipelineStage
+from ._clock import DetailedTiming
 from ._item import STAMPS_PER_STAGE, PipelineItem, Timed, item_breakdown
 from ._report import (
     EfficiencyMetrics,
@@ -45,6 +50,15 @@ class _StageIntervals:
         self.min_latency = math.inf
         self.max_latency = -math.inf
 
+    def add(self, visit: DetailedTiming) -> None:
+        """Take in a single visit."""
+        self.queue_wait.extend([visit.queue_wait_time])
+        self.computation.extend([visit.computation_time])
+        self.transmission.extend([visit.transmission_time])
+        latency = visit.queue_exit_time - visit.queue_enter_time
+        self.min_latency = min(self.min_latency, latency)
+        self.max_latency = max(self.max_latency, latency)
+
 
 class TimingHistory:
     """What a pipeline remembers of the items it has delivered.
@@ -55,17 +69,25 @@ class TimingHistory:
 
     def __init__(self, history: int) -> None:
         self.history = history
+        self._lock = threading.RLock()
         self.turns = TurnHistory(history)
         self._names: tuple[str, ...] = ()
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
         self.turns.clear()
-        self._pending: list[Timed] = []
+        self._forget_items()
+
+    def _forget_items(self) -> None:
+        self._pending: deque[Timed] = deque()
         # The names an item's timestamps belong to travel with it: stages may be added
-        # between two runs of one pipeline.
-        self._recent: deque[tuple[Timed, tuple[str, ...]]] = deque(maxlen=self.history)
+        # between two runs of one pipeline. An item that somebody has put here is as it was.
+        self._recent: deque[tuple[Timed, tuple[str, ...]] | PipelineItem[Any]] = deque(maxlen=self.history)
         self._breakdowns: deque[ItemTimingBreakdown] = deque(maxlen=self.history)
         self._unbroken = 0
         self._stages: dict[str, _StageIntervals] = {}
@@ -76,17 +98,19 @@ class TimingHistory:
 
     def begin(self, names: Sequence[str]) -> None:
         """Take items of a run with these stages from now on."""
-        self._fold()
-        self._names = tuple(names)
+        with self._lock:
+            self._fold()
+            self._names = tuple(names)
 
     def record(self, timed: Timed) -> None:
         """Take in one delivered item."""
         self._pending.append(timed)
         if len(self._pending) >= BATCH:
-            self._fold()
+            with self._lock:
+                self._fold()
 
     def _fold(self) -> None:
-        pending, self._pending = self._pending, []
+        pending = [self._pending.popleft() for _ in range(len(self._pending))]
         if not pending:
             return
         self.turns.deliver(pending)
@@ -122,21 +146,68 @@ class TimingHistory:
         self._first_accepted = min(self._first_accepted, min(accepted))
         self._last_exit = max(self._last_exit, max(columns[-1]))
 
-    @property
-    def items(self) -> list[PipelineItem[object]]:
-        """The last items delivered, oldest first, with their timing."""
-        self._fold()
-        return [PipelineItem._from_timed(timed, names) for timed, names in self._recent]
+    def __len__(self) -> int:
+        """How many items are remembered whole."""
+        with self._lock:
+            return min(len(self._recent) + len(self._pending), self.history)
+
+    def entry(self, index: int) -> PipelineItem[Any]:
+        """One of them, the oldest being 0; nothing is folded for it, nor made for the others."""
+        with self._lock:
+            index += len(self._recent) + len(self._pending) - len(self)
+            if index >= len(self._recent):
+                return PipelineItem._from_timed(self._pending[index - len(self._recent)], self._names)
+            return _whole(self._recent[index])
+
+    def entries(self) -> list[PipelineItem[Any]]:
+        """All of them, oldest first."""
+        with self._lock:
+            self._fold()
+            recent = [*self._recent]
+        return [_whole(entry) for entry in recent]
+
+    def replace(self, items: Iterable[PipelineItem[Any]]) -> None:
+        """Let these be all that was delivered."""
+        new = list(items)
+        with self._lock:
+            self._forget_items()
+            for item in new:
+                self._add(item)
+
+    def append(self, item: PipelineItem[Any]) -> None:
+        """Take in an item as delivered last."""
+        with self._lock:
+            self._fold()
+            self._add(item)
+
+    def _add(self, item: PipelineItem[Any]) -> None:
+        self._recent.append(item)
+        self._unbroken = min(self._unbroken + 1, self.history)
+        breakdown, latency = item.get_timing_breakdown(), item.get_total_latency()
+        if breakdown is None or latency is None:
+            return
+        for name in breakdown.stages:
+            stage, visit = self._stages.setdefault(name, _StageIntervals()), item.get_detailed_timing(name)
+            if visit is not None:
+                stage.add(visit)
+                self._first_accepted = min(self._first_accepted, visit.queue_enter_time)
+                self._last_exit = max(self._last_exit, visit.queue_exit_time)
+        self._latency.extend([latency])
+        self._efficiency += breakdown.totals.computation_ratio
 
     def _item_breakdowns(self) -> list[ItemTimingBreakdown]:
         # Only what has come since the last report is worked out: polling is cheap.
         new = list(self._recent)[len(self._recent) - min(self._unbroken, len(self._recent)) :]
-        self._breakdowns.extend(item_breakdown(timed, names) for timed, names in new)
+        self._breakdowns.extend(each for each in map(_breakdown, new) if each is not None)
         self._unbroken = 0
         return list(self._breakdowns)
 
     def report(self, stages: Sequence[PipelineStage], *, details: bool, running: bool) -> PipelineAnalysis | None:
         """The report of everything recorded, or ``None`` before the first outcome."""
+        with self._lock:
+            return self._report(stages, details=details, running=running)
+
+    def _report(self, stages: Sequence[PipelineStage], *, details: bool, running: bool) -> PipelineAnalysis | None:
         self._fold()
         count = len(self._latency)
         if not count and not any(stage.processed_count for stage in stages):
@@ -187,6 +258,71 @@ class TimingHistory:
             dropped_count=counts.dropped + counts.refused,
             unproductive_computation_time=counts.unproductive_seconds,
         )
+
+
+class CompletedItems(Sequence[PipelineItem[Any]]):  # noqa: PLW1641  as a list has none
+    """The last items delivered, oldest first, with their timing; looks like a list.
+
+    What is looked at is made then, so that looking at the last one after each delivery is
+    cheap. Two looks at one item give equal objects.
+    """
+
+    def __init__(self, history: TimingHistory) -> None:
+        self._history = history
+
+    def __len__(self) -> int:
+        """How many there are, at most ``timing_history``."""
+        return len(self._history)
+
+    @overload
+    def __getitem__(self, index: int) -> PipelineItem[Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[PipelineItem[Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> PipelineItem[Any] | list[PipelineItem[Any]]:
+        """One of them, or a list of several."""
+        if isinstance(index, slice):
+            return self._history.entries()[index]
+        count = len(self)
+        at = operator.index(index)
+        if not -count <= at < count:
+            raise IndexError("completed_items index out of range")
+        return self._history.entry(at % count)
+
+    def __iter__(self) -> Iterator[PipelineItem[Any]]:
+        """Iterate over those that there are now."""
+        return iter(self._history.entries())
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as a list."""
+        if not isinstance(other, (list, CompletedItems)):
+            return NotImplemented
+        return [*self] == [*other]
+
+    def __repr__(self) -> str:
+        """Show it as a list."""
+        return repr([*self])
+
+    def append(self, item: PipelineItem[Any]) -> None:
+        """Let an item count as delivered last."""
+        self._history.append(item)
+
+    def clear(self) -> None:
+        """Forget them, and the report of them."""
+        self._history.replace([])
+
+    def copy(self) -> list[PipelineItem[Any]]:
+        """Those that there are now, as a list."""
+        return [*self]
+
+
+def _whole(entry: tuple[Timed, tuple[str, ...]] | PipelineItem[Any]) -> PipelineItem[Any]:
+    return entry if isinstance(entry, PipelineItem) else PipelineItem._from_timed(*entry)
+
+
+def _breakdown(entry: tuple[Timed, tuple[str, ...]] | PipelineItem[Any]) -> ItemTimingBreakdown | None:
+    return entry.get_timing_breakdown() if isinstance(entry, PipelineItem) else item_breakdown(*entry)
 
 
 def _percentiles(sketch: Sketch) -> Percentiles:

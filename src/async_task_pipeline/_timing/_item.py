@@ -110,25 +110,25 @@ class PipelineItem(Generic[DataT]):
 
     def get_entry_time(self, stage_name: str) -> float | None:
         """When the item entered the stage, or ``None``."""
-        return self._entries.get(stage_name)
+        return self._entries.get(stage_name) if self.enable_timing else None
 
     def get_completion_time(self, stage_name: str) -> float | None:
         """When the stage was done with the item, or ``None``."""
-        return self._completions.get(stage_name)
+        return self._completions.get(stage_name) if self.enable_timing else None
 
     def get_detailed_timing(self, stage_name: str) -> DetailedTiming | None:
         """The four instants of the visit, or ``None``."""
-        return self._timings.get(stage_name)
+        return self._timings.get(stage_name) if self.enable_timing else None
 
     def get_total_latency(self) -> float | None:
         """Seconds from ``start_timestamp`` to the last completion, or ``None``."""
-        if not self._completions:
+        if not self.enable_timing or not self._completions:
             return None
         return max(self._completions.values()) - self.start_timestamp
 
     def get_stage_latencies(self) -> dict[str, float] | None:
         """Seconds between one completion and the next, per stage, or ``None``."""
-        if not self._completions:
+        if not self.enable_timing or not self._completions:
             return None
         latencies: dict[str, float] = {}
         previous = self.start_timestamp
@@ -140,10 +140,10 @@ class PipelineItem(Generic[DataT]):
     def get_timing_breakdown(self) -> ItemTimingBreakdown | None:
         """The intervals per stage and in total, or ``None`` without timing.
 
-        0.1.10 returned one dictionary in which a stage named ``totals`` vanished; this
-        is the record the report uses.
+        The record that the report uses. It answers as the dictionary of 0.1.10 too, by
+        the name of a stage and by ``"totals"``; a stage of that name is in ``stages`` alone.
         """
-        if not self._timings:
+        if not self.enable_timing or not self._timings:
             return None
         latency = self.get_total_latency()
         first = min(visit.queue_enter_time for visit in self._timings.values())

@@ -1,22 +1,25 @@
 """The records of a report: what is in them and in which unit.
 
 The rule: plain frozen data, no clock, no loop, no arithmetic beyond what a reader
-could do by hand; :py:func:`attrs.asdict` of any of them is ready for JSON. The field
+could do by hand; ``model_dump`` of any of them is ready for JSON. The field
 names of 0.1.10 stay and come first, in their old order; what is new follows them. All
 durations are seconds of the pipeline's monotonic clock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
+
+from ._record import Record
 
 
 # Frozen without slots: attrs then fills __dict__ directly, which makes the thousands
 # of records of one report three times cheaper to build.
 @attrs.frozen(slots=False)
-class StageTimingDetail:
+class StageTimingDetail(Record):
     """One item in one stage.
 
     Attributes:
@@ -33,7 +36,7 @@ class StageTimingDetail:
 
 
 @attrs.frozen(slots=False)
-class ItemTimingTotals:
+class ItemTimingTotals(Record):
     """One item over all stages.
 
     Attributes:
@@ -53,15 +56,30 @@ class ItemTimingTotals:
 
 
 @attrs.frozen(slots=False)
-class ItemTimingBreakdown:
-    """One delivered item: its totals, and its detail per stage in stage order."""
+class ItemTimingBreakdown(Record):
+    """One delivered item: its totals, and its detail per stage in stage order.
+
+    As a mapping it has the names of the stages, and last ``"totals"``.
+    """
 
     totals: ItemTimingTotals
     stages: dict[str, StageTimingDetail]
 
+    def __getitem__(self, name: str) -> Any:
+        """The totals, or the detail of one stage."""
+        return self.totals if name == "totals" else self.stages[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the stages, and ``"totals"``."""
+        return iter([*(name for name in self.stages if name != "totals"), "totals"])
+
+    def __len__(self) -> int:
+        """How many names there are."""
+        return len(self.stages.keys() | {"totals"})
+
 
 @attrs.frozen
-class Percentiles:
+class Percentiles(Record):
     """Three percentiles of an interval, each within 0.4 % of a value that occurred."""
 
     p50: float
@@ -70,7 +88,7 @@ class Percentiles:
 
 
 @attrs.frozen
-class TimingBreakdown:
+class TimingBreakdown(Record):
     """Means of the three intervals of a stage, over delivered items.
 
     Attributes:
@@ -87,7 +105,7 @@ class TimingBreakdown:
 
 
 @attrs.frozen
-class StageStatistics:
+class StageStatistics(Record):
     """One stage, over all items delivered since the last :py:meth:`AsyncTaskPipeline.clear`.
 
     Attributes:
@@ -127,7 +145,7 @@ class StageStatistics:
 
 
 @attrs.frozen
-class EfficiencyMetrics:
+class EfficiencyMetrics(Record):
     """How much of the latency was computation.
 
     Attributes:
@@ -140,7 +158,7 @@ class EfficiencyMetrics:
 
 
 @attrs.frozen
-class LatencySummary:
+class LatencySummary(Record):
     """The whole pipeline, over all delivered items.
 
     Attributes:
@@ -169,7 +187,7 @@ class LatencySummary:
 
 
 @attrs.frozen
-class TurnStatistics:
+class TurnStatistics(Record):
     """One turn.
 
     Attributes:
@@ -195,7 +213,7 @@ class TurnStatistics:
 
 
 @attrs.frozen
-class InterruptStatistics:
+class InterruptStatistics(Record):
     """All interrupts.
 
     Attributes:
@@ -213,7 +231,7 @@ class InterruptStatistics:
 
 
 @attrs.frozen
-class PipelineAnalysis:
+class PipelineAnalysis(Record):
     """A report.
 
     Attributes:

@@ -1,0 +1,42 @@
+"""What every record of the report can do besides having attributes.
+
+The rule: a record is plain data, so it can be read by name as a dictionary is, and be made
+one, as the dictionaries and pydantic models of 0.1.10 could.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import attrs
+
+
+class Record(Mapping[str, Any]):
+    """A mapping of the names of its attributes to what they are."""
+
+    __slots__ = ()
+    __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]
+
+    def __getitem__(self, name: str) -> Any:
+        """One attribute by its name."""
+        if name not in [*self]:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, in order."""
+        return (field.name for field in self.__attrs_attrs__)
+
+    def __len__(self) -> int:
+        """How many attributes there are."""
+        return len(self.__attrs_attrs__)
+
+    def model_dump(self) -> dict[str, Any]:
+        """The record as a dictionary, and what is in it too; the same as :py:func:`attrs.asdict`."""
+        return attrs.asdict(self)
+
+    def model_dump_json(self, *, indent: int | None = None) -> str:
+        """The record as JSON; without an ``indent``, in one line without spaces."""
+        return json.dumps(self.model_dump(), indent=indent, separators=(",", ":") if indent is None else None)
