@@ -320,9 +320,10 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             await self.stop()
 
     async def stop(self) -> None:
-        """Stop the pipeline, dropping and counting what is inside.
+        """Stop the pipeline, dropping and counting what is in stages.
 
-        Returns when nothing of it is left; so it waits for a stage function that cannot be
+        What has come as far as the output stays readable, in order, until ``clear`` or the
+        next start. Returns when nothing of it is left; so it waits for a stage function that cannot be
         cancelled, without blocking the loop. Under a timeout it goes on in the background
         and can be awaited again. Does nothing if the pipeline is not running.
 
@@ -334,7 +335,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if run is None:
             await checkpoint()
             return
-        run.stop()
+        run.stop(keep_output=True)
         for done in [run.done] if supervisor is None else [run.done, supervisor.done]:
             # One that is set may be another event loop's.
             await (checkpoint() if done.is_set() else done.wait())
@@ -349,6 +350,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if self.__run is not None and not self.__run.done.is_set():
             raise PipelineStateError(f"cannot start {self!r}: it is still running")
         if self.__run is not None:
+            self.__run.discard_output()
             self.__records.take_over(self.__run.output)
         self.__supervisor = None
         for stage in self.stages:
@@ -389,6 +391,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
                 raise
         finally:
             run.stop()
+            run.discard_output()
         if run.failure is not None:
             # A put that was refused for it says nothing new.
             errors = {key: each for key, each in errors.items() if not _told_by(each, run.failure)}
@@ -401,15 +404,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     # -- input ---------------------------------------------------------------------------
 
     async def process_input_stream(
-        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = True
+        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = False
     ) -> None:
-        """Feed every item of a stream, with back-pressure.
+        """Feed every item of a stream, with back-pressure; the input stays open.
+
+        More streams, items and sentinels may follow at any time, after a stream that failed
+        too: a producer that reconnects goes on.
 
         Args:
             input_stream: An async iterable, or an iterable (see ``process``).
             close_input: Whether this stream is (part of) the whole input: when the last
                 stream running with it is exhausted, the input closes and the output ends
-                after the last result. Pass ``False`` to feed more afterwards.
+                after the last result.
 
         Raises:
             TypeError: If ``input_stream`` cannot be iterated.
@@ -617,10 +623,13 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: If called in another thread while the pipeline is running.
         """
         interrupt = self.__new_interrupt()
-        if self.running:
-            self.__on_the_loop("clear").clear(interrupt, self.__reset)
-        else:
+        run = self.__run
+        if run is None:
             self.__reset()
+        else:
+            if self.running:
+                self.__on_the_loop("clear")
+            run.clear(interrupt, self.__reset)
         return interrupt.receipt()
 
     def __reset(self) -> None:
@@ -646,7 +655,9 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: If called in another thread while the pipeline is running.
         """
         if self.running:
-            self.__on_the_loop("clear_output_queue").clear_output()
+            self.__on_the_loop("clear_output_queue")
+        if self.__run is not None:
+            self.__run.clear_output()
 
     def __new_interrupt(self, *, waits: bool = False) -> Interrupt:
         return Interrupt(

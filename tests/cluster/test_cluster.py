@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import CancelledError
+from functools import partial
 
 import anyio
 import pytest
@@ -44,7 +45,7 @@ async def test_no_more_calls_are_in_flight_than_there_are_workers(client, gate, 
     with anyio.fail_after(60):
         async with pipeline, anyio.create_task_group() as tg:
             source = [Held(number, gate.directory) for number in range(20)]
-            tg.start_soon(pipeline.process_input_stream, source)
+            tg.start_soon(partial(pipeline.process_input_stream, source, close_input=True))
             await gate.begun(3)
             await anyio.wait_all_tasks_blocked()
             assert await tasks() == 3

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 import anyio
 import pytest
@@ -61,7 +62,7 @@ async def test_clearing_while_a_thread_puts_keeps_the_law():
             pass
 
     async with pipeline, create_task_group() as tg:
-        tg.start_soon(pipeline.process_input_stream, source())
+        tg.start_soon(partial(pipeline.process_input_stream, source(), close_input=True))
         tg.start_soon(read)
         for _ in range(200):
             pipeline.clear()

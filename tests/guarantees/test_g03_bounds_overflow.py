@@ -79,7 +79,7 @@ async def test_a_live_source_is_read_to_its_end(overflow, kind, gate):
     async with gated(overflow, gate) as pipeline:
         await pipeline.process_input_data(0)
         await gate.entered()
-        await pipeline.process_input_stream(sources[kind](), close_input=False)
+        await pipeline.process_input_stream(sources[kind]())
         gate.open()
         assert await rest_of(pipeline) == KEPT[overflow]
 

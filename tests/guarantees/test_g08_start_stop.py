@@ -218,7 +218,7 @@ async def test_stop_returns_with_a_full_output_queue():
         tg.cancel_scope.cancel()
     await pipeline.stop()
     assert not pipeline.running
-    assert pipeline.statistics().inside == 0
+    assert pipeline.statistics().inside == pipeline.output_queue.qsize() == 2
 
 
 @pytest.mark.parametrize("consumer", [True, False])
@@ -312,7 +312,7 @@ async def in_a_block(pipeline):
 
 async def finished_by_itself(pipeline):
     await pipeline.start()
-    await pipeline.process_input_stream([1])
+    await pipeline.process_input_stream([1], close_input=True)
     assert [each async for each in pipeline.generate_output_stream()] == [1]
     await until(lambda: not pipeline.running)
 

@@ -8,6 +8,7 @@ exception groups. What holds under anyio's names has to hold under trio's.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import anyio.from_thread
@@ -48,7 +49,7 @@ async def test_run_as_a_child_of_a_nursery() -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(pipeline.run)
         assert pipeline.running
-        nursery.start_soon(pipeline.process_input_stream, range(10))
+        nursery.start_soon(partial(pipeline.process_input_stream, range(10), close_input=True))
         got = [each async for each in pipeline.generate_output_stream()]
     # run() returned by itself: the nursery has ended.
     assert got == [2 * each + 1 for each in range(10)]
@@ -188,7 +189,7 @@ async def test_two_channels_close_the_input_when_both_have_ended() -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(pipeline.run)
         for base, (send, receive) in enumerate(channels):
-            nursery.start_soon(pipeline.process_input_stream, receive)
+            nursery.start_soon(partial(pipeline.process_input_stream, receive, close_input=True))
             for each in range(5):
                 send.send_nowait(10 * base + each)
         await trio.testing.wait_all_tasks_blocked()

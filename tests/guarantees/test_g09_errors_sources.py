@@ -106,7 +106,7 @@ async def test_an_error_of_the_source_reaches_the_feeder_and_the_consumer(kind):
     async with create_task_group() as tg:
         tg.start_soon(consume)
         with pytest.raises(LookupError) as caught:
-            await pipeline.process_input_stream(getattr(source, kind)())
+            await pipeline.process_input_stream(getattr(source, kind)(), close_input=True)
     await pipeline.stop()
     assert got == [0, 1, 2]
     assert met == [source.error]
@@ -143,7 +143,7 @@ async def test_what_cannot_be_iterated_is_refused_at_once(wrong):
     async with pipeline:
         with pytest.raises(TypeError, match="input_stream must be an iterable"):
             await pipeline.process_input_stream(wrong)
-        await pipeline.process_input_stream("ab")
+        await pipeline.process_input_stream("ab", close_input=True)
         assert [x async for x in pipeline.generate_output_stream()] == ["a", "b"]
 
 
@@ -181,7 +181,7 @@ async def test_a_cancellation_that_nobody_asked_for_reaches_the_feeder_and_the_c
     got = []
     async with plain_pipeline() as running:
         with pytest.raises(StageProtocolError):
-            await running.process_input_stream(source())
+            await running.process_input_stream(source(), close_input=True)
         with pytest.raises(StageProtocolError):
             async for result in running.generate_output_stream():
                 got.append(result)
@@ -283,7 +283,7 @@ async def test_a_source_that_was_wholly_fed_does_not_mind_what_is_closed_afterwa
     source, pipeline = ToTheEnd(), AsyncTaskPipeline().add_stage("same", same_on_loop)
 
     async def feed():
-        await pipeline.process_input_stream(source, close_input=False)
+        await pipeline.process_input_stream(source)
 
     async with pipeline, create_task_group() as tg:
         tg.start_soon(feed)

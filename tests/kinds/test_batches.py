@@ -196,5 +196,5 @@ async def test_no_batch_is_lost_between_two_threads():
         pipeline.add_batch_stage(f"stage {number}", lambda items: items, max_size=1, max_wait=NEVER, workers=2)
     async with pipeline, create_task_group() as tg:
         tg.start_soon(pipeline.process_input_stream, iter(range(1000)))
-        assert [each async for each in pipeline.generate_output_stream()] == [*range(1000)]
+        assert await read(pipeline, 1000) == [*range(1000)]
     assert_law(pipeline)

@@ -287,6 +287,7 @@ async def cut_everywhere(cut: Cut, kind: str, life: Whole, *, timing: bool = Fal
         reached = await cut(lambda p=pipeline, book=ledger: life(p, book), step)
 
         await pipeline.stop()  # begun with start(), it is not in the scope that was cut
+        pipeline.clear_output_queue()  # which a stop keeps
         now = pipeline.statistics()
         assert ledger.got == expected(SOURCE)[: len(ledger.got)]
         assert now.delivered == len(ledger.got)
@@ -309,15 +310,15 @@ async def put_all(pipeline: Pipeline, ledger: Ledger) -> None:
 
 
 async def stream_list(pipeline: Pipeline, ledger: Ledger) -> None:
-    await pipeline.process_input_stream(SOURCE, close_input=False)
+    await pipeline.process_input_stream(SOURCE)
 
 
 async def stream_generator(pipeline: Pipeline, ledger: Ledger) -> None:
-    await pipeline.process_input_stream(blocking(ledger), close_input=False)
+    await pipeline.process_input_stream(blocking(ledger))
 
 
 async def stream_async_generator(pipeline: Pipeline, ledger: Ledger) -> None:
-    await pipeline.process_input_stream(pausing(ledger), close_input=False)
+    await pipeline.process_input_stream(pausing(ledger))
 
 
 async def stream_channel(pipeline: Pipeline, ledger: Ledger) -> None:
@@ -326,7 +327,7 @@ async def stream_channel(pipeline: Pipeline, ledger: Ledger) -> None:
         for each in SOURCE:
             send.send_nowait(each)
     with receive:
-        await pipeline.process_input_stream(receive, close_input=False)
+        await pipeline.process_input_stream(receive)
 
 
 INPUTS: list[Whole] = [put_all, stream_list, stream_generator, stream_async_generator, stream_channel]

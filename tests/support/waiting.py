@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -50,7 +51,7 @@ async def drain(pipeline, items) -> list:
 async def results_of(pipeline, items) -> list:
     """Feed the items to a pipeline that runs, close its input, and collect what comes out."""
     async with create_task_group() as tg:
-        tg.start_soon(pipeline.process_input_stream, items)
+        tg.start_soon(partial(pipeline.process_input_stream, items, close_input=True))
         return [each async for each in pipeline.generate_output_stream()]
 
 

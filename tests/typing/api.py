@@ -97,7 +97,7 @@ async def lifetimes(pipeline: AsyncTaskPipeline[str, None]) -> None:
 
 async def feeding(pipeline: AsyncTaskPipeline[str, None]) -> None:
     await pipeline.process_input_stream(["a"])
-    await pipeline.process_input_stream(lines(), close_input=False)
+    await pipeline.process_input_stream(lines(), close_input=True)
     await pipeline.process_input_data("a")
     await pipeline.process_input_data("a", created_at=1.0)
     await pipeline.process_input_data("a", None)

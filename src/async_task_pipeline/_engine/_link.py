@@ -138,6 +138,10 @@ class Link:
         return entries
 
     def close(self) -> None:
-        """Close the stream, or it would warn when it is collected."""
+        """Close the stream, or it would warn when it is collected; what waits can still be taken."""
+        if self.level:
+            self._rest = deque(self.drain())
+            self.taken -= len(self._rest)
+            self.others_taken -= sum(entry.outcome >= SENTINEL for entry in self._rest)
         self._sender.close()
         self._receiver.close()

@@ -10,6 +10,7 @@ again, needs no closing, and keeps nothing across a yield (PEP 789).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
@@ -35,6 +36,7 @@ class Output:
         delivered: Items handed to the consumer.
         dropped: Items dropped here.
         last: The last stage, which waits for room here.
+        lock: Taken for what happens after the end of the run, in any thread.
     """
 
     last: StageRunner
@@ -53,6 +55,7 @@ class Output:
         self._failure: BaseException | None = None
         self._traceback: TracebackType | None = None
         self._ended = False
+        self.lock = threading.RLock()
 
     def end(self, failure: BaseException | None = None) -> None:
         """End the output; with a failure, every later read raises it. Idempotent."""
@@ -86,7 +89,7 @@ class Output:
                 # What cancelled the consumer may have stopped the pipeline: the cancellation
                 # is what the consumer has to hear.
                 await checkpoint_if_cancelled()
-                raise self._end
+                return self._take_kept()
             return self._take()
         finally:
             self._reading = False
@@ -97,6 +100,13 @@ class Output:
         """What to raise at the end; a failure as it was, without the frames of earlier reads."""
         failure = self._failure
         return StopAsyncIteration() if failure is None else failure.with_traceback(self._traceback)
+
+    def _take_kept(self) -> Any:
+        """What a stop has left here, or the end; not even that is left by a failure."""
+        with self.lock:
+            if self._failure is not None or not self.link.level:
+                raise self._end
+            return self._take()
 
     def _take(self) -> Any:
         link = self.link
@@ -111,6 +121,7 @@ class Output:
             if self._record is not None:
                 self._record(item)
         elif item.outcome == END:
+            self._ended = False  # by a stop, perhaps, which did not know of this
             self.end(item.data)
             self._on_end()
             raise self._end
@@ -118,18 +129,20 @@ class Output:
 
     def line_up(self, others: list[Item]) -> None:
         """Put sentinels behind what is here, but not behind the end of input, where nobody reads on."""
-        others = [*self.link.drain(), *others]
-        others.sort(key=lambda each: each.outcome == END)
-        if others:
-            items = sum(each.outcome < SENTINEL for each in others)
-            self.link.send(others, len(others) - items)
+        with self.lock:
+            others = [*self.link.drain(), *others]
+            others.sort(key=lambda each: each.outcome == END)
+            if others:
+                items = sum(each.outcome < SENTINEL for each in others)
+                self.link.send(others, len(others) - items)
         self.arrived(0)
 
     def flush(self, *, sentinels: bool) -> tuple[list[Item], list[Item]]:
         """Drop every item; return them, and what survives."""
-        entries = self.link.drain()
-        items = [each for each in entries if each.outcome < SENTINEL]
-        self.dropped += len(items)
+        with self.lock:
+            entries = self.link.drain()
+            items = [each for each in entries if each.outcome < SENTINEL]
+            self.dropped += len(items)
         return items, lasting(entries, sentinels=sentinels)
 
 
@@ -138,8 +151,9 @@ class OutputStream(Generic[OutT]):
 
     Made by :py:meth:`AsyncTaskPipeline.generate_output_stream`. Leaving a loop over it
     by ``break`` and starting another continues where the first left off; a read that is
-    cancelled loses nothing. It ends after the last result once the input is closed,
-    or at once when the pipeline is stopped.
+    cancelled loses nothing. It ends after the last result once the input is closed. When
+    the pipeline is stopped, it ends after what had come as far as the output, and after a
+    new start at once; when its block is left, or something fails, at once.
 
     Iterating raises the failure that ended the pipeline, if one did, and
     :py:exc:`anyio.BusyResourceError` if another task is reading the same output now.

@@ -9,6 +9,7 @@ leave, or the group would wait for it for ever.
 from __future__ import annotations
 
 import contextvars
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -68,7 +69,7 @@ class Run:
         self.closed = self.started = False
         self.streams = 0
         self.done = Event()
-        self._over = self._ready = False
+        self._over = self._ready = self._keeps_output = False
         self._beside: list[Worker] = []
         self._woken = Event()
         self._requests = InterruptRequests(self.waker)
@@ -124,8 +125,9 @@ class Run:
             if self.failure is None:  # which is what the owner has to hear, if there is one
                 raise
         finally:
-            for link in self.links:
-                link.close()
+            with self.output.lock:
+                for link in self.links:
+                    link.close()
             self.done.set()
         if self.failure is not None:
             raise self.failure
@@ -181,8 +183,10 @@ class Run:
         self._beside.append(worker)
         self._woken.set()
 
-    def stop(self) -> None:
-        """End the run soon; what is inside is dropped."""
+    def stop(self, *, keep_output: bool = False) -> None:
+        """End the run soon; what is inside is dropped, but for the output if that is to be kept."""
+        if not self._over:
+            self._keeps_output = keep_output
         self._over = True
         self._woken.set()
 
@@ -207,16 +211,20 @@ class Run:
         self.input.close(partial(stopped, self.failure))
         self._requests.close()
         interrupt = Interrupt(no_clock)
+        keeps_output = self._keeps_output and self.failure is None
         try:
-            self._drop(interrupt, keep=False)
+            self._drop(interrupt, keep=False, output=not keeps_output)
         finally:  # or a thread that is parked would be waited for
-            self.links[-1].drain()  # not even the end of input is waited for any more
+            if not keeps_output:
+                self.links[-1].drain()  # not even the end of input is waited for any more
             self.output.end(self.failure)
             for runner in self.runners:
                 runner.close()
         receipt = interrupt.receipt()
         if receipt.total:
-            logger.info("pipeline stopped; dropped %d items: %s", receipt.total, receipt.dropped)
+            # Whoever calls stop() may not have meant that; whoever leaves a block has read what it wanted.
+            level = logging.WARNING if self._keeps_output else logging.INFO
+            logger.log(level, "pipeline stopped; dropped %d items: %s", receipt.total, receipt.dropped)
         else:
             logger.info("pipeline stopped; nothing was inside")
         for name in receipt.busy:
@@ -242,12 +250,20 @@ class Run:
     def clear(self, interrupt: Interrupt, reset: Callable[[], None]) -> None:
         """Drop everything, sentinels included, and set the counters back in the same step."""
         with self.input.lock:
-            if not self.closed:
+            if self.closed:
+                interrupt.dropped[self.runners[-1].stage.name] = DroppedItems(finished=self.discard_output())
+            else:
                 self._drop(interrupt, keep=False)
                 if self.turns is not None:
                     self.turns.interrupt()
             reset()
         self._pump()
+
+    def discard_output(self) -> int:
+        """Drop what a stop has kept for the consumer; return how many items."""
+        items, _ = self.output.flush(sentinels=False)
+        self._note(items)
+        return len(items)
 
     def interrupt_from_thread(
         self,
@@ -272,17 +288,26 @@ class Run:
             self.waker.mark(runner)
         self.waker.step()
 
-    def _drop(self, interrupt: Interrupt, first: int = 0, *, markers: Sequence[Item] = (), keep: bool = True) -> None:
+    def _drop(
+        self,
+        interrupt: Interrupt,
+        first: int = 0,
+        *,
+        markers: Sequence[Item] = (),
+        keep: bool = True,
+        output: bool = True,
+    ) -> None:
         """Drop the items of these stages; what survives goes as far as it can, in order.
 
         Nothing is left between a surviving sentinel and the output, so it waits for no stage that is
         still in a call. Only a protected stage keeps its items, and what comes from before it waits
-        behind them. With ``keep`` false nothing survives but the end of input.
+        behind them. With ``keep`` false nothing survives but the end of input; with ``output`` false,
+        what waits for the consumer too.
         """
         with self.input.lock:
             of_threads = self.input.flush(interrupts=first == 0) if first == 0 else 0
             at_output, survivors = 0, list[Item]()
-            if not keep or self.runners[-1].stage.interruptible:
+            if output and (not keep or self.runners[-1].stage.interruptible):
                 finished, survivors = self.output.flush(sentinels=keep)
                 at_output = len(finished)
                 interrupt.items += finished if self.turns is not None else []
@@ -313,13 +338,13 @@ class Run:
         elif others:
             ahead.link.send(others, len(others))
 
-    def clear_output(self) -> int:
-        """Drop what waits for the consumer, sentinels included; return how many items."""
+    def clear_output(self) -> None:
+        """Drop what waits for the consumer, sentinels included."""
         items, others = self.output.flush(sentinels=False)
         self._note(items, cut_short=False)
-        self.output.line_up(others)
+        if not self.closed:
+            self.output.line_up(others)
         self._pump()
-        return len(items)
 
     def clear_link(self, index: int) -> int:
         """Drop what waits for one stage, sentinels included; return how many items."""

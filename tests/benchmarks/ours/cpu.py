@@ -79,7 +79,7 @@ async def piped(items: int, executor: str, workers: int) -> tuple[float, float]:
 
 async def feed(pipeline: AsyncTaskPipeline[int, int], items: int) -> None:
     """Feed the numbers and leave the input open."""
-    await pipeline.process_input_stream(range(items), close_input=False)
+    await pipeline.process_input_stream(range(items))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ process takes longer to start than the items do.
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing import get_context
 from time import perf_counter
 from typing import Any
@@ -33,7 +34,7 @@ async def job(items: int, kind: str, workers: int, pool: Any) -> float:
             await anyio.sleep(0.5)  # until the spare is there, too
         begun = perf_counter()
         async with anyio.create_task_group() as group:
-            group.start_soon(pipeline.process_input_stream, range(items))
+            group.start_soon(partial(pipeline.process_input_stream, range(items), close_input=True))
             received = 0
             async for value in output:
                 assert value == received
