@@ -24,9 +24,10 @@ from pathlib import Path
 
 from repairs import REPAIRS, UnmetError, repaired
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).absolute().parent
 PATIENCE = 60
 """Seconds after which a program hangs; the longest takes five."""
+ENDED_WELL = "exit code 0"
 LONGEST_DIFF = 60
 ADDED = "INFO pipeline report: "
 """What ours logs and 0.1.10 did not: the table behind the report in the old words."""
@@ -68,10 +69,16 @@ def run(python: Path, *command: str, folder: Path = HERE) -> tuple[list[str], li
 
 
 def on_both(original: Path, *command: str) -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]]]:
-    """Run a program with its logging configured on 0.1.10 and on ours, side by side."""
+    """Run a program with its logging configured on 0.1.10 and on ours, side by side.
+
+    Raises:
+        UnmetError: If it fails on 0.1.10, for then nothing is proved.
+    """
     pythons = (original, Path(sys.executable))
     with ThreadPoolExecutor(2) as pool:
         theirs, ours = pool.map(lambda python: run(python, str(HERE / "logged.py"), *command), pythons)
+    if theirs[1][-1] != ENDED_WELL:
+        raise UnmetError("\n".join(("0.1.10 has failed:", *command, *theirs[0], *theirs[1])))
     return theirs, ours
 
 
@@ -107,7 +114,7 @@ def tests(folder: Path) -> Iterator[tuple[str, list[str]]]:
     boot = f"import sys, pytest; sys.path.append({str(HERE)!r}); sys.exit(pytest.main())"
     options = ("-p", "without_private", "-q", "-ra", "--import-mode=importlib")
     printed, logged = run(Path(sys.executable), "-c", boot, *options, *TESTS, folder=folder)
-    yield f"tests: {printed[-1] if printed else 'no line'}", [] if logged == ["exit code 0"] else printed + logged
+    yield f"tests: {printed[-1] if printed else 'no line'}", [] if logged[-1] == ENDED_WELL else printed + logged
 
 
 def agents(original: Path) -> Iterator[tuple[str, list[str]]]:
@@ -116,10 +123,7 @@ def agents(original: Path) -> Iterator[tuple[str, list[str]]]:
         (their_lines, their_log), (our_lines, our_log) = on_both(original, str(program))
         repairs = REPAIRS.get(program.name, ())
         faults = "".join(f", but for {repair.fault}" for repair in repairs)
-        try:
-            found = difference([*repaired(their_lines, repairs), their_log[-1]], [*our_lines, our_log[-1]])
-        except UnmetError as error:
-            found = [str(error), *their_lines, *their_log]
+        found = difference([*repaired(their_lines, repairs), their_log[-1]], [*our_lines, our_log[-1]])
         yield f"agents/{program.name}{faults}", [*found, *our_log] if found else []
 
 
@@ -129,11 +133,10 @@ def main() -> int:
     failed = 0
     with tempfile.TemporaryDirectory() as name, tarfile.open(given.sdist) as sdist:
         folder = Path(name)
-        wanted = {f"async_task_pipeline-0.1.10/{each}" for each in ("example.py", *TESTS)}
+        wanted = {f"async_task_pipeline-0.1.10/{each}" for each in ("example.py", "pyproject.toml", *TESTS)}
         # Only these, so that nothing can import the original from here.
         sdist.extractall(folder, [member for member in sdist if member.name in wanted], filter="data")
         unpacked = folder / "async_task_pipeline-0.1.10"
-        (unpacked / "pytest.ini").write_text("[pytest]\n")
         for step in (agents(given.original), tests(unpacked), example(given.original, unpacked / "example.py")):
             for title, found in step:
                 print("different" if found else "the same ", title, flush=True)

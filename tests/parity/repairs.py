@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class UnmetError(Exception):
-    """0.1.10 has not shown a fault that is to be mended."""
+    """0.1.10 has not done what it is here for."""
 
 
 class Repair(NamedTuple):
