@@ -2,9 +2,9 @@
 
 The rule: this file turns arguments into steps of the current run. It finds what is wrong
 with an argument, before anything is accepted, and moves no item itself. The pipeline
-owns its parts and inherits nothing but the way to be entered; what it keeps are four
-private attributes (the run, the supervisor of ``start``, the records that outlive a
-run, the clock), whose names Python mangles, so that no subclass meets them by accident.
+owns its parts and inherits nothing but the way to be entered; what it keeps are six
+private attributes (the links, the run, its output, the supervisor of ``start``, the
+records that outlive a run, the clock), whose names Python mangles, so that no subclass meets them by accident.
 
 Each way to run it is ``Run.serve`` in a task of somebody's. None has a task group of its
 own around user code but the two context managers, which raise a lone failure bare,
@@ -39,7 +39,7 @@ from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
 from ._engine._item import SENTINEL, Item
 from ._engine._link import Link
-from ._engine._output import OutputStream
+from ._engine._output import CurrentOutput, OutputStream
 from ._engine._run import Run
 from ._engine._source import checked_source, feed
 from ._engine._supervisor import Supervisor
@@ -122,6 +122,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.stages: list[PipelineStage] = []
         self.__clock = clock
         self.__records = Records(TimingHistory(whole_number("timing_history", timing_history, at_least=0)))
+        self.__links: list[Link] = []
+        self.__output = CurrentOutput()
         self.__run: Run | None = None
         self.__supervisor: Supervisor | None = None
 
@@ -251,6 +253,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if any(each.name == name for each in self.stages):
             raise ValueError(f"name {name!r} is already that of another stage")
         self.stages.append(stage)
+        self.__links += [Link(self.max_queue_size) for _ in range(2 if len(self.stages) == 1 else 1)]
         return self
 
     def __clear_link_of(self, stage: PipelineStage) -> None:
@@ -294,8 +297,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             BaseException: What a stage or the source raised, the object itself. An error of
                 the source comes after the results of everything read before it.
         """
-        async with self.__open(checked_source("source", source)):
-            yield self.generate_output_stream()
+        async with self.__open(checked_source("source", source)) as run:
+            yield OutputStream(run.output, self.__output)
 
     async def start(self) -> None:
         """Start the pipeline in a task of its own, as in 0.1.10; returns when its workers are ready.
@@ -352,6 +355,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if self.__run is not None:
             self.__run.discard_output()
             self.__records.take_over(self.__run.output)
+            # The consumer of the run before must not meet the results of this one.
+            self.__links = [Link(self.max_queue_size) for _ in self.__links]
         self.__supervisor = None
         for stage in self.stages:
             stage.counts.forget_workers()
@@ -359,6 +364,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             self.__records.timing.begin([stage.name for stage in self.stages])
         self.__run = Run(
             self.stages,
+            self.__links,
             self.max_queue_size,
             clock=self.__clock if self.enable_timing else None,
             history=self.__records.timing if self.enable_timing else None,
@@ -366,10 +372,11 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             overflow=self.overflow,
             workers_of=workers_of,
         )
+        self.__output.begin(self.__run.output)
         return self.__run
 
     @asynccontextmanager
-    async def __open(self, source: Any = None) -> AsyncGenerator[None]:
+    async def __open(self, source: Any = None) -> AsyncGenerator[Run]:
         """Run in a task group around the block, and raise a lone failure bare."""
         run = self.__begin()
         errors: dict[int, BaseException] = {}
@@ -380,7 +387,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
                     if source is not None:
                         tg.start_soon(_feed_job, run, source)
                     try:
-                        yield
+                        yield run
                     finally:
                         run.stop()
         except BaseExceptionGroup as group:
@@ -525,15 +532,12 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     def generate_output_stream(self) -> OutputStream[ResultT | U]:
         """The results in order, as an async iterator; see :py:class:`OutputStream`.
 
-        Belongs to the current run (or the last one, of which it can still tell how it
-        ended).
-
-        Raises:
-            PipelineStateError: If the pipeline was never started.
+        May be called at any time, in a task that begins before the pipeline does, too. It is
+        the output of the run in which it is first read (or of the last one, of which it can
+        still tell how it ended); before the first start, that read waits for it. A consumer
+        that goes on over a stop and a new start finds the first run at its end.
         """
-        if self.__run is None:
-            raise PipelineStateError("the pipeline has no output yet: start it first")
-        return OutputStream(self.__run.output)
+        return OutputStream(None, self.__output)
 
     # -- interrupts ----------------------------------------------------------------------
 
@@ -673,18 +677,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     @property
     def queues(self) -> list[Link]:
-        """The links of the current or last run, the input first and the output last."""
-        return list(self.__run.links) if self.__run is not None else []
+        """The link behind each stage, of the current or last run; the output is the last."""
+        return self.__links[1:]
 
     @property
     def input_queue(self) -> Link | None:
-        """The first link, or ``None`` before the first start."""
-        return self.__run.links[0] if self.__run is not None else None
+        """The link before the first stage, or ``None`` while there is no stage."""
+        return self.__links[0] if self.__links else None
 
     @property
     def output_queue(self) -> Link | None:
-        """The last link, or ``None`` before the first start."""
-        return self.__run.links[-1] if self.__run is not None else None
+        """The link behind the last stage, or ``None`` while there is no stage."""
+        return self.__links[-1] if self.__links else None
 
     @property
     def counter(self) -> int:

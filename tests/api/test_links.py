@@ -18,8 +18,7 @@ async def test_a_link_tells_how_full_it_is():
     gate = AsyncGate("held")
     pipeline = AsyncTaskPipeline(2).add_stage("gate", gate)
     async with pipeline:
-        link, output = pipeline.queues
-        assert (pipeline.input_queue, pipeline.output_queue) == (link, output)
+        link, (output,) = pipeline.input_queue, pipeline.queues
         assert (link.qsize(), link.empty(), link.full(), repr(link)) == (0, True, False, "<Link 0/2>")
         await pipeline.process_input_data("held")
         await gate.entered()

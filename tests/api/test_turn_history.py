@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from async_task_pipeline import AsyncTaskPipeline, TurnStatistics
 from async_task_pipeline._engine._item import PASSED, TimedItem
 from async_task_pipeline._timing._turns import TurnHistory, computation
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, until, until_waiting
 
 Pipeline = AsyncTaskPipeline[Any, Any]
 
@@ -150,7 +150,7 @@ async def test_waiting_producers_are_dropped_with_their_turn() -> None:
     async with pipeline, create_task_group() as tg:
         for number in range(6):
             tg.start_soon(pipeline.process_input_data, number)
-        await until(lambda: pipeline.counter == 2)
+        await until_waiting(pipeline, 4)
         await pipeline.interrupt()
         gate.set()
         await until(lambda: pipeline.statistics().dropped == 6)

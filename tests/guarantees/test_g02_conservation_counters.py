@@ -50,13 +50,13 @@ def test_a_receipt_adds_up() -> None:
 
 def test_before_the_first_start_everything_is_zero() -> None:
     pipeline = Pipeline(3)
+    assert (pipeline.queues, pipeline.input_queue, pipeline.output_queue) == ([], None, None)
     assert repr(pipeline) == "<AsyncTaskPipeline stopped [no stages] accepted=0 delivered=0 inside=0>"
     pipeline.add_stage("a", positive).add_stage("b", picky)
     assert repr(pipeline) == "<AsyncTaskPipeline stopped [a 0+0 > b 0+0] accepted=0 delivered=0 inside=0>"
     now = pipeline.statistics()
     assert now.stages == {"a": StageFlow(*[0] * 10), "b": StageFlow(*[0] * 10)}
     assert set(attrs.astuple(now)[:-1]) == {0}
-    assert (pipeline.queues, pipeline.input_queue, pipeline.output_queue) == ([], None, None)
     assert (pipeline.counter, pipeline.running) == (0, False)
 
 

@@ -56,7 +56,7 @@ async def test_an_idle_consumer_bounds_what_is_inside(anyio_backend: object, siz
         inside = await settled(pipeline, (2 * stages + 1) * size)
         assert inside == (2 * stages + 1) * size
         assert asked == inside + 1
-        for link in pipeline.queues:
+        for link in (pipeline.input_queue, *pipeline.queues):
             assert link.qsize() <= size
         for flow in pipeline.statistics().stages.values():
             assert flow.peak_queue_depth <= size

@@ -99,7 +99,7 @@ async def test_nothing_stale_from_finished_results():
     async with pipeline:
         async with create_task_group() as tg:
             tg.start_soon(pipeline.process_input_stream, range(1000))
-            await until(lambda: all(link.full() for link in pipeline.queues))
+            await until(lambda: all(link.full() for link in (pipeline.input_queue, *pipeline.queues)))
             tg.cancel_scope.cancel()
         inside = pipeline.statistics().inside
         receipt = await pipeline.interrupt()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from anyio import create_task_group
+from anyio import Event, create_task_group, move_on_after, wait_all_tasks_blocked
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.gates import AsyncGate
@@ -246,3 +246,84 @@ async def test_what_was_kept_ends_with_the_error_of_a_source_that_was_the_whole_
     assert await read(pipeline, 1) == [1]
     with pytest.raises(LookupError):
         await rest(pipeline)
+
+
+@pytest.mark.parametrize("when", ["called", "read"])
+async def test_an_output_may_be_asked_for_before_the_start(when):
+    """0.1.10: called before, it gave the results; read before, it ended at once."""
+    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    stream, got, reading = pipeline.generate_output_stream(), [], Event()
+
+    async def consume():
+        reading.set()
+        async for result in stream:
+            got.append(result)
+
+    async with create_task_group() as tg:
+        if when == "read":
+            tg.start_soon(consume)
+            await reading.wait()
+            await wait_all_tasks_blocked()
+        await pipeline.start()
+        if when == "called":
+            tg.start_soon(consume)
+        await pipeline.process_input_stream([1, 2], close_input=True)
+    assert got == [1, 2]
+    await pipeline.stop()
+
+
+async def test_a_read_before_the_start_may_be_cancelled():
+    """0.1.10: there was none."""
+    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    stream = pipeline.generate_output_stream()
+    with move_on_after(0):
+        await anext(stream)
+    await pipeline.start()
+    await pipeline.process_input_data(1, 0.0)
+    assert await anext(stream) == 1
+    await pipeline.stop()
+
+
+async def test_a_read_before_a_start_that_fails_meets_the_failure():
+    """0.1.10: a start could not fail."""
+
+    def setup():
+        raise LookupError
+
+    pipeline = AsyncTaskPipeline().add_stage("same", lambda state, x: x, setup=setup)
+    met = []
+
+    async def consume():
+        try:
+            await anext(pipeline.generate_output_stream())
+        except LookupError as exc:
+            met.append(exc)
+
+    async with create_task_group() as tg:
+        tg.start_soon(consume)
+        await wait_all_tasks_blocked()
+        with pytest.raises(LookupError):
+            await pipeline.start()
+    assert len(met) == 1
+
+
+async def test_a_consumer_that_goes_on_over_a_restart_ends():
+    """0.1.10: it went on, and got what was left of the first run."""
+    pipeline, got = AsyncTaskPipeline().add_stage("same", also_same), []
+
+    async def consume():
+        async for result in pipeline.generate_output_stream():
+            got.append(result)
+
+    await pipeline.start()
+    async with create_task_group() as tg:
+        tg.start_soon(consume)
+        await pipeline.process_input_data("first", 0.0)
+        await until(lambda: got == ["first"])
+        unread = pipeline.generate_output_stream()
+        await pipeline.stop()
+        await pipeline.start()
+        await pipeline.process_input_data("second", 0.0)
+    assert got == ["first"]
+    assert await anext(unread) == "second"  # first read in the second run
+    await pipeline.stop()

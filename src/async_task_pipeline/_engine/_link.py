@@ -23,6 +23,8 @@ from ._item import SENTINEL, Item
 class Link:
     """A bounded queue of items and sentinels, as shown by ``pipeline.queues``.
 
+    Before its run begins it is empty and takes nothing.
+
     Attributes:
         maxsize: The bound, the pipeline's ``max_queue_size``.
     """
@@ -31,7 +33,10 @@ class Link:
 
     def __init__(self, maxsize: int) -> None:
         self.maxsize: int = maxsize
-        self._sender, self._receiver = create_memory_object_stream[list[Item]](math.inf)
+        self.open()
+        # There may never be a run, and a stream that is not closed warns when it is collected.
+        self._sender.close()
+        self._receiver.close()
         # Of the burst received last, what had no room where it goes.
         self._rest: deque[Item] = deque()
         # Entries of any kind, and of them those that are no items.
@@ -64,6 +69,10 @@ class Link:
         return self._receiver.statistics()
 
     # -- for the engine -------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Have a stream, until it is closed."""
+        self._sender, self._receiver = create_memory_object_stream[list[Item]](math.inf)
 
     @property
     def level(self) -> int:

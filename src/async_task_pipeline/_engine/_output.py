@@ -10,6 +10,7 @@ again, needs no closing, and keeps nothing across a yield (PEP 789).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -21,7 +22,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from ._item import END, PASSED, SENTINEL, Item
 from ._link import Link
 from ._stage_runner import StageRunner
-from ._wakeup import Waker
+from ._wakeup import Waker, posting
 from ._window import lasting
 
 OutT = TypeVar("OutT")
@@ -146,10 +147,37 @@ class Output:
         return items, lasting(entries, sentinels=sentinels)
 
 
+class CurrentOutput:
+    """The output of the current or last run; before there is one, readers wait for it here."""
+
+    def __init__(self) -> None:
+        self._output: Output | None = None
+        self._waiting: dict[Event, Callable[[Callable[[], object]], object]] = {}
+
+    def begin(self, output: Output) -> None:
+        """Let this be the current one."""
+        self._output = output
+        for event, post in [*self._waiting.items()]:
+            with contextlib.suppress(RuntimeError):  # its loop has ended
+                post(event.set)
+
+    async def get(self) -> Output:
+        """The current one, as soon as there is one."""
+        event = Event()
+        self._waiting[event] = posting()  # before the look
+        try:
+            if self._output is None:
+                await event.wait()
+        finally:
+            del self._waiting[event]
+        return cast("Output", self._output)
+
+
 class OutputStream(Generic[OutT]):
     """An async iterator over the results of one run of a pipeline, in order.
 
-    Made by :py:meth:`AsyncTaskPipeline.generate_output_stream`. Leaving a loop over it
+    Made by :py:meth:`AsyncTaskPipeline.generate_output_stream`. The run is that in which it
+    is first read; read before the first start, it waits for that. Leaving a loop over it
     by ``break`` and starting another continues where the first left off; a read that is
     cancelled loses nothing. It ends after the last result once the input is closed. When
     the pipeline is stopped, it ends after what had come as far as the output, and after a
@@ -159,8 +187,9 @@ class OutputStream(Generic[OutT]):
     :py:exc:`anyio.BusyResourceError` if another task is reading the same output now.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output | None, current: CurrentOutput) -> None:
         self._output = output
+        self._current = current
 
     def __aiter__(self) -> OutputStream[OutT]:
         """Return the stream itself."""
@@ -168,7 +197,12 @@ class OutputStream(Generic[OutT]):
 
     def __anext__(self) -> Awaitable[OutT]:
         """Wait for the next result or sentinel; a checkpoint if it has to wait."""
-        return cast("Awaitable[OutT]", self._output.read())
+        output = self._output
+        return cast("Awaitable[OutT]", self._read_first() if output is None else output.read())
+
+    async def _read_first(self) -> Any:
+        self._output = await self._current.get()
+        return await self._output.read()
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close. For code written for a generator."""

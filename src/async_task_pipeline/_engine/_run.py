@@ -55,6 +55,7 @@ class Run:
     def __init__(
         self,
         stages: Sequence[PipelineStage],
+        links: Sequence[Link],
         maxsize: int,
         *,
         clock: Clock | None,
@@ -85,7 +86,10 @@ class Run:
             cancelled=get_cancelled_exc_class(),
             main_task=None,
         )
-        self.links = [Link(maxsize) for _ in range(len(stages) + 1)]
+        self.links = links
+        for link in links:
+            link.maxsize = maxsize
+            link.open()
         self.output = Output(
             self.links[-1], self.waker, record=None if history is None else history.record, on_end=self.stop
         )

@@ -27,6 +27,14 @@ STEP_SECONDS = 0.001
 notice, and a hundred times what letting others run costs."""
 
 
+def posting() -> Callable[[Callable[[], object]], object]:
+    """How any thread has the loop of the current task run a callback soon."""
+    native: Any = current_token().native_token
+    post: Callable[[Callable[[], object]], object]
+    post = native.run_sync_soon if hasattr(native, "run_sync_soon") else native.call_soon_threadsafe
+    return post
+
+
 class Pumped(Protocol):
     """What moves items: the input, or a stage.
 
@@ -61,11 +69,11 @@ class Waker:
     def __init__(self, failed: Callable[[BaseException], object]) -> None:
         native: Any = current_token().native_token
         self.thread: int = threading.get_ident()
+        self._post = posting()
         if hasattr(native, "run_sync_soon"):
-            self._post = self._post_here = native.run_sync_soon
+            self._post_here = native.run_sync_soon
             self._loop_closed = _never  # trio ends all its tasks first, the pipeline's among them
         else:
-            self._post = native.call_soon_threadsafe
             self._post_here = native.call_soon  # no system call
             self._loop_closed = native.is_closed
         self._failed = failed
