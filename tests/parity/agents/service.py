@@ -27,7 +27,7 @@ class Service(AsyncTaskPipeline[tuple[str, int], Any]):
     def __init__(self) -> None:
         super().__init__(max_queue_size=8, enable_timing=True, return_exceptions=True)
         self.frames = 0
-        self.said = defaultdict(list)
+        self.said: defaultdict[str, list[object]] = defaultdict(list)
         self.add_stage("decode", decode)
         self.add_stage("answer", lambda frame: (frame[0], frame[1] ** 2))
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from async_task_pipeline import AsyncTaskPipeline
 
 pipeline = AsyncTaskPipeline[str, str](max_queue_size=50, enable_timing=True)
-looks = []
+looks: list[object] = []
 all_said, may_speak = threading.Event(), threading.Event()
 
 
