@@ -1,38 +1,57 @@
 """Checks of single arguments, for whatever a user may call.
 
 The rule: nothing is guessed. A value of another type is refused, and the message names
-the argument, what it must be and what it is.
+the argument, what it must be and what it is. A number is what Python takes for one
+(``__index__``, ``__float__``), numpy's as well as its own; what is kept is Python's own.
 """
 
 from __future__ import annotations
 
 import math
+import operator
+from typing import Any
 
 
-def whole_number(name: str, value: int, *, at_least: int) -> int:
+def whole_number(name: str, value: Any, *, at_least: int) -> int:
     """An int argument with a lower bound."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    number = plain_number(value)
+    if isinstance(number, bool) or not isinstance(number, int):
         raise TypeError(f"{name} must be an int, not {value!r}")
-    if value < at_least:
+    if number < at_least:
         raise ValueError(f"{name} must be at least {at_least}, not {value!r}")
-    return value
+    return number
 
 
-def flag(name: str, value: bool) -> bool:
-    """A bool, and nothing that merely counts as one: ``"no"`` would count as true."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be a bool, not {value!r}")
-    return value
+def flag(name: str, value: Any) -> bool:
+    """A bool or what equals one, and nothing that merely counts as one: ``"no"`` would count as true."""
+    try:
+        return (False, True).index(value) == 1
+    except ValueError:  # what many numbers in one are compared to, too
+        raise TypeError(f"{name} must be a bool, not {value!r}") from None
 
 
-def seconds(name: str, value: float, *, zero: bool = True) -> float:
+def seconds(name: str, value: Any, *, zero: bool = True) -> float:
     """A finite duration; 0 only if that means something."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    number = plain_number(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not finite(value) or value < 0 or (not zero and value == 0):
+    if not finite(number) or number < 0 or (not zero and number == 0):
         bound = "0 or more" if zero else "more than 0"
         raise ValueError(f"{name} must be a finite number of seconds, {bound}, not {value!r}")
-    return float(value)
+    return float(number)
+
+
+def plain_number(value: Any) -> Any:
+    """A number as an int or a float of Python's own; whatever is no number, as it is."""
+    if isinstance(value, (int, float)):
+        return value
+    for convert in (operator.index, float):
+        if hasattr(type(value), f"__{convert.__name__}__"):
+            try:
+                return convert(value)
+            except (TypeError, ValueError):  # an array has both, and more than one number
+                continue
+    return value
 
 
 def finite(value: float) -> bool:

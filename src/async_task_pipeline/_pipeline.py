@@ -33,7 +33,7 @@ from anyio import (
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._arguments import finite, flag, seconds, whole_number
+from ._arguments import flag, seconds, whole_number
 from ._counts import StageCounts
 from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
@@ -77,9 +77,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     ``await tg.start(pipeline.run)``, with ``pipeline.process(source)``, or with
     ``start()`` and ``stop()``.
 
-    All methods belong on the event loop's thread, except ``put_input_data``,
-    ``put_input_sentinel`` and ``statistics``, which may be called in any, and those that are
-    named for other threads.
+    Async methods belong on the event loop that runs the pipeline, and so do ``turn`` and
+    ``close_input``. Everything else may be called in any thread.
 
     Args:
         max_queue_size: The bound of each link, at least 1. The ``stages + 1`` links take at most so
@@ -257,8 +256,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         return self
 
     def __clear_link_of(self, stage: PipelineStage) -> None:
-        if self.running:
-            self.__on_the_loop("clear_input_queue").clear_link(self.stages.index(stage))
+        if self.__run is not None:
+            self.__run.do(partial(self.__run.clear_link, self.stages.index(stage)))
 
     # -- its life ------------------------------------------------------------------------
 
@@ -331,6 +330,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         and can be awaited again. Does nothing if the pipeline is not running.
 
         Raises:
+            PipelineStateError: If called in another thread, or on another event loop.
             BaseException: What ended the pipeline, once, if it was begun with ``start`` and
                 a stage raised it.
         """
@@ -338,6 +338,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if run is None:
             await checkpoint()
             return
+        if not run.done.is_set():
+            run.waker.check_here("stop()")
         run.stop(keep_output=True)
         for done in [run.done] if supervisor is None else [run.done, supervisor.done]:
             # One that is set may be another event loop's.
@@ -449,17 +451,17 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Args:
             data: The item; any object, ``None`` included.
             created_at: When it was created, in seconds of the pipeline's clock; ``None``
-                means when it is accepted.
+                means when it is accepted, and so does what cannot be right, which is logged
+                once in a run. Without timing only its type matters.
 
         Raises:
             TypeError: If ``created_at`` is not a number.
-            ValueError: If ``created_at`` is not finite or lies in the future.
             PipelineStateError: If the pipeline is not running, its input is closed, this is
                 another thread, or (:py:exc:`PipelineStoppedError`) it stopped while this waited.
         """
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_data")
-        await run.input.put(run.input.item(data, self.__created(created_at)))
+        await run.input.put(run.input.item(data, created_at))
 
     async def process_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel, waiting for room; it passes every stage in order with the items.
@@ -479,11 +481,10 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Raises:
             anyio.WouldBlock: In the loop's thread, if there is no room.
             TypeError: As ``process_input_data``.
-            ValueError: As ``process_input_data``.
             PipelineStateError: As ``process_input_data``.
         """
         run = self.__begun()
-        _put_sync(run, run.input.item(data, self.__created(created_at)))
+        _put_sync(run, run.input.item(data, created_at))
 
     def put_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel from code that is not async; see ``put_input_data``."""
@@ -501,7 +502,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: If the pipeline is not running, or, when the turn is entered,
                 its input is closed.
         """
-        return Turn(self.__on_the_loop("turn").input, self.__created)
+        return Turn(self.__on_the_loop("turn").input)
 
     def close_input(self) -> None:
         """Let nothing more in; the output ends after the last result.
@@ -513,19 +514,6 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             PipelineStateError: If the pipeline is not running, or this is another thread.
         """
         self.__on_the_loop("close_input").input.end()
-
-    def __created(self, created_at: float | None) -> float | None:
-        if created_at is None:
-            return None
-        if isinstance(created_at, bool) or not isinstance(created_at, (int, float)):
-            raise TypeError(f"created_at must be a number of seconds or None, not {created_at!r}")
-        now = self.__clock()
-        if not finite(created_at) or created_at > now:
-            raise ValueError(
-                f"created_at={created_at!r} must be a past instant of the pipeline's clock, which says {now!r}; "
-                "time.time() is another clock than time.perf_counter()"
-            )
-        return float(created_at)
 
     # -- output --------------------------------------------------------------------------
 
@@ -618,22 +606,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     def clear(self) -> InterruptReceipt:
         """Drop everything inside, sentinels included, and reset counters and report.
 
-        May be called at any time; the end of a closed input is kept. Never blocks.
+        May be called at any time; the end of a closed input is kept. On the loop it never
+        blocks. Another thread, a stage's own included, waits until the loop has done it.
 
         Returns:
             What was dropped.
-
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
         """
         interrupt = self.__new_interrupt()
         run = self.__run
         if run is None:
             self.__reset()
         else:
-            if self.running:
-                self.__on_the_loop("clear")
-            run.clear(interrupt, self.__reset)
+            run.do(lambda: run.clear(interrupt, self.__reset))
         return interrupt.receipt()
 
     def __reset(self) -> None:
@@ -646,22 +630,18 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     def clear_input_queue(self) -> None:
         """Drop what waits for the first stage, sentinels included; counted as dropped.
 
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
+        In any thread, as ``clear``.
         """
-        if self.running:
-            self.__on_the_loop("clear_input_queue").clear_link(0)
+        if self.stages:
+            self.__clear_link_of(self.stages[0])
 
     def clear_output_queue(self) -> None:
         """Drop what waits for the consumer, sentinels included; counted as dropped.
 
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
+        In any thread, as ``clear``.
         """
-        if self.running:
-            self.__on_the_loop("clear_output_queue")
         if self.__run is not None:
-            self.__run.clear_output()
+            self.__run.do(self.__run.clear_output)
 
     def __new_interrupt(self, *, waits: bool = False) -> Interrupt:
         return Interrupt(
@@ -757,10 +737,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     def __on_the_loop(self, call: str) -> Run:
         run = self.__begun()
-        if threading.get_ident() != run.waker.thread:
-            raise PipelineStateError(
-                f"{call}() belongs on the event loop's thread; use anyio.from_thread to call it from another"
-            )
+        run.waker.check_here(f"{call}()")
         return run
 
     @property

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 import attrs
 
-from ._arguments import flag, seconds, whole_number
+from ._arguments import flag, plain_number, seconds, whole_number
 from ._counts import StageCounts
 
 StageFunction = Callable[..., Any]
@@ -153,11 +153,18 @@ class PipelineStage:
     counts: StageCounts = attrs.field(init=False, factory=StageCounts)
 
     def __attrs_post_init__(self) -> None:
+        self._keep_plain_values()
         self.kind = checked_kind(self)
         check_setup(self)
         check_interrupts(self)
         check_budget(self)
         check_batch(self)
+
+    def _keep_plain_values(self) -> None:
+        for name in ("interruptible", "reentrant", "ordered"):
+            setattr(self, name, flag(name, getattr(self, name)))
+        self.workers, self.failure_window = plain_number(self.workers), plain_number(self.failure_window)
+        self.timeout, self.max_failures = plain_number(self.timeout), plain_number(self.max_failures)
 
     def __repr__(self) -> str:
         """Show the name, how the function runs and by how many workers."""
@@ -191,10 +198,7 @@ class PipelineStage:
         """Drop what waits in this stage's link, sentinels included.
 
         The items are counted as dropped. Does nothing while the pipeline is not
-        running.
-
-        Raises:
-            PipelineStateError: If called in another thread while the pipeline is running.
+        running. In any thread, as :py:meth:`AsyncTaskPipeline.clear`.
         """
         if self._clear_link is not None:
             self._clear_link(self)

@@ -83,7 +83,7 @@ def test_an_option_that_there_is_not(option: str) -> None:
         ({"workers": 1.0}, TypeError, "workers of stage 's' must be an int, not 1.0"),
         ({"workers": True}, TypeError, "workers of stage 's' must be an int, not True"),
         ({"ordered": "no"}, TypeError, "ordered of stage 's' must be a bool, not 'no'"),
-        ({"interruptible": 0}, TypeError, "interruptible of stage 's' must be a bool, not 0"),
+        ({"interruptible": 2}, TypeError, "interruptible of stage 's' must be a bool, not 2"),
         ({"reentrant": None}, TypeError, "reentrant of stage 's' must be a bool, not None"),
         ({"failure_window": 7}, ValueError, "failure_window of stage 's' is 7, and has no meaning .*, not None"),
         (

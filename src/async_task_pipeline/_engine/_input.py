@@ -24,7 +24,9 @@ import attrs
 from anyio import Event, WouldBlock
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from .._arguments import finite, plain_number
 from .._exceptions import PipelineStateError, stopped
+from .._log import logger
 from ._item import END, PASSED, Item, TimedItem
 from ._stage_runner import ITEMS_PER_STEP, Shared, StageRunner
 from ._turn import Turn
@@ -90,6 +92,8 @@ class Input:
         # For the loop to note in the report: turns that threads have begun, and what had no room.
         self._begun: list[tuple[int, float]] = []
         self._refused: list[Item] = []
+        # Whether a created_at that cannot be right has been met.
+        self._doubted = False
 
     # -- putting ------------------------------------------------------------------------------
 
@@ -98,6 +102,10 @@ class Input:
         """Whether nothing more is accepted."""
         return self._closed is not None
 
+    def check_here(self) -> None:
+        """Raise if the caller is in another thread, or on another loop."""
+        self._shared.waker.check_here("a put that waits in a task")
+
     def check_open(self) -> None:
         """Raise what closed the input, if it is closed."""
         if self._closed is not None:
@@ -105,9 +113,36 @@ class Input:
 
     def item(self, data: Any, created_at: float | None = None, turn: Turn[Any, Any] | None = None) -> Item:
         """The item for some data; its timestamps begin when it is accepted."""
+        if created_at is not None:
+            created_at = self._created(created_at)
         if self._shared.clock is None:
             return Item(data)
         return TimedItem(data, PASSED, created_at, [], 0 if turn is None else turn.number)
+
+    def read(self, data: Any) -> Item:
+        """The item for some data just read from a source; the wait for room is part of its latency."""
+        clock = self._shared.clock
+        return Item(data) if clock is None else TimedItem(data, PASSED, clock(), [])
+
+    def _created(self, created_at: Any) -> float | None:
+        """An instant as a number of seconds; unknown, if nobody asks or it cannot be right."""
+        number = plain_number(created_at)
+        if not isinstance(number, (int, float)):
+            raise TypeError(f"created_at must be a number of seconds or None, not {created_at!r}")
+        if self._shared.clock is None:
+            return None
+        now = self._shared.clock()
+        if finite(number) and number <= now:
+            return float(number)
+        if not self._doubted:
+            self._doubted = True
+            logger.warning(
+                "created_at=%r counts as unknown: it must be a past instant of the pipeline's clock, which says %r; "
+                "time.time() is another clock than time.perf_counter(). Others of this run are not logged",
+                created_at,
+                now,
+            )
+        return None
 
     def put_nowait(self, item: Item) -> None:
         """Accept an item on the loop, or raise :py:exc:`anyio.WouldBlock` if there is no room."""

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from .._statistics import DroppedItems, InterruptReceipt
 from .._timing._clock import Clock
 from ._item import Item
 from ._shift import Shift
 from ._wakeup import Waker
+
+AnswerT = TypeVar("AnswerT")
 
 
 class Interrupt:
@@ -100,36 +103,29 @@ class Interrupt:
         )
 
 
-class InterruptRequests:
-    """What threads have asked for and not been answered."""
+class Requests:
+    """What threads have asked the loop to do and not been answered."""
 
     def __init__(self, waker: Waker) -> None:
         self._waker = waker
-        self._open: set[Future[Interrupt | None]] = set()
+        self._open: set[Future[Any]] = set()
         self._closed = False
 
-    def ask(
-        self,
-        interrupt: Callable[[Interrupt], None],
-        new: Callable[[], Interrupt],
-        on_idle: Callable[[], object],
-    ) -> Interrupt | None:
-        """Have the loop interrupt, and block until it has; ``None`` if it is too late for that."""
-        request: Future[Interrupt | None] = Future()
+    def ask(self, step: Callable[[], AnswerT]) -> AnswerT | None:
+        """Have the loop do something, and block until it has; ``None`` if it is too late for that."""
+        request: Future[AnswerT | None] = Future()
         self._open.add(request)
 
         def serve() -> None:
             if request not in self._open:
                 return
             try:
-                made = new()
-                interrupt(made)
-                made.when_idle(on_idle)
+                answer = step()
             except BaseException as exc:  # an injected clock's; the loop is no place for it
                 self._open.discard(request)
                 request.set_exception(exc)
             else:
-                self._answer(request, made)
+                self._answer(request, answer)
 
         # Looked at after the request is there to be found.
         if self._closed or not self._waker.post(serve):
@@ -143,6 +139,6 @@ class InterruptRequests:
         for request in tuple(self._open):
             self._answer(request, None)
 
-    def _answer(self, request: Future[Interrupt | None], made: Interrupt | None) -> None:
+    def _answer(self, request: Future[Any], answer: object) -> None:
         self._open.discard(request)
-        request.set_result(made)
+        request.set_result(answer)

@@ -75,6 +75,11 @@ class Output:
         if self._wanted is not None:
             self._wanted.set()
 
+    def check_here(self) -> None:
+        """Raise if the caller is in another thread, or on another loop."""
+        if not self._ended:
+            self._waker.check_here("reading the output")
+
     async def read(self) -> Any:
         """The next result or sentinel; see :py:class:`OutputStream`."""
         if self._reading:
@@ -84,6 +89,7 @@ class Output:
             if self._waker.keeps_loop:
                 await self._waker.let_others_run()
             while not self.link.level and not self._ended:
+                self.check_here()
                 self._wanted = Event()
                 await self._wanted.wait()
             if self._ended:
@@ -184,7 +190,8 @@ class OutputStream(Generic[OutT]):
     new start at once; when its block is left, or something fails, at once.
 
     Iterating raises the failure that ended the pipeline, if one did, and
-    :py:exc:`anyio.BusyResourceError` if another task is reading the same output now.
+    :py:exc:`anyio.BusyResourceError` if another task is reading the same output now, and
+    :py:exc:`PipelineStateError` on another event loop than the pipeline's.
     """
 
     def __init__(self, output: Output | None, current: CurrentOutput) -> None:
@@ -201,7 +208,9 @@ class OutputStream(Generic[OutT]):
         return cast("Awaitable[OutT]", self._read_first() if output is None else output.read())
 
     async def _read_first(self) -> Any:
-        self._output = await self._current.get()
+        output = await self._current.get()
+        output.check_here()
+        self._output = output
         return await self._output.read()
 
     async def aclose(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -26,7 +27,7 @@ from .._statistics import DroppedItems
 from .._timing._clock import Clock
 from .._timing._history import TimingHistory
 from ._input import Input, Overflow
-from ._interrupt import Interrupt, InterruptRequests
+from ._interrupt import Interrupt, Requests
 from ._item import Item
 from ._link import Link
 from ._output import Output
@@ -73,7 +74,7 @@ class Run:
         self._over = self._ready = self._keeps_output = False
         self._beside: list[Worker] = []
         self._woken = Event()
-        self._requests = InterruptRequests(self.waker)
+        self._requests = Requests(self.waker)
         self._workers_of = workers_of
         self.shared = Shared(
             bound=maxsize,
@@ -254,7 +255,7 @@ class Run:
             self.turns.interrupt()
         self._pump()
 
-    def clear(self, interrupt: Interrupt, reset: Callable[[], None]) -> None:
+    def clear(self, interrupt: Interrupt, reset: Callable[[], None]) -> int:
         """Drop everything, sentinels included, and set the counters back in the same step."""
         with self.input.lock:
             if self.closed:
@@ -265,6 +266,7 @@ class Run:
                     self.turns.interrupt()
             reset()
         self._pump()
+        return interrupt.receipt().total
 
     def discard_output(self) -> int:
         """Drop what a stop has kept for the consumer; return how many items."""
@@ -280,7 +282,19 @@ class Run:
         on_idle: Callable[[], object],
     ) -> Interrupt | None:
         """Have the loop interrupt, and wait for that step; ``None`` if the run has ended."""
-        return self._requests.ask(lambda it: self.interrupt(it, first, markers=markers), new, on_idle)
+
+        def interrupt() -> Interrupt:
+            made = new()
+            self.interrupt(made, first, markers=markers)
+            made.when_idle(on_idle)
+            return made
+
+        return self._requests.ask(interrupt)
+
+    def do(self, step: Callable[[], int]) -> None:
+        """Have the loop do something, in its own thread at once; when the run has ended, any thread may."""
+        if self.closed or threading.get_ident() == self.waker.thread or self._requests.ask(step) is None:
+            step()
 
     def forget(self, interrupt: Interrupt) -> None:
         """Wait no longer for the calls of an interrupt."""
@@ -345,16 +359,19 @@ class Run:
         elif others:
             ahead.link.send(others, len(others))
 
-    def clear_output(self) -> None:
-        """Drop what waits for the consumer, sentinels included."""
+    def clear_output(self) -> int:
+        """Drop what waits for the consumer, sentinels included; return how many items."""
         items, others = self.output.flush(sentinels=False)
         self._note(items, cut_short=False)
         if not self.closed:
             self.output.line_up(others)
         self._pump()
+        return len(items)
 
     def clear_link(self, index: int) -> int:
         """Drop what waits for one stage, sentinels included; return how many items."""
+        if self.closed:
+            return 0
         with self.input.lock:
             if index == 0:
                 self.input.push()

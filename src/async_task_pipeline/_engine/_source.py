@@ -2,8 +2,8 @@
 
 The rule: the loop iterates only what cannot block it, which is an async iterable or one of
 Python's own containers. Any other iterable (a file, a generator, a database cursor) is read by a
-thread of its own, which puts each item as any producer in a thread does. A source is closed in the
-place that iterated it.
+thread of its own, which puts each item as any producer in a thread does. An item is created when it
+is read. A source is closed in the place that iterated it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def _feed_async(input_: Input, source: AsyncIterable[Any]) -> None:
     iterator = aiter(source)
     try:
         async for data in iterator:
-            await input_.put(input_.item(data))
+            await input_.put(input_.read(data))
     except BaseException:
         if isinstance(iterator, AsyncGenerator):
             await _close(iterator)
@@ -65,7 +65,7 @@ async def _feed_container(input_: Input, source: Iterable[Any]) -> None:
     missing = object()
     while (data := next(iterator, missing)) is not missing:
         # One item waits for room, and whatever room there is then goes to the next ones.
-        await input_.put(input_.item(data))
+        await input_.put(input_.read(data))
         input_.put_some(iterator)
         await checkpoint()
 
@@ -112,7 +112,7 @@ class _Reader:
         if self._stopped:
             return False
         try:
-            self._input.put_from_thread(self._input.item(data), source=self)
+            self._input.put_from_thread(self._input.read(data), source=self)
         except PipelineStateError as exc:
             self.refused = exc
             return False

@@ -31,6 +31,9 @@ class Acceptor(Protocol):
     def leave(self, turn: Turn[Any, Any]) -> None:
         """Know the turn no longer."""
 
+    def check_here(self) -> None:
+        """Raise if the caller is in another thread, or on another loop."""
+
     def item(self, data: Any, created_at: float | None, turn: Turn[Any, Any]) -> Item:
         """The item for some data."""
         ...
@@ -40,14 +43,6 @@ class Acceptor(Protocol):
 
     def put_from_thread(self, item: Item, turn: Turn[Any, Any]) -> None:
         """Accept it from another thread."""
-
-
-class Created(Protocol):
-    """Checks a ``created_at``."""
-
-    def __call__(self, created_at: float | None) -> float | None:
-        """Return it, or raise."""
-        ...
 
 
 class Turn(Generic[T, U]):
@@ -62,11 +57,10 @@ class Turn(Generic[T, U]):
         interrupted: Whether an interrupt ended it.
     """
 
-    def __init__(self, acceptor: Acceptor, created: Created) -> None:
+    def __init__(self, acceptor: Acceptor) -> None:
         self.number: int = 0
         self.interrupted: bool = False
         self._acceptor = acceptor
-        self._created = created
         self._left = False
         self._scope = CancelScope()
 
@@ -126,18 +120,18 @@ class Turn(Generic[T, U]):
 
         Args:
             data: The item; any object, ``None`` included.
-            created_at: When it was created, in seconds of the pipeline's clock; ``None``
-                means when it is accepted.
+            created_at: When it was created, in seconds of the pipeline's clock; ``None``,
+                and what cannot be right, means when it is accepted.
 
         Raises:
             TurnOverError: If the turn is over. Inside the block the interrupt's cancellation
                 comes first.
             TypeError: If ``created_at`` is not a number.
-            ValueError: If ``created_at`` is not finite or lies in the future.
             PipelineStateError: As ``process_input_data``.
         """
         await checkpoint_if_cancelled()
-        await self._acceptor.put(self._acceptor.item(data, self._created(created_at), self), self)
+        self._acceptor.check_here()
+        await self._acceptor.put(self._acceptor.item(data, created_at, self), self)
 
     async def put_sentinel(self, sentinel: U) -> None:
         """Put a sentinel of this turn, waiting for room; once accepted, it survives interrupts.
@@ -147,6 +141,7 @@ class Turn(Generic[T, U]):
             PipelineStateError: As ``put``.
         """
         await checkpoint_if_cancelled()
+        self._acceptor.check_here()
         await self._acceptor.put(Item(sentinel, SENTINEL), self)
 
     def put_from_thread(self, data: T, created_at: float | None = None) -> None:
@@ -155,10 +150,9 @@ class Turn(Generic[T, U]):
         Raises:
             TurnOverError: If the turn is over, or is interrupted while this waits.
             TypeError: As ``put``.
-            ValueError: As ``put``.
             PipelineStateError: As ``put``, or if this is the loop's own thread.
         """
-        self._acceptor.put_from_thread(self._acceptor.item(data, self._created(created_at), self), self)
+        self._acceptor.put_from_thread(self._acceptor.item(data, created_at, self), self)
 
     def put_sentinel_from_thread(self, sentinel: U) -> None:
         """Put a sentinel of this turn from another thread; see ``put_from_thread``.

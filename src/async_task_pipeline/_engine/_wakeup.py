@@ -11,7 +11,9 @@ for ever when the loop shuts down.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -21,6 +23,8 @@ from typing import Any, Protocol
 
 from anyio import Event, move_on_after
 from anyio.lowlevel import checkpoint, current_token
+
+from .._exceptions import PipelineStateError
 
 STEP_SECONDS = 0.001
 """How long the library may keep the loop before it lets others run: what an application does not
@@ -64,16 +68,31 @@ class Waker:
         thread: The loop's.
     """
 
-    __slots__ = ("_failed", "_loop_closed", "_post", "_post_here", "_stepping", "_woken", "pending", "ran_at", "thread")
+    __slots__ = (
+        "_failed",
+        "_loop_closed",
+        "_native",
+        "_post",
+        "_post_here",
+        "_running",
+        "_stepping",
+        "_woken",
+        "pending",
+        "ran_at",
+        "thread",
+    )
 
     def __init__(self, failed: Callable[[BaseException], object]) -> None:
         native: Any = current_token().native_token
         self.thread: int = threading.get_ident()
         self._post = posting()
+        self._native = native
         if hasattr(native, "run_sync_soon"):
+            self._running = sys.modules["trio"].lowlevel.current_trio_token
             self._post_here = native.run_sync_soon
             self._loop_closed = _never  # trio ends all its tasks first, the pipeline's among them
         else:
+            self._running = sys.modules["asyncio"].get_running_loop
             self._post_here = native.call_soon  # no system call
             self._loop_closed = native.is_closed
         self._failed = failed
@@ -115,6 +134,19 @@ class Waker:
             # for the callback was released when the pipeline's scope closed.
             return False
         return True
+
+    def check_here(self, call: str) -> None:
+        """Raise if the caller is in another thread, or on another loop of this one."""
+        here = threading.get_ident() == self.thread
+        if here:
+            # Where no loop runs, its owner drives it step by step, and is between two.
+            with contextlib.suppress(RuntimeError):
+                here = self._running() is self._native
+        if not here:
+            raise PipelineStateError(
+                f"{call} belongs on the event loop that runs the pipeline; "
+                "use anyio.from_thread to call it from another thread"
+            )
 
     def gone(self) -> bool:
         """Whether the loop was closed under the pipeline, so that no step is ever run again."""

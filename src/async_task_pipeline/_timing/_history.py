@@ -3,12 +3,14 @@
 The rule: nothing here grows with the number of items but the counts in the buckets of
 the sketches. Timestamps are collected in small batches and folded column by column, because
 a batch of 256 folds at about a tenth of the cost of 256 single items; a report folds
-what is pending first, so it includes the item delivered a moment ago.
+what is pending first, so it includes the item delivered a moment ago. Only the loop records;
+any thread may fold and read, so what is folded has a lock, and what is pending a deque.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -55,14 +57,19 @@ class TimingHistory:
 
     def __init__(self, history: int) -> None:
         self.history = history
+        self._lock = threading.RLock()
         self.turns = TurnHistory(history)
         self._names: tuple[str, ...] = ()
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
         self.turns.clear()
-        self._pending: list[Timed] = []
+        self._pending: deque[Timed] = deque()
         # The names an item's timestamps belong to travel with it: stages may be added
         # between two runs of one pipeline.
         self._recent: deque[tuple[Timed, tuple[str, ...]]] = deque(maxlen=self.history)
@@ -76,17 +83,19 @@ class TimingHistory:
 
     def begin(self, names: Sequence[str]) -> None:
         """Take items of a run with these stages from now on."""
-        self._fold()
-        self._names = tuple(names)
+        with self._lock:
+            self._fold()
+            self._names = tuple(names)
 
     def record(self, timed: Timed) -> None:
         """Take in one delivered item."""
         self._pending.append(timed)
         if len(self._pending) >= BATCH:
-            self._fold()
+            with self._lock:
+                self._fold()
 
     def _fold(self) -> None:
-        pending, self._pending = self._pending, []
+        pending = [self._pending.popleft() for _ in range(len(self._pending))]
         if not pending:
             return
         self.turns.deliver(pending)
@@ -125,8 +134,10 @@ class TimingHistory:
     @property
     def items(self) -> list[PipelineItem[object]]:
         """The last items delivered, oldest first, with their timing."""
-        self._fold()
-        return [PipelineItem._from_timed(timed, names) for timed, names in self._recent]
+        with self._lock:
+            self._fold()
+            recent = [*self._recent]
+        return [PipelineItem._from_timed(timed, names) for timed, names in recent]
 
     def _item_breakdowns(self) -> list[ItemTimingBreakdown]:
         # Only what has come since the last report is worked out: polling is cheap.
@@ -137,6 +148,10 @@ class TimingHistory:
 
     def report(self, stages: Sequence[PipelineStage], *, details: bool, running: bool) -> PipelineAnalysis | None:
         """The report of everything recorded, or ``None`` before the first outcome."""
+        with self._lock:
+            return self._report(stages, details=details, running=running)
+
+    def _report(self, stages: Sequence[PipelineStage], *, details: bool, running: bool) -> PipelineAnalysis | None:
         self._fold()
         count = len(self._latency)
         if not count and not any(stage.processed_count for stage in stages):

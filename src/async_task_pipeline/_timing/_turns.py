@@ -1,7 +1,8 @@
 """What became of each turn, and how soon an interrupted pipeline was quiet.
 
 The rule: a turn's record begins with its first item and is added to, never rewritten;
-the oldest is forgotten when there are too many. Computation is wasted when an item that
+the oldest is forgotten when there are too many. The loop notes and any thread reads, so each
+step has a lock. Computation is wasted when an item that
 it went into is dropped; a call whose results are several is counted once for all that
 are dropped together.
 """
@@ -9,6 +10,7 @@ are dropped together.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -51,28 +53,32 @@ class TurnHistory:
 
     def __init__(self, history: int) -> None:
         self._history = history
+        self._lock = threading.RLock()
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        self._records: dict[int, _Record] = {}
-        self._forgotten = 0
-        self._interrupts = 0
-        self._idle = Sketch()
+        with self._lock:
+            self._records: dict[int, _Record] = {}
+            self._forgotten = 0
+            self._interrupts = 0
+            self._idle = Sketch()
 
     def begin(self, number: int, at: float) -> None:
         """Note that a turn begins at this instant."""
-        self._of(number, at)
+        with self._lock:
+            self._of(number, at)
 
     def deliver(self, items: Sequence[Timed]) -> None:
         """Note items handed to the consumer, in order."""
-        numbers = [timed.turn for timed in items]
-        for number, count in Counter(numbers).items():
-            first = items[numbers.index(number)]
-            record = self._of(number, first.timestamps[0])
-            record.delivered += count
-            if record.first_output_at is None:
-                record.first_output_at = first.timestamps[-1]
+        with self._lock:
+            numbers = [timed.turn for timed in items]
+            for number, count in Counter(numbers).items():
+                first = items[numbers.index(number)]
+                record = self._of(number, first.timestamps[0])
+                record.delivered += count
+                if record.first_output_at is None:
+                    record.first_output_at = first.timestamps[-1]
 
     def drop(self, entries: Iterable[Timed], *, cut_short: bool = True) -> None:
         """Note items that were dropped, all in one step.
@@ -81,34 +87,39 @@ class TurnHistory:
             entries: The items, as far as they had come.
             cut_short: Whether that was an interrupt or the end, and so ends their turns.
         """
-        for number, timeds in itertools.groupby(sorted(entries, key=_turn), _turn):
-            dropped = list(timeds)
-            record = self._of(number, dropped[0].timestamps[0])
-            record.dropped += len(dropped)
-            record.wasted += computation(dropped)
-            record.interrupted |= cut_short
+        with self._lock:
+            for number, timeds in itertools.groupby(sorted(entries, key=_turn), _turn):
+                dropped = list(timeds)
+                record = self._of(number, dropped[0].timestamps[0])
+                record.dropped += len(dropped)
+                record.wasted += computation(dropped)
+                record.interrupted |= cut_short
 
     def drop_call(self, called: Timed, results: Iterable[Timed]) -> None:
         """Note a stale call that has ended, and what came of it after the interrupt."""
-        record = self._of(called.turn, called.timestamps[0])
-        record.dropped += 1
-        record.wasted += computation([called, *results])
-        record.interrupted = True
+        with self._lock:
+            record = self._of(called.turn, called.timestamps[0])
+            record.dropped += 1
+            record.wasted += computation([called, *results])
+            record.interrupted = True
 
     def drop_waiting(self, number: int, items: int) -> None:
         """Note items that were dropped while they waited to be accepted."""
-        self.cut_short(number)
-        if number in self._records:
-            self._records[number].dropped += items
+        with self._lock:
+            self.cut_short(number)
+            if number in self._records:
+                self._records[number].dropped += items
 
     def cut_short(self, number: int) -> None:
         """Note that an interrupt, or the end, has ended a turn."""
-        if number in self._records:
-            self._records[number].interrupted = True
+        with self._lock:
+            if number in self._records:
+                self._records[number].interrupted = True
 
     def interrupt(self) -> None:
         """Note an interrupt."""
-        self._interrupts += 1
+        with self._lock:
+            self._interrupts += 1
 
     def idle(self) -> Callable[[float], object]:
         """Where to note how long after the request the last stale call of an interrupt ended.
@@ -116,20 +127,27 @@ class TurnHistory:
         Noted after a ``clear``, it is about something that is forgotten.
         """
         sketch = self._idle
-        return lambda seconds: sketch.extend([seconds])
+
+        def note(seconds: float) -> None:
+            with self._lock:
+                sketch.extend([seconds])
+
+        return note
 
     def turns(self) -> list[TurnStatistics]:
         """The last turns, oldest first."""
-        return [record.statistics() for record in self._records.values()]
+        with self._lock:
+            return [record.statistics() for record in self._records.values()]
 
     def interrupts(self) -> InterruptStatistics:
         """All interrupts."""
-        return InterruptStatistics(
-            total=self._interrupts,
-            with_calls=len(self._idle),
-            time_to_idle=Percentiles(*self._idle.quantiles((0.5, 0.9, 0.99))),
-            max_time_to_idle=self._idle.maximum,
-        )
+        with self._lock:
+            return InterruptStatistics(
+                total=self._interrupts,
+                with_calls=len(self._idle),
+                time_to_idle=Percentiles(*self._idle.quantiles((0.5, 0.9, 0.99))),
+                max_time_to_idle=self._idle.maximum,
+            )
 
     def _of(self, number: int, at: float) -> _Record:
         record = self._records.get(number)

@@ -1,0 +1,291 @@
+"""G15, threads: what a program of 0.1.10 calls from any thread works from any thread, or says at once that
+it does not.
+
+The rule: clearing and reading work anywhere; a put works while the loop's thread waits for the thread
+that puts; what belongs on the loop never hangs elsewhere. Each docstring says what 0.1.10 did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+import pytest
+from anyio import create_task_group, to_thread, wait_all_tasks_blocked
+
+from async_task_pipeline import AsyncTaskPipeline, PipelineStateError
+from tests.support.gates import AsyncGate
+from tests.support.law import assert_law
+from tests.support.waiting import PATIENCE, read, rest_of, until
+
+pytestmark = pytest.mark.anyio
+
+
+def same(x):
+    return x
+
+
+async def also_same(x):
+    return x
+
+
+CLEARS = {
+    "clear": lambda pipeline: pipeline.clear(),
+    "clear_input_queue": lambda pipeline: pipeline.clear_input_queue(),
+    "clear_output_queue": lambda pipeline: pipeline.clear_output_queue(),
+    "stage": lambda pipeline: pipeline.stages[0].clear_input_queue(),
+}
+clears = pytest.mark.parametrize("name", CLEARS)
+DROPPED = {"clear": 4, "clear_input_queue": 2, "clear_output_queue": 1, "stage": 2}
+
+
+async def full():
+    """A pipeline with an item in the output, one in a call and two behind it."""
+    gate = AsyncGate("held")
+    pipeline = AsyncTaskPipeline(5).add_stage("gate", gate)
+    await pipeline.start()
+    await pipeline.process_input_stream(["out", "held", "a", "b"])
+    await gate.entered()
+    await until(lambda: pipeline.output_queue.qsize() == 1)
+    return pipeline, gate
+
+
+@clears
+@pytest.mark.parametrize("place", ["loop", "thread"])
+async def test_a_clear_works_in_any_thread(name, place):
+    """0.1.10: the same."""
+    pipeline, gate = await full()
+    if place == "loop":
+        CLEARS[name](pipeline)
+    else:
+        await to_thread.run_sync(CLEARS[name], pipeline)
+    now = pipeline.statistics()
+    assert now.inside == 4 - DROPPED[name]
+    assert now.dropped == (0 if name == "clear" else DROPPED[name])  # which begins again at zero
+    gate.open()
+    await pipeline.process_input_data("new", 0.0)
+    left = {"clear": [], "clear_input_queue": ["out", "held"], "stage": ["out", "held"]}.get(name, ["held", "a", "b"])
+    assert await rest_of(pipeline) == [*left, "new"]
+    await pipeline.stop()
+
+
+async def test_a_clear_from_a_thread_tells_what_it_dropped():
+    """0.1.10: returned nothing."""
+    pipeline, gate = await full()
+    assert (await to_thread.run_sync(pipeline.clear)).total == 4
+    gate.open()
+    await pipeline.stop()
+
+
+@clears
+async def test_a_clear_works_from_inside_a_stage(name):
+    """0.1.10: the same."""
+    cleared = []
+
+    def look(x):
+        if x == "clear":
+            CLEARS[name](pipeline)
+            cleared.append(x)
+        return x
+
+    pipeline = AsyncTaskPipeline().add_stage("before", also_same).add_stage("look", look)
+    await pipeline.start()
+    await pipeline.process_input_data("clear", 0.0)
+    await until(lambda: cleared)
+    await pipeline.process_input_data("new", 0.0)
+    results = await rest_of(pipeline)
+    assert results[-1] == "new"
+    assert ("clear" in results) is (name != "clear")
+    await pipeline.stop()
+
+
+@clears
+@pytest.mark.parametrize("state", ["new", "stopped"])
+async def test_a_clear_works_in_any_thread_when_nothing_runs(name, state):
+    """0.1.10: the same."""
+    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    if state == "stopped":
+        await pipeline.start()
+        await pipeline.process_input_stream([1])
+        await until(lambda: pipeline.output_queue.qsize() == 1)
+        await pipeline.stop()
+    await to_thread.run_sync(CLEARS[name], pipeline)
+    kept = state == "stopped" and name in ("clear_input_queue", "stage")
+    assert pipeline.statistics().inside == kept
+    assert_law(pipeline)
+
+
+@clears
+async def test_a_clear_that_comes_when_the_pipeline_ends_returns(name):
+    """0.1.10: hung, if it met a stop that emptied the queue between two looks."""
+    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    async with create_task_group() as tg:
+        for _ in range(20):
+            async with pipeline:
+                await pipeline.process_input_stream([1, 2, 3])
+                tg.start_soon(to_thread.run_sync, CLEARS[name], pipeline)
+    assert_law(pipeline)
+
+
+async def test_everything_can_be_read_in_any_thread_while_the_pipeline_runs():
+    """0.1.10: the same, but for lists that changed while they were read."""
+    pipeline = AsyncTaskPipeline(5, enable_timing=True, timing_history=50)
+    pipeline.add_stage("thread", same).add_stage("loop", also_same)
+    over, rounds, errors = threading.Event(), [0, 0], []
+
+    def look(number):
+        try:
+            while not over.is_set():
+                rounds[number] += 1
+                assert pipeline.running
+                now, report = pipeline.statistics(), pipeline.get_report()
+                assert now.accepted <= pipeline.counter
+                if report is not None:
+                    assert len(report.item_breakdowns) <= 50
+                    assert report.summary.total_items <= pipeline.counter
+                for item in pipeline.completed_items:
+                    assert item.get_total_latency() >= 0
+                assert len(pipeline.queues) == 2
+                repr(pipeline)
+        except BaseException as exc:
+            errors.append(exc)
+
+    async def feed():
+        await pipeline.process_input_stream(range(3000))
+        await pipeline.process_input_sentinel("end")
+
+    await pipeline.start()
+    async with create_task_group() as tg:
+        for number in (0, 1):
+            tg.start_soon(to_thread.run_sync, look, number)
+        tg.start_soon(feed)
+        got = 0
+        async for result in pipeline.generate_output_stream():
+            if result == "end":
+                break
+            got += 1
+            if got % 100 == 0:
+                await pipeline.interrupt(from_stage="loop")
+        await until(lambda: all(rounds) or errors)
+        over.set()
+    await pipeline.stop()
+    assert errors == []
+    assert pipeline.get_report().summary.total_items == got
+    assert_law(pipeline)
+
+
+async def test_threads_may_put_while_the_loops_thread_waits_for_them():
+    """0.1.10: the same: a queue of its own takes the item without asking anybody."""
+    pipeline = AsyncTaskPipeline(100).add_stage("same", same)
+    await pipeline.start()
+    with ThreadPoolExecutor(4) as pool:
+        # Both block the loop until all have put.
+        assert [*pool.map(lambda x: pipeline.put_input_data(x, 0.0), range(20), timeout=PATIENCE)] == [None] * 20
+    thread = threading.Thread(target=pipeline.put_input_sentinel, args=("end",))
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert sorted(await read(pipeline, 20)) == [*range(20)]
+    assert await read(pipeline, 1) == ["end"]
+    await pipeline.stop()
+
+
+def in_another_loop(call):
+    """What comes of an async call in a thread with a loop of its own."""
+
+    async def main():
+        with anyio.fail_after(PATIENCE / 2):
+            return await call()
+
+    return anyio.run(main)
+
+
+ELSEWHERE = {
+    "stop": lambda pipeline: pipeline.stop(),
+    "read": lambda pipeline: anext(pipeline.generate_output_stream()),
+    "process_input_data": lambda pipeline: pipeline.process_input_data(1, 0.0),
+    "process_input_sentinel": lambda pipeline: pipeline.process_input_sentinel(1),
+    "process_input_stream": lambda pipeline: pipeline.process_input_stream([1]),
+    "interrupt": lambda pipeline: pipeline.interrupt(),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+async def test_what_belongs_on_the_loop_says_so_in_another_thread(name):
+    """0.1.10: puts and reads worked; a stop blocked that loop instead of this one."""
+    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    await pipeline.start()
+    with pytest.raises(PipelineStateError, match="belongs on the event loop that runs the pipeline"):
+        await to_thread.run_sync(in_another_loop, lambda: ELSEWHERE[name](pipeline))
+    await pipeline.process_input_data("still running", 0.0)
+    assert await rest_of(pipeline) == ["still running"]
+    await pipeline.stop()
+
+
+async def test_a_stream_that_this_loop_reads_says_so_in_another_thread():
+    """0.1.10: an async generator, of which Python says nothing."""
+    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    await pipeline.start()
+    stream = pipeline.generate_output_stream()
+    await pipeline.process_input_data(1, 0.0)
+    assert await anext(stream) == 1
+    with pytest.raises(PipelineStateError, match="belongs on the event loop"):
+        await to_thread.run_sync(in_another_loop, lambda: anext(stream))
+    await pipeline.stop()
+
+
+async def test_a_turn_says_so_in_another_thread():
+    """New."""
+    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    async with pipeline, pipeline.turn() as turn:
+        for call in (turn.put, turn.put_sentinel):
+            with pytest.raises(PipelineStateError, match="belongs on the event loop"):
+                await to_thread.run_sync(in_another_loop, lambda call=call: call(1))
+
+
+async def test_a_consumer_of_another_loop_that_waits_for_the_start_hears_of_it():
+    """0.1.10: ended at once, for nothing ran yet."""
+    pipeline, met = AsyncTaskPipeline().add_stage("same", also_same), []
+
+    def consume():
+        with pytest.raises(PipelineStateError, match="belongs on the event loop") as caught:
+            in_another_loop(lambda: anext(pipeline.generate_output_stream()))
+        met.append(caught.value)
+
+    async with create_task_group() as tg:
+        tg.start_soon(to_thread.run_sync, consume)
+        await wait_all_tasks_blocked()
+        await pipeline.start()
+    assert len(met) == 1
+    await pipeline.stop()
+
+
+def test_another_loop_of_the_same_thread_is_another_loop():
+    """0.1.10: puts and reads worked."""
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    with contextlib.closing(first), contextlib.closing(second):
+        pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+        first.run_until_complete(pipeline.start())
+        pipeline.put_input_data("between two steps", 0.0)
+        for call in ELSEWHERE.values():
+            with pytest.raises(PipelineStateError, match="belongs on the event loop"):
+                second.run_until_complete(asyncio.ensure_future(call(pipeline), loop=second))
+        assert first.run_until_complete(read(pipeline, 1)) == ["between two steps"]
+        first.run_until_complete(pipeline.stop())
+        second.run_until_complete(pipeline.stop())  # which has nothing to do
+
+
+@pytest.mark.parametrize("name", ["stop", "read", "interrupt"])
+async def test_what_has_ended_may_be_asked_on_any_loop(name):
+    """0.1.10: the same."""
+    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    await pipeline.start()
+    await pipeline.process_input_stream([1])
+    await until(lambda: pipeline.output_queue.qsize() == 1)
+    await pipeline.stop()
+    answer = await to_thread.run_sync(in_another_loop, lambda: ELSEWHERE[name](pipeline))
+    if name == "read":
+        assert answer == 1
