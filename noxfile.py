@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import nox
 
@@ -23,6 +24,8 @@ nox.options.sessions = ["tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
+
+ORIGINAL = "async-task-pipeline==0.1.10"
 
 # Two processes of tests: much of their time is waiting for threads and processes.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
@@ -117,6 +120,23 @@ def cluster(session: nox.Session) -> None:
     """Test stages on a cluster: Dask's own, of processes on this machine."""
     session.install(".[dev,dask]")
     session.run("pytest", "tests/cluster", *session.posargs)
+
+
+@nox.session(python="3.11")  # the only one that 0.1.10 runs on
+def parity(session: nox.Session) -> None:
+    """Run programs written for 0.1.10, its own example and tests among them, on 0.1.10 and on this library.
+
+    The original comes from PyPI and goes with the session's folder: nothing of it is in this repository.
+    """
+    session.install(".", *group("parity"))
+    folder = session.create_tmp()
+    original = f"{folder}/original"
+    session.run("python", "-m", "venv", "--clear", "--without-pip", original)
+    python = f"{original}/Scripts/python.exe" if sys.platform == "win32" else f"{original}/bin/python"
+    session.run("pip", "--quiet", "--python", python, "install", ORIGINAL)
+    session.run("pip", "--quiet", "download", "--no-binary", ":all:", "--no-deps", "--dest", folder, ORIGINAL)
+    sdist = f"{folder}/async_task_pipeline-0.1.10.tar.gz"
+    session.run("python", "tests/parity", "--original", python, "--sdist", sdist, *session.posargs)
 
 
 @nox.session

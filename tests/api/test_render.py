@@ -12,6 +12,8 @@ from async_task_pipeline import (
     AsyncTaskPipeline,
     EfficiencyMetrics,
     InterruptStatistics,
+    ItemTimingBreakdown,
+    ItemTimingTotals,
     LatencySummary,
     Percentiles,
     PipelineAnalysis,
@@ -122,10 +124,8 @@ class Reporting:
     def __init__(self, report: PipelineAnalysis | None) -> None:
         self.enable_timing = True
         self.report = report
-        self.asked: list[bool] = []
 
     def get_report(self, include_item_details: bool = True) -> PipelineAnalysis | None:
-        self.asked.append(include_item_details)
         return self.report
 
 
@@ -137,20 +137,44 @@ def logged(caplog: pytest.LogCaptureFixture, pipeline: Any) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_a_report_is_logged_line_by_line(caplog: pytest.LogCaptureFixture) -> None:
-    source = Reporting(analysis("parse"))
-    assert logged(caplog, source) == [f"pipeline report: {line}" for line in report_lines(analysis("parse"))]
-    assert source.asked == [False]  # item details cost time and are not shown
+def test_a_report_is_logged_in_the_words_of_0_1_10_and_then_as_a_table(caplog: pytest.LogCaptureFixture) -> None:
+    item = ItemTimingBreakdown(ItemTimingTotals(0.1, 0.3, 0.4, 0.25), {})
+    report = attrs.evolve(analysis("parse"), item_breakdowns=[item] * 4)
+    detail = [
+        " - Item:",
+        "   Total latency: 400.00ms",
+        "   Actual computation time: 100.00ms",
+        "   Actual overhead time: 300.00ms",
+        "   Computation ratio: 25.0%",
+    ]
+    assert logged(caplog, Reporting(report)) == [
+        "Enhanced Pipeline Performance Analysis:",
+        " Total items processed: 1234",
+        " Average end-to-end latency: 0.500s",
+        " Efficiency Details:",
+        "  Computation efficiency: 25.0%",
+        "  Overhead ratio: 75.0%",
+        " Per-Stage Performance Breakdown:",
+        " - parse:",
+        "   Processed: 7 items",
+        "   Avg computation time: 1000.00ms",
+        "   Avg queue wait time: 1000.00ms",
+        "   Avg transmission time: 1000.00ms",
+        "   Computation ratio: 33.3%",
+        " Detailed Analysis for First Few Items:",
+        *detail * 3,
+        *(f"pipeline report: {line}" for line in report_lines(report)),
+    ]
 
 
 def test_nothing_delivered_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     pipeline = AsyncTaskPipeline[Any, Any](enable_timing=True).add_stage("s", print)
-    assert logged(caplog, pipeline) == ["pipeline report: no item has been delivered yet"]
+    assert logged(caplog, pipeline) == ["No items processed. No analysis available."]
 
 
 def test_timing_off_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     pipeline = AsyncTaskPipeline[Any, Any]().add_stage("s", print)
-    assert logged(caplog, pipeline) == ["pipeline report: timing is off (enable_timing=False)"]
+    assert logged(caplog, pipeline) == ["Pipeline timing is disabled. No analysis available."]
 
 
 def test_turns_cut_short_and_quiet_are_said() -> None:

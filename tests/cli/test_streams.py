@@ -155,4 +155,4 @@ def test_what_is_dropped_is_logged_unless_told_not_to(tmp_path):
     with Child(tmp_path, "chains:dropping", "input", "--log-level", "error") as child:
         assert child.end() == (0, "1\n5\n", "")
     with Child(tmp_path, "chains:dropping", "input", "--log-level", "info") as child:
-        assert "INFO async_task_pipeline: pipeline started" in child.end()[2]
+        assert "INFO async_task_pipeline: Pipeline started" in child.end()[2]

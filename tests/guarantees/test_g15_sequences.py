@@ -175,7 +175,7 @@ async def test_a_stop_drops_what_is_in_stages_and_says_so(caplog):
     assert await rest(pipeline) == ["first", "second", "end"]
     pipeline = await stopped_with_results("held")
     (message,) = caplog.messages
-    assert message.startswith("pipeline stopped; dropped 1 items")
+    assert message.startswith("stopping the pipeline dropped 1 items")
     assert pipeline.statistics().dropped == 1
     assert await rest(pipeline) == ["first", "second", "end"]
     assert_law(pipeline)

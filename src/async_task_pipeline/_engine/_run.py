@@ -180,7 +180,9 @@ class Run:
 
     def _start(self, task_status: TaskStatus[None]) -> None:
         self.started = True
-        logger.info("pipeline started with stages %s", [each.stage.name for each in self.runners])
+        for each in self.runners:
+            logger.info("Started pipeline stage: %s", each.stage.name)
+        logger.info("Pipeline started")
         task_status.started()
 
     def _work_beside(self, worker: Worker) -> None:
@@ -229,9 +231,10 @@ class Run:
         if receipt.total:
             # Whoever calls stop() may not have meant that; whoever leaves a block has read what it wanted.
             level = logging.WARNING if self._keeps_output else logging.INFO
-            logger.log(level, "pipeline stopped; dropped %d items: %s", receipt.total, receipt.dropped)
-        else:
-            logger.info("pipeline stopped; nothing was inside")
+            logger.log(level, "stopping the pipeline dropped %d items: %s", receipt.total, receipt.dropped)
+        for each in reversed(self.runners):
+            logger.info("Stopped pipeline stage: %s", each.stage.name)
+        logger.info("Pipeline stopped")
         for name in receipt.busy:
             logger.info("stage %r is still in a call, which is waited for if it cannot be cancelled", name)
 

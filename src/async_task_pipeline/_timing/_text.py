@@ -70,20 +70,60 @@ def report_lines(analysis: PipelineAnalysis) -> list[str]:
     return lines
 
 
+def analysis_lines(analysis: PipelineAnalysis) -> list[str]:
+    """The report as 0.1.10 worded it: the means, and the first three items in detail."""
+    summary = analysis.summary
+    efficiency = summary.overall_efficiency
+    lines = [
+        "Enhanced Pipeline Performance Analysis:",
+        f" Total items processed: {summary.total_items}",
+        f" Average end-to-end latency: {summary.avg_total_latency:.3f}s",
+        " Efficiency Details:",
+        f"  Computation efficiency: {efficiency.computation_efficiency:.1%}",
+        f"  Overhead ratio: {efficiency.overhead_ratio:.1%}",
+        " Per-Stage Performance Breakdown:",
+    ]
+    for name, stage in summary.stage_statistics.items():
+        mean = stage.timing_breakdown
+        lines += [
+            f" - {name}:",
+            f"   Processed: {stage.processed_count} items",
+            f"   Avg computation time: {mean.avg_computation_time * 1e3:.2f}ms",
+            f"   Avg queue wait time: {mean.avg_queue_wait_time * 1e3:.2f}ms",
+            f"   Avg transmission time: {mean.avg_transmission_time * 1e3:.2f}ms",
+            f"   Computation ratio: {mean.computation_ratio:.1%}",
+        ]
+    lines.append(" Detailed Analysis for First Few Items:")
+    for item in analysis.item_breakdowns[:3]:
+        totals = item.totals
+        lines += [
+            " - Item:",
+            f"   Total latency: {totals.total_latency * 1e3:.2f}ms",
+            f"   Actual computation time: {totals.total_computation_time * 1e3:.2f}ms",
+            f"   Actual overhead time: {totals.total_overhead_time * 1e3:.2f}ms",
+            f"   Computation ratio: {totals.computation_ratio:.1%}",
+        ]
+    return lines
+
+
 def log_pipeline_performance_analysis(pipeline: _Reporting) -> None:
     """Log the pipeline's report at INFO on the library's logger, a line a record.
 
-    Logs one line that tells so when timing is off or nothing has been delivered yet.
+    First come the lines that 0.1.10 logged, in its words, because programs look for them;
+    then the table with what it did not know. One line tells when timing is off or nothing
+    has been delivered yet.
 
     Args:
         pipeline: The pipeline; running or not.
     """
     if not pipeline.enable_timing:
-        logger.info("pipeline report: timing is off (enable_timing=False)")
+        logger.info("Pipeline timing is disabled. No analysis available.")
         return
-    analysis = pipeline.get_report(include_item_details=False)
+    analysis = pipeline.get_report()
     if analysis is None:
-        logger.info("pipeline report: no item has been delivered yet")
+        logger.info("No items processed. No analysis available.")
         return
+    for line in analysis_lines(analysis):
+        logger.info("%s", line)
     for line in report_lines(analysis):
         logger.info("pipeline report: %s", line)
