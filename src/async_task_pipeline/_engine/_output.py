@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
@@ -58,7 +59,7 @@ class Output:
         self._failure: BaseException | None = None
         self._traceback: TracebackType | None = None
         self._ended = False
-        self.lock = threading.RLock()
+        self.lock: AbstractContextManager[object] = threading.RLock()
 
     def end(self, failure: BaseException | None = None) -> None:
         """End the output; with a failure, every later read raises it. Idempotent."""

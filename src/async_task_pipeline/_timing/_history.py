@@ -70,7 +70,7 @@ class TimingHistory:
     def __init__(self, history: int) -> None:
         self.history = history
         self._lock = threading.RLock()
-        self.turns = TurnHistory(history)
+        self.turns: TurnHistory = TurnHistory(history)
         self._names: tuple[str, ...] = ()
         self.clear()
 

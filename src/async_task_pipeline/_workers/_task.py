@@ -145,10 +145,11 @@ class TaskWorker(StageWorker[TaskShift]):
         """Make one call and write what came of it; returns what no call may be failed by."""
         start = self.clock() if self.timed else 0.0
         try:
-            outcome: Any = self.function(taken.data)
+            value: Any = self.function(taken.data)
+            kind = type(value)
             # A coroutine, mostly, which is asked first: to ask an abstract class costs as much as a call.
-            expands = type(outcome) is not CoroutineType and isinstance(outcome, AsyncGenerator)
-            value = outcome if expands else await outcome
+            expands = kind is not CoroutineType and issubclass(kind, AsyncGenerator)
+            value = value if expands else await value
         except Exception as exc:
             self.raised(taken, exc, start, self.clock())
         except self.shared.cancelled as exc:
