@@ -2,10 +2,10 @@
 
 The rule: this file turns arguments into steps of the current run. It finds what is wrong
 with an argument, before anything is accepted, and moves no item itself. The pipeline
-owns its parts and inherits nothing but the way to be entered; what it keeps are seven
-private attributes (the links, the run, its output, the supervisor of ``start``, the
-records that outlive a run, the clock, what ``clear`` does inside an interrupt), whose names
-Python mangles, so that no subclass meets them by accident.
+owns its parts and inherits nothing but the way to be entered; what it keeps are four
+private attributes (the run, the supervisor of ``start``, the records that outlive a run,
+what ``clear`` does inside an interrupt), whose names Python mangles, so that no subclass meets
+them by accident.
 
 Each way to run it is ``Run.serve`` in a task of somebody's. None has a task group of its
 own around user code but the two context managers, which raise a lone failure bare,
@@ -42,7 +42,7 @@ from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
 from ._engine._item import SENTINEL, Item
 from ._engine._link import Link
-from ._engine._output import CurrentOutput, OutputStream
+from ._engine._output import OutputStream
 from ._engine._run import Run
 from ._engine._source import Put, checked_source, feed
 from ._engine._supervisor import Supervisor
@@ -131,10 +131,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {overflow!r}")
         self.overflow: Overflow = overflow
         self.stages: list[PipelineStage] = []
-        self.__clock = clock
-        self.__records = Records(TimingHistory(whole_number("timing_history", timing_history, at_least=0)))
-        self.__links: list[Link] = []
-        self.__output = CurrentOutput()
+        self.__records = Records(clock, TimingHistory(whole_number("timing_history", timing_history, at_least=0)))
         # While an interrupt has a subclass's clear() called: what AsyncTaskPipeline.clear does then.
         self.__instead_of_clear: Callable[[], InterruptReceipt] | None = None
         self.__run: Run | None = None
@@ -276,7 +273,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if any(each.name == name for each in self.stages):
             raise ValueError(f"name {name!r} is already that of another stage")
         self.stages.append(stage)
-        self.__links += [Link(self.max_queue_size) for _ in range(2 if len(self.stages) == 1 else 1)]
+        self.__records.links += [Link(self.max_queue_size) for _ in range(2 if len(self.stages) == 1 else 1)]
         return self
 
     def __clear_link_of(self, stage: PipelineStage) -> None:
@@ -321,7 +318,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
                 the source comes after the results of everything read before it.
         """
         async with self.__open(checked_source("source", source)) as run:
-            yield OutputStream(run.output, self.__output)
+            yield OutputStream(run.output, self.__records.output)
 
     async def start(self) -> None:
         """Start the pipeline in a task of its own, as in 0.1.10; returns when its workers are ready.
@@ -382,7 +379,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             self.__run.discard_output()
             self.__records.take_over(self.__run.output)
             # The consumer of the run before must not meet the results of this one.
-            self.__links = [Link(self.max_queue_size) for _ in self.__links]
+            self.__records.links = [Link(self.max_queue_size) for _ in self.__records.links]
         self.__supervisor = None
         for stage in self.stages:
             stage.counts.forget_workers()
@@ -393,15 +390,15 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             self.__records.timing.begin([stage.name for stage in self.stages])
         self.__run = Run(
             self.stages,
-            self.__links,
+            self.__records.links,
             self.max_queue_size,
-            clock=self.__clock if timed else None,
+            clock=self.__records.clock if timed else None,
             history=self.__records.timing if timed else None,
             numbers=self.__records.turn_numbers,
             overflow=self.overflow,
             workers_of=workers_of,
         )
-        self.__output.begin(self.__run.output)
+        self.__records.output.begin(self.__run.output)
         return self.__run
 
     @asynccontextmanager
@@ -485,7 +482,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_data")
         if type(self).put_input_data is not AsyncTaskPipeline.put_input_data:
-            created_at = self.__clock() if created_at is None else created_at
+            created_at = self.__records.clock() if created_at is None else created_at
             await to_thread.run_sync(self.put_input_data, data, created_at, limiter=CapacityLimiter(1))
             return
         await run.input.put(run.input.item(data, created_at))
@@ -511,7 +508,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             AsyncTaskPipeline.put_input_data,
         ):
             return None
-        return lambda data: self.process_input_data(data, self.__clock())
+        return lambda data: self.process_input_data(data, self.__records.clock())
 
     def put_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item from code that is not async.
@@ -566,7 +563,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         still tell how it ended); before the first start, that read waits for it. A consumer
         that goes on over a stop and a new start finds the first run at its end.
         """
-        return OutputStream(None, self.__output)
+        return OutputStream(None, self.__records.output)
 
     # -- interrupts ----------------------------------------------------------------------
 
@@ -711,7 +708,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
 
     def __new_interrupt(self, *, waits: bool = False) -> Interrupt:
         return Interrupt(
-            self.__clock, self.__records.timing.turns.idle(), last_delivered=self.__delivered_now, waits=waits
+            self.__records.clock, self.__records.timing.turns.idle(), last_delivered=self.__delivered_now, waits=waits
         )
 
     # -- what can be read of it at any moment --------------------------------------------
@@ -734,17 +731,17 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     @property
     def queues(self) -> list[Link]:
         """The link behind each stage, of the current or last run; the output is the last."""
-        return self.__links[1:]
+        return self.__records.links[1:]
 
     @property
     def input_queue(self) -> Link | None:
         """The link before the first stage, or ``None`` while there is no stage."""
-        return self.__links[0] if self.__links else None
+        return self.__records.links[0] if self.__records.links else None
 
     @property
     def output_queue(self) -> Link | None:
         """The link behind the last stage, or ``None`` while there is no stage."""
-        return self.__links[-1] if self.__links else None
+        return self.__records.links[-1] if self.__records.links else None
 
     @property
     def counter(self) -> int:

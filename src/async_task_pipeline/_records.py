@@ -1,7 +1,8 @@
 """What a pipeline remembers from run to run.
 
-The rule: only what no stage can keep is here; a stage keeps its own counters. Numbers of
-turns go on for ever; the rest starts again at zero when the pipeline is cleared.
+The rule: only what no stage can keep is here; a stage keeps its own counters. The clock, the links
+and the numbers of turns go on for ever; what is counted starts again at zero when the pipeline is
+cleared.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Iterator
 
 import attrs
 
-from ._engine._output import Output
+from ._engine._link import Link
+from ._engine._output import CurrentOutput, Output
+from ._timing._clock import Clock
 from ._timing._history import TimingHistory
 
 
@@ -20,6 +23,10 @@ class Records:
     """The records of one pipeline.
 
     Attributes:
+        clock: In seconds.
+        links: Of the current or last run, and before the first start: one before each stage, and one
+            behind the last.
+        output: Of the same run, for those who read it.
         timing: Of the items delivered, if they are timed.
         delivered: Items handed to the consumer in the runs before the current one.
         dropped_at_output: Items dropped while they waited for the consumer, the same.
@@ -27,7 +34,10 @@ class Records:
         turn_numbers: The number of the next turn, and of those after it.
     """
 
+    clock: Clock
     timing: TimingHistory
+    links: list[Link] = attrs.field(factory=list, init=False)
+    output: CurrentOutput = attrs.field(factory=CurrentOutput, init=False)
     delivered: int = attrs.field(default=0, init=False)
     dropped_at_output: int = attrs.field(default=0, init=False)
     counter_offset: int = attrs.field(default=0, init=False)

@@ -20,12 +20,9 @@ def test_it_inherits_nothing_but_the_way_to_be_entered() -> None:
     assert AsyncTaskPipeline.__mro__ == (AsyncTaskPipeline, AsyncContextManagerMixin, Generic, object)
 
 
-def test_it_keeps_seven_things_for_itself() -> None:
+def test_it_keeps_four_things_for_itself() -> None:
     private = set(vars(AsyncTaskPipeline())) - PUBLIC
-    assert private == {
-        f"_AsyncTaskPipeline__{part}"
-        for part in ("instead_of_clear", "links", "output", "run", "supervisor", "records", "clock")
-    }
+    assert private == {f"_AsyncTaskPipeline__{part}" for part in ("instead_of_clear", "run", "supervisor", "records")}
 
 
 def test_each_method_of_its_own_is_public_or_has_such_a_name() -> None:
