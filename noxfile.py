@@ -110,9 +110,9 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def voice(session: nox.Session) -> None:
-    """Test the voice agent with real audio; needs the program espeak-ng, and a C compiler for pocketsphinx."""
+    """Test the voice agent with real audio, and numbers of numpy; needs espeak-ng, and a C compiler for pocketsphinx."""
     session.install(".[dev,voice]")
-    session.run("pytest", "tests/voice_agent", *session.posargs)
+    session.run("pytest", "tests/voice_agent", "tests/guarantees/test_g15_numbers.py", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
