@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from functools import partial
 from typing import Any
 
@@ -371,3 +372,23 @@ async def test_giving_up_one_wait_leaves_that_of_a_later_interrupt():
         assert sorted(receipts["first"].idle_after) == ["first", "second"]
         await pipeline.process_input_data("new")
         assert await read(pipeline, 1) == ["new"]
+
+
+@pytest.mark.parametrize("overflow", ["wait", "drop_oldest", "drop_newest"])
+async def test_a_put_that_lets_others_run_is_dropped_with_its_turn(overflow: Any) -> None:
+    pipeline = Pipeline(overflow=overflow).add_stage("same", lambda value: value)
+    interrupted = anyio.Event()
+
+    async def interrupt() -> None:
+        await pipeline.interrupt()
+        interrupted.set()
+
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(interrupt)
+        time.sleep(0.01)  # the loop is kept, so the put lets others run before it is accepted
+        await pipeline.process_input_data("old")
+        await interrupted.wait()
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == ["new"]
+        assert pipeline.statistics().dropped == 1
+        assert_law(pipeline)

@@ -92,6 +92,8 @@ class Input:
         # For the loop to note in the report: turns that threads have begun, and what had no room.
         self._begun: list[tuple[int, float]] = []
         self._refused: list[Item] = []
+        # How many times everything was dropped, for puts that let others run before they are accepted.
+        self._flushes = 0
         # Whether a created_at that cannot be right has been met.
         self._doubted = False
 
@@ -154,8 +156,9 @@ class Input:
         waker = self._shared.waker
         # Who never waits has to let others run: in line, so that nobody is accepted before it; and
         # before it is accepted, for native cancellation.
-        if self._overflow != "wait":
-            await waker.let_others_run()  # where it might be dropped, nobody waits in line
+        if self._overflow != "wait":  # where it might be dropped, nobody waits in line
+            if waker.keeps_loop and await self._dropped_meanwhile(item, turn):
+                return
             if self._put_here(item, turn):
                 return
         elif not waker.keeps_loop and self._put_here(item, turn):
@@ -184,6 +187,15 @@ class Input:
             self._line.popleft()
             self._accept(item)
         self._shared.waker.pump_now(self)
+
+    async def _dropped_meanwhile(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
+        """Let others run; whether one of them was an interrupt, which has dropped the item with its turn."""
+        flushes, number = self._flushes, self._number
+        await self._shared.waker.let_others_run()
+        if flushes == self._flushes or item.outcome != PASSED or turn is not None or self._closed is not None:
+            return False  # of a turn that is over, or a closed input, the put is going to raise
+        self._count_dropped(1, number)
+        return True
 
     def put_from_thread(self, item: Item, turn: Turn[Any, Any] | None = None, *, source: object = None) -> None:
         """Accept an item from another thread, blocking it until there is room."""
@@ -415,6 +427,7 @@ class Input:
         return, because cancelled natively in the same tick it raises instead, and then the item
         was never accepted.
         """
+        self._flushes += 1
         if interrupts:
             for turn in self._turns:
                 turn.interrupt()
