@@ -49,7 +49,8 @@ LAYERS = (
     ("__init__",),
     # The command line: first what ends it, then what goes in and out, then the job.
     ("_cli._exit", "_cli._stdout"),
-    ("_cli._input", "_cli._output", "_cli._target"),
+    ("_cli._input", "_cli._place", "_cli._target"),
+    ("_cli._output",),
     ("_cli._progress",),
     ("_cli._job",),
     ("_cli",),
