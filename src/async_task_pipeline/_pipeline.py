@@ -44,7 +44,7 @@ from ._engine._run import Run
 from ._engine._source import checked_source, feed
 from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
-from ._exceptions import PipelineStateError, PipelineStoppedError, leaves_of, raisable, stopped, without
+from ._exceptions import PipelineStateError, PipelineStoppedError, leaves_of, raisable, shown, stopped, without
 from ._native import cancelled_from_outside
 from ._records import Records
 from ._stage import BatchSize, PipelineStage, StageFunction, StageOptions
@@ -115,9 +115,9 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.enable_timing: bool = flag("enable_timing", enable_timing)
         self.return_exceptions: bool = flag("return_exceptions", return_exceptions)
         if not callable(clock):
-            raise TypeError(f"clock must be callable, not {clock!r}")
+            raise TypeError(f"clock must be callable, not {shown(clock)}")
         if overflow not in get_args(Overflow):
-            raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {overflow!r}")
+            raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {shown(overflow)}")
         self.overflow: Overflow = overflow
         self.stages: list[PipelineStage] = []
         self.__clock = clock
@@ -501,11 +501,11 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         if created_at is None:
             return None
         if isinstance(created_at, bool) or not isinstance(created_at, (int, float)):
-            raise TypeError(f"created_at must be a number of seconds or None, not {created_at!r}")
+            raise TypeError(f"created_at must be a number of seconds or None, not {shown(created_at)}")
         now = self.__clock()
         if not finite(created_at) or created_at > now:
             raise ValueError(
-                f"created_at={created_at!r} must be a past instant of the pipeline's clock, which says {now!r}; "
+                f"created_at={shown(created_at)} must be a past instant of the pipeline's clock, which says {now!r}; "
                 "time.time() is another clock than time.perf_counter()"
             )
         return float(created_at)

@@ -22,7 +22,8 @@ LAYERS = (
     # The folders themselves, which hold nothing but a docstring.
     ("_engine", "_timing", "_workers"),
     # What knows nothing of the rest.
-    ("_arguments", "_counts", "_exceptions", "_log", "_native", "_statistics", "_type_variables"),
+    ("_counts", "_exceptions", "_log", "_native", "_statistics", "_type_variables"),
+    ("_arguments",),
     ("_timing._clock", "_timing._report", "_timing._sketch", "_chain_types"),
     # What the user says, and what the report is made of.
     ("_stage", "_timing._item", "_timing._text"),

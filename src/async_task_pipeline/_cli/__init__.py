@@ -163,7 +163,7 @@ def _run(args: argparse.Namespace, stdout: int | None) -> Exit:
     output = place_of(args.output, stdout)
     report_place = None if args.report_file is None else place_of(args.report_file, stdout)
     if report_place is not None and output.is_same_as(report_place):
-        args.parser.error(f"--report-file {report_place.name} is where the results go; they need a place each")
+        args.parser.error(f"--report-file {report_place.name!r} is where the results go; they need a place each")
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(Source(args.input, args.format)))
         sink = stack.enter_context(sink_for(output))
@@ -192,8 +192,11 @@ class _Stderr(logging.Handler):
     """Writes to stderr as everything else does, above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        show(self.format(record))
+        """Write one record; one that cannot be formatted is no failure of who logged it."""
+        try:
+            show(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 def _display(args: argparse.Namespace, source: Source) -> contextlib.AbstractContextManager[Display | None]:

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from anyio import CancelScope, wait_writable
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
+from .._exceptions import kind_of, shown
 from ._exit import PROGRAM, CommandError, Exit, one_line
 from ._place import Place
 
@@ -98,7 +99,7 @@ class Writer:
 
 
 def _shortened(value: Any) -> str:
-    text = f"{type(value).__name__} {value!r}"
+    text = f"{kind_of(value)} {shown(value)}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .._exceptions import shown, text_of
 from .._pipeline import AsyncTaskPipeline
 from ._exit import CommandError, Exit, one_line
 
@@ -53,7 +54,7 @@ def _import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:
         if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
-            raise CommandError(Exit.PIPELINE, f"there is no module {name!r}: {exc}") from exc
+            raise CommandError(Exit.PIPELINE, f"there is no module {name!r}: {text_of(exc)}") from exc
         raise CommandError(Exit.PIPELINE, f"importing {name} raised {one_line(exc)}") from exc
     except (Exception, SystemExit) as exc:
         raise CommandError(Exit.PIPELINE, f"importing {name} raised {one_line(exc)}") from exc
@@ -119,7 +120,7 @@ async def build(target: str, found: Any) -> AsyncTaskPipeline[Any, Any]:
     if not isinstance(built, AsyncTaskPipeline):
         what = f"{target} is" if built is found else f"{target} returned"
         raise CommandError(
-            Exit.PIPELINE, f"{what} {built!r}, which is neither a pipeline nor a function that returns one"
+            Exit.PIPELINE, f"{what} {shown(built)}, which is neither a pipeline nor a function that returns one"
         )
     if not built.stages:
         raise CommandError(Exit.PIPELINE, f"{target} is a pipeline without stages")
