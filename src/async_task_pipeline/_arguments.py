@@ -11,14 +11,16 @@ import math
 import operator
 from typing import Any
 
+from ._exceptions import shown
+
 
 def whole_number(name: str, value: Any, *, at_least: int) -> int:
     """An int argument with a lower bound."""
     number = plain_number(value)
     if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"{name} must be an int, not {value!r}")
+        raise TypeError(f"{name} must be an int, not {shown(value)}")
     if number < at_least:
-        raise ValueError(f"{name} must be at least {at_least}, not {value!r}")
+        raise ValueError(f"{name} must be at least {at_least}, not {shown(value)}")
     return number
 
 
@@ -27,17 +29,17 @@ def flag(name: str, value: Any) -> bool:
     try:
         return (False, True).index(value) == 1
     except ValueError:  # what many numbers in one are compared to, too
-        raise TypeError(f"{name} must be a bool, not {value!r}") from None
+        raise TypeError(f"{name} must be a bool, not {shown(value)}") from None
 
 
 def seconds(name: str, value: Any, *, zero: bool = True) -> float:
     """A finite duration; 0 only if that means something."""
     number = plain_number(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+        raise TypeError(f"{name} must be a number of seconds, not {shown(value)}")
     if not finite(number) or number < 0 or (not zero and number == 0):
         bound = "0 or more" if zero else "more than 0"
-        raise ValueError(f"{name} must be a finite number of seconds, {bound}, not {value!r}")
+        raise ValueError(f"{name} must be a finite number of seconds, {bound}, not {shown(value)}")
     return float(number)
 
 

@@ -118,7 +118,7 @@ def raisable(exc: BaseException, *more: type[BaseException]) -> BaseException:
     """
     if not isinstance(exc, (StopIteration, StopAsyncIteration, GeneratorExit, *more)):
         return exc
-    error = StageProtocolError(f"a stage or a source raised {exc!r}, which nothing had asked for")
+    error = StageProtocolError(f"a stage or a source raised {shown(exc)}, which nothing had asked for")
     error.__cause__ = exc
     for note in notes_of(exc):
         error.add_note(note)
@@ -161,7 +161,10 @@ def without(errors: list[BaseException], known: Callable[[BaseException], bool])
 
 def notes_of(exc: BaseException) -> list[str]:
     """Its notes; what is no list of texts counts as none."""
-    notes = getattr(exc, "__notes__", None)
+    try:
+        notes = getattr(exc, "__notes__", None)
+    except BaseException:  # its class is anybody's
+        return []
     return [each for each in notes if isinstance(each, str)] if isinstance(notes, list) else []
 
 
@@ -172,13 +175,39 @@ def add_note(exc: BaseException, note: str) -> None:
             exc.add_note(note)
 
 
+MOST_SHOWN = 1000
+"""Characters of anybody's text in a message: enough to know what it is about."""
+
+
+def cut_short(text: str) -> str:
+    """A text, without its middle if it is long."""
+    half = MOST_SHOWN // 2
+    return text if len(text) <= MOST_SHOWN else f"{text[: half - 2]}...{text[1 - half :]}"
+
+
 def shown(value: object) -> str:
     """A value as ``repr`` has it, cut short; or its type, if that raises."""
     try:
-        return _short.repr(value)
+        return cut_short(_short.repr(value))
     except BaseException:
-        return f"<{type(value).__name__}, which cannot be shown>"
+        return f"<{kind_of(value)}, which cannot be shown>"
 
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 200
+
+
+def kind_of(value: object) -> str:
+    """The name of its type, whatever a metaclass makes of that."""
+    return cut_short(str(_NAME.__get__(type(value))))
+
+
+_NAME = type.__dict__["__name__"]
+
+
+def text_of(exc: BaseException) -> str:
+    """What an exception says, in one line and cut short."""
+    try:
+        return cut_short(" ".join(cut_short(str(exc)).split()))
+    except BaseException:  # it is anybody's
+        return "which cannot be shown"

@@ -47,7 +47,7 @@ from ._engine._run import Run
 from ._engine._source import Put, checked_source, feed
 from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
-from ._exceptions import PipelineStateError, PipelineStoppedError, leaves_of, raisable, stopped, without
+from ._exceptions import PipelineStateError, PipelineStoppedError, leaves_of, raisable, shown, stopped, without
 from ._native import cancelled_from_outside
 from ._records import Records
 from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions
@@ -126,9 +126,9 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.enable_timing: bool = flag("enable_timing", enable_timing)
         self.on_error: OnError = _meaning(on_error, returned=flag("return_exceptions", return_exceptions))
         if not callable(clock):
-            raise TypeError(f"clock must be callable, not {clock!r}")
+            raise TypeError(f"clock must be callable, not {shown(clock)}")
         if overflow not in get_args(Overflow):
-            raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {overflow!r}")
+            raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {shown(overflow)}")
         self.overflow: Overflow = overflow
         self.stages: list[PipelineStage] = []
         self.__records = Records(clock, TimingHistory(whole_number("timing_history", timing_history, at_least=0)))
@@ -902,9 +902,9 @@ def _meaning(on_error: OnError | None, *, returned: bool) -> OnError:
     if on_error is None:
         return "return" if returned else "raise"
     if on_error not in get_args(OnError):
-        raise ValueError(f"on_error must be one of {get_args(OnError)}, not {on_error!r}")
+        raise ValueError(f"on_error must be one of {get_args(OnError)}, not {shown(on_error)}")
     if returned and on_error != "return":
-        raise ValueError(f"return_exceptions=True means on_error='return', and on_error is {on_error!r}")
+        raise ValueError(f"return_exceptions=True means on_error='return', and on_error is {shown(on_error)}")
     return on_error
 
 
@@ -939,7 +939,7 @@ def _index_of(stages: Sequence[PipelineStage], name: str | None) -> int:
         return 0
     names = [stage.name for stage in stages]
     if name not in names:
-        raise ValueError(f"from_stage must be one of {names}, not {name!r}")
+        raise ValueError(f"from_stage must be one of {names}, not {shown(name)}")
     return names.index(name)
 
 

@@ -18,6 +18,7 @@ import attrs
 
 from ._arguments import flag, plain_number, seconds, whole_number
 from ._counts import StageCounts
+from ._exceptions import shown
 
 StageFunction = Callable[..., Any]
 
@@ -70,19 +71,19 @@ class BatchSize:
 
 def _checked_name(_stage: PipelineStage, _: attrs.Attribute[str], name: str) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"name of a stage must be a str, not {name!r}")
+        raise TypeError(f"name of a stage must be a str, not {shown(name)}")
     if not name:
         raise ValueError("name of a stage must not be empty, got ''")
 
 
 def _checked_function(stage: PipelineStage, _: attrs.Attribute[StageFunction], function: StageFunction) -> None:
     if not callable(function):
-        raise TypeError(f"process_fn of stage {stage.name!r} must be callable, not {function!r}")
+        raise TypeError(f"process_fn of stage {stage.name!r} must be callable, not {shown(function)}")
 
 
 def _checked_on_error(stage: PipelineStage, _: attrs.Attribute[OnError], meaning: OnError) -> None:
     if meaning not in get_args(OnError):
-        raise ValueError(f"on_error of stage {stage.name!r} must be one of {get_args(OnError)}, not {meaning!r}")
+        raise ValueError(f"on_error of stage {stage.name!r} must be one of {get_args(OnError)}, not {shown(meaning)}")
 
 
 def _checked_flag(stage: PipelineStage, field: attrs.Attribute[bool], value: bool) -> None:
@@ -224,7 +225,7 @@ def checked_kind(stage: PipelineStage) -> str:
     if runs_on_the_loop(function):
         if executor is not None:
             raise ValueError(
-                f"executor of stage {name!r} must be None, not {executor!r}: {function!r} is async and runs on the loop"
+                f"executor of stage {name!r} must be None, not {shown(executor)}: {shown(function)} is async and runs on the loop"
             )
         return "loop"
     if executor is None:
@@ -234,7 +235,7 @@ def checked_kind(stage: PipelineStage) -> str:
     if not isinstance(executor, str):
         raise TypeError(
             f"executor of stage {name!r} must be one of {get_args(ExecutorKind)}, "
-            f"a concurrent.futures.Executor or None, not {executor!r}"
+            f"a concurrent.futures.Executor or None, not {shown(executor)}"
         )
     return executor  # whether there is such a kind of worker is for the registry to say
 
@@ -245,13 +246,15 @@ def check_setup(stage: PipelineStage) -> None:
     if setup is None:
         return
     if not callable(setup):
-        raise TypeError(f"setup of stage {name!r} must be callable or None, not {setup!r}")
+        raise TypeError(f"setup of stage {name!r} must be callable or None, not {shown(setup)}")
     if kind == "executor":
         raise ValueError(
             f"setup of stage {name!r} must be None: an executor's workers are its own, see its initializer"
         )
     if kind != "loop" and runs_on_the_loop(setup):
-        raise TypeError(f"setup of stage {name!r} must not be async: {setup!r} is called in the worker, off the loop")
+        raise TypeError(
+            f"setup of stage {name!r} must not be async: {shown(setup)} is called in the worker, off the loop"
+        )
 
 
 def check_interrupts(stage: PipelineStage) -> None:
@@ -259,11 +262,11 @@ def check_interrupts(stage: PipelineStage) -> None:
     name, kind, on_interrupt = stage.name, stage.kind, stage.on_interrupt
     if on_interrupt is not None:
         if not callable(on_interrupt):
-            raise TypeError(f"on_interrupt of stage {name!r} must be callable or None, not {on_interrupt!r}")
+            raise TypeError(f"on_interrupt of stage {name!r} must be callable or None, not {shown(on_interrupt)}")
         if kind != "loop" and runs_on_the_loop(on_interrupt):
             raise TypeError(
                 f"on_interrupt of stage {name!r} must not be async: "
-                f"{on_interrupt!r} is called by the stage's worker thread"
+                f"{shown(on_interrupt)} is called by the stage's worker thread"
             )
         if kind not in ("loop", "thread"):
             raise ValueError(
@@ -290,21 +293,21 @@ def check_budget(stage: PipelineStage) -> None:
     max_failures: Any = stage.max_failures
     if failure_window != FAILURE_WINDOW and not isinstance(max_failures, float):
         raise ValueError(
-            f"failure_window of stage {name!r} is {failure_window!r}, and has no meaning without a max_failures that is "
-            f"a share (a float), not {max_failures!r}"
+            f"failure_window of stage {name!r} is {shown(failure_window)}, and has no meaning without a max_failures that is "
+            f"a share (a float), not {shown(max_failures)}"
         )
     if max_failures is None:
         return
     if isinstance(max_failures, bool) or not isinstance(max_failures, (int, float)):
-        raise TypeError(f"max_failures of stage {name!r} must be an int, a float or None, not {max_failures!r}")
+        raise TypeError(f"max_failures of stage {name!r} must be an int, a float or None, not {shown(max_failures)}")
     if stage.on_error == "raise":
         raise ValueError(
-            f"max_failures of stage {name!r} is {max_failures!r}, but with on_error='raise' the first failure ends it"
+            f"max_failures of stage {name!r} is {shown(max_failures)}, but with on_error='raise' the first failure ends it"
         )
     if isinstance(max_failures, float):
         if not 0 < max_failures < 1:
             raise ValueError(
-                f"max_failures of stage {name!r} must be an int, or a float between 0 and 1, not {max_failures!r}"
+                f"max_failures of stage {name!r} must be an int, or a float between 0 and 1, not {shown(max_failures)}"
             )
     else:
         whole_number(f"max_failures of stage {name!r}", max_failures, at_least=0)
@@ -316,4 +319,6 @@ def check_batch(stage: PipelineStage) -> None:
         return
     function = stage.process_fn
     if any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in _called(function)):
-        raise TypeError(f"process_fn of batch stage {stage.name!r} must return a list, and {function!r} is a generator")
+        raise TypeError(
+            f"process_fn of batch stage {stage.name!r} must return a list, and {shown(function)} is a generator"
+        )

@@ -22,8 +22,8 @@ LAYERS = (
     # The folders themselves, which hold nothing but a docstring.
     ("_engine", "_timing", "_workers"),
     # What knows nothing of the rest.
-    ("_arguments", "_counts", "_exceptions", "_log", "_native", "_statistics", "_type_variables"),
-    ("_timing._record",),
+    ("_counts", "_exceptions", "_log", "_native", "_statistics", "_type_variables"),
+    ("_arguments", "_timing._record"),
     ("_timing._clock", "_timing._report", "_timing._sketch", "_chain_types"),
     # What the user says, and what the report is made of.
     ("_stage", "_timing._item", "_timing._text"),
@@ -53,7 +53,8 @@ LAYERS = (
     ("utils", "utils.analysis", "utils.logging", "utils.metrics"),
     # The command line: first what ends it, then what goes in and out, then the job.
     ("_cli._exit", "_cli._stdout"),
-    ("_cli._input", "_cli._output", "_cli._target"),
+    ("_cli._input", "_cli._place", "_cli._target"),
+    ("_cli._output",),
     ("_cli._progress",),
     ("_cli._job",),
     ("_cli",),

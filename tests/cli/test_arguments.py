@@ -85,11 +85,6 @@ def test_the_report_may_be_a_file_of_its_own(run, place):
     assert (place / "report").read_text().startswith("items delivered")
 
 
-def test_a_report_file_that_cannot_be_written_is_named_before_anything_is_processed(run, place):
-    told = "cannot write no/where: No such file or directory\n"
-    assert run("chains:noisy", "--report", "json", "--report-file", "no/where", data="a\n") == (5, "", told)
-
-
 def test_an_empty_input_has_a_report_that_says_so(run):
     assert run("chains:same", "--report", "text") == (0, "", "no item came to a result\n")
     assert run("chains:same", "--report", "json") == (0, "", "null\n")

@@ -7,15 +7,12 @@ for writing; what cannot be read (exit code 3) or written (5) is named.
 from __future__ import annotations
 
 import os
-import shlex
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from async_task_pipeline._cli import main
-from tests.cli.child import COMMAND
 
 
 def test_an_input_that_cannot_be_read_is_named(place, capfd):
@@ -25,11 +22,6 @@ def test_an_input_that_cannot_be_read_is_named(place, capfd):
         "async-task-pipeline: cannot read nowhere: No such file or directory\n"
         f"async-task-pipeline: cannot read {place}: it is a directory\n"
     )
-
-
-@pytest.mark.parametrize(("path", "message"), [("no/where", "No such file or directory"), (".", "it is a directory")])
-def test_an_output_that_cannot_be_written_is_named(run, path, message):
-    assert run("chains:same", "--output", path, data="a\n") == (5, "", f"cannot write {path}: {message}\n")
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is read-only for root")
@@ -70,16 +62,6 @@ def test_a_failure_leaves_the_output_as_it_was(run, place, target, last, code):
     assert run(target, "--output", "out", data=b"1\n" + last + b"\n2\n")[0] == code
     assert (place / "out").read_text() == "old"
     assert {path.name for path in place.iterdir() if path.is_file()} == {"data", "out", "chains.py"}
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="where descriptors have names")
-@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/fd/7"])
-def test_what_is_open_already_is_written_on_and_not_replaced(place, path):
-    command = shlex.join([*COMMAND, "run", "chains:same", "--output", path])
-    shell = f"{{ echo header; printf 'a\\nb\\n' | {command} 7>&1; echo trailer; }} >> out"
-    subprocess.run(["/bin/sh", "-c", shell], check=True, cwd=place)
-    subprocess.run(["/bin/sh", "-c", shell], check=True, cwd=place)
-    assert (place / "out").read_text() == "header\na\nb\ntrailer\n" * 2
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device is of Linux")

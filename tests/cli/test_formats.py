@@ -38,10 +38,41 @@ def test_json_comes_in_and_goes_out(run):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        '"\N{GRINNING FACE}"',
+        '"\\\\ud83d"',
+        '"\\u0000\\u001b\u2028"',
+        "-0.0",
+        "1.7976931348623157e+308",
+        "5e-324",
+        "1" + "0" * 400,
+        '{"a": [[], {}, "", false]}',
+    ],
+)
+def test_what_is_read_as_json_is_written_as_it_was(run, line):
+    assert run("chains:same", "--format", "jsonl", data=f"{line}\n") == (0, f"{line}\n", "")
+
+
+def test_two_halves_of_a_character_are_one(run):
+    out = '"\N{GRINNING FACE}"\n'
+    assert run("chains:same", "--format", "jsonl", data='"\\ud83d\\ude00"\n') == (0, out, "")
+
+
+@pytest.mark.parametrize(
     ("style", "data", "message"),
     [
         ("jsonl", "1\n\n{]\n", "line 3: not JSON: Expecting property name enclosed in double quotes in column 2"),
         ("jsonl", "1\n\nNaN\n", "line 3: not JSON: NaN is no number of it"),
+        ("jsonl", "1\n\n[-Infinity]\n", "line 3: not JSON: -Infinity is no number of it"),
+        ("jsonl", "1\n\n[1e999]\n", "line 3: not readable: 1e999 is too large for a float"),
+        (
+            "jsonl",
+            "1\n\n-1" + "0" * 400 + ".0\n",
+            f"line 3: not readable: -1{'0' * 95}...{'0' * 96}.0 is too large for a float",
+        ),
+        ("jsonl", '1\n\n"\\uD83D"\n', "line 3: not readable: \\ud83d is half of a character"),
+        ("jsonl", '1\n\n{"a": {"\\udc00": 1}}\n', "line 3: not readable: \\udc00 is half of a character"),
         ("jsonl", "1\n\n" + "[" * 100_000, "line 3: not readable: nested too deep"),
         ("lines", b"1\n\na\xffb\n", "line 3: not UTF-8: byte 0xff in column 2"),
     ],

@@ -96,7 +96,8 @@ def test_a_second_ctrl_c_drops_what_a_thread_still_returns(tmp_path, loop, to_fi
 
 
 def test_a_third_ctrl_c_kills_a_process_whose_stage_does_not_return(tmp_path, loop):
-    with Child(tmp_path, "chains:gated", "--output", "out", *loop) as child:
+    files_to_write = ["--output", "out", "--report", "json", "--report-file", "report"]
+    with Child(tmp_path, "chains:gated", *files_to_write, *loop) as child:
         child.write("1\n2\n")
         child.wait_until_it_says("seen 2", "at the gate")
         for answer in (INTERRUPTED, STOPPING):

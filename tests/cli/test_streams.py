@@ -6,7 +6,6 @@ ends when its input does, or when nobody reads its output any more.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -113,18 +112,6 @@ def test_an_error_in_the_input_leaves_no_output_file(tmp_path, loop):
     with Child(tmp_path, "chains:same", "input", "--format", "jsonl", "--output", "out", *loop) as child:
         assert child.end()[0] == 3
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"input", "chains.py"}
-
-
-def test_a_named_pipe_is_written_to_and_stays_one(tmp_path, loop):
-    os.mkfifo(tmp_path / "out")
-    with Child(tmp_path, "chains:same", "--output", "out", *loop) as child:
-        with (tmp_path / "out").open() as reader:
-            child.write("one\n")
-            assert reader.readline() == "one\n"
-            child.process.stdin.close()
-            assert reader.read() == ""
-        assert child.end() == (0, "", "")
-    assert (tmp_path / "out").is_fifo()
 
 
 def test_closed_streams_are_told_apart(tmp_path):

@@ -75,3 +75,42 @@ def test_a_file_does_not_replace_a_module_in_use(run, place):
     (place / "chains.py").rename(place / "json.py")
     assert run("json.py:same", data="a\n") == (0, "a\n", "")
     assert sys.modules["json"] is json
+
+
+FAR = """
+from async_task_pipeline import AsyncTaskPipeline
+def same(data): return data
+def make(): return AsyncTaskPipeline().add_stage("same", same, executor=EXECUTOR)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("json.py", "that is the name of a module of Python's own"),
+        ("this.py", "that is the name of a module of Python's own"),  # though nobody uses it
+        ("pytest.py", "that is the name of a module in use"),
+        ("my.chain.py", "a module's name has no dot"),
+    ],
+)
+@pytest.mark.parametrize("when", ["calling", "importing"])
+def test_a_file_that_no_other_process_could_import_is_to_be_renamed(run, place, name, reason, when):
+    built = "pipeline = make()" if when == "importing" else "pipeline = make"
+    (place / name).write_text(FAR.replace("EXECUTOR", "'process'") + built)
+    code, _, said = run(f"{name}:pipeline", data="a\n")
+    assert code == 4
+    assert said.startswith(f"{when} {name}")
+    stem = name.removesuffix(".py")
+    assert said.endswith(
+        "define it at the top level of a module; "
+        f"but {name} cannot be imported as {stem!r}, because {reason}: rename the file\n"
+    )
+    (place / name).write_text(FAR.replace("EXECUTOR", "'thread'") + built)
+    assert run(f"{name}:pipeline", data="a\n") == (0, "a\n", "")
+
+
+def test_a_function_that_cannot_be_sent_for_a_reason_of_its_own_gets_no_advice_about_its_file(run, place):
+    (place / "chain.py").write_text(FAR.replace("same, executor=EXECUTOR", "lambda data: data, executor='process'"))
+    code, _, said = run("chain.py:make")
+    assert code == 4
+    assert said.endswith("define it at the top level of a module\n")

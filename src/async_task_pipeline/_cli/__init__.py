@@ -25,7 +25,8 @@ from .._timing._text import report_lines
 from ._exit import MEANINGS, PROGRAM, CommandError, Exit, say, show, told
 from ._input import Source
 from ._job import Job
-from ._output import FORMATS, FileSink, file_sink, sink_for
+from ._output import FORMATS, FileSink, StreamSink, sink_for
+from ._place import place_of
 from ._progress import AboveDisplay, Display
 from ._stdout import own_stdout
 from ._target import find_target
@@ -159,10 +160,19 @@ def _run(args: argparse.Namespace, stdout: int | None) -> Exit:
     logging.basicConfig(
         level=args.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", handlers=[_Stderr()]
     )
+    output = place_of(args.output, stdout)
+    report_place = None if args.report_file is None else place_of(args.report_file, stdout)
+    if report_place is not None and output.is_same_as(report_place):
+        args.parser.error(f"--report-file {report_place.name!r} is where the results go; they need a place each")
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(Source(args.input, args.format)))
-        sink = stack.enter_context(sink_for(args.output, stdout))
-        report = None if args.report_file is None else stack.enter_context(file_sink(args.report_file))
+        sink = stack.enter_context(sink_for(output))
+        report = None if report_place is None else stack.enter_context(sink_for(report_place))
+        if report is not None:
+            # To know that it can be; no unfinished file is there while the pipeline runs, which a
+            # signal may kill.
+            report.open()
+            report.discard()
         timing = args.report != "none"
         job = Job(args.pipeline, found, source, sink, args.format, args.queue_size, timing, args.traceback)
         with _display(args, source) as job.display:
@@ -182,8 +192,11 @@ class _Stderr(logging.Handler):
     """Writes to stderr as everything else does, above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        show(self.format(record))
+        """Write one record; one that cannot be formatted is no failure of who logged it."""
+        try:
+            show(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 def _display(args: argparse.Namespace, source: Source) -> contextlib.AbstractContextManager[Display | None]:
@@ -200,7 +213,7 @@ def _display(args: argparse.Namespace, source: Source) -> contextlib.AbstractCon
     return contextlib.nullcontext()
 
 
-def _report(job: Job, args: argparse.Namespace, file: FileSink | None) -> None:
+def _report(job: Job, args: argparse.Namespace, sink: StreamSink | FileSink | None) -> None:
     if args.report == "none" or job.pipeline is None:
         return
     analysis = job.pipeline.get_report(include_item_details=False)
@@ -208,8 +221,9 @@ def _report(job: Job, args: argparse.Namespace, file: FileSink | None) -> None:
         text = json.dumps(attrs.asdict(analysis) if analysis is not None else None)
     else:
         text = "\n".join(report_lines(analysis) if analysis is not None else ["no item came to a result"])
-    if file is None:
+    if sink is None:
         show(text)
     else:
-        file.fill(f"{text}\n".encode())
-        file.commit()
+        sink.open()
+        sink.fill(f"{text}\n".encode())
+        sink.commit()

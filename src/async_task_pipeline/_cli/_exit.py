@@ -8,12 +8,13 @@ stderr. A module of the command line that meets an error of its own raises a
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import traceback
 from collections.abc import Iterable
 from enum import IntEnum
 
-from .._exceptions import notes_of
+from .._exceptions import cut_short, kind_of, notes_of, text_of
 
 PROGRAM = "async-task-pipeline"
 
@@ -60,8 +61,16 @@ class CommandError(Exception):
         self.code = code
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
 def show(text: str) -> None:
-    """Print on what is stderr now; the progress bar replaces it. The only place that prints."""
+    """Print on what is stderr now; the progress bar replaces it. The only place that prints.
+
+    A character that a terminal takes for a command is shown as an escape: much of what is told
+    was written by others.
+    """
+    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     with contextlib.suppress(OSError, ValueError):  # stderr is gone: the exit code still tells
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
@@ -73,14 +82,14 @@ def say(message: str) -> None:
 
 def one_line(exc: BaseException) -> str:
     """An exception as one line: its type, its words, and the stage it came from."""
-    words = " ".join(str(exc).split())
+    words = text_of(exc)
     notes = "; ".join(_short_notes(exc))
-    return type(exc).__name__ + (f": {words}" if words else "") + (f" ({notes})" if notes else "")
+    return kind_of(exc) + (f": {words}" if words else "") + (f" ({notes})" if notes else "")
 
 
 def _short_notes(exc: BaseException) -> list[str]:
     # A note of several lines, such as another process's traceback, is for --traceback.
-    return [each for each in notes_of(exc) if "\n" not in each]
+    return [cut_short(each) for each in notes_of(exc) if "\n" not in each]
 
 
 def leaves(exc: BaseException) -> Iterable[BaseException]:
@@ -95,8 +104,16 @@ def leaves(exc: BaseException) -> Iterable[BaseException]:
 def told(exc: BaseException, *, tracebacks: bool) -> None:
     """Tell of an exception in one line, below its traceback if that is wanted."""
     if tracebacks:
-        show("".join(traceback.format_exception(exc)).rstrip())
+        show(_traceback(exc))
     say(str(verdict(exc)))
+
+
+def _traceback(exc: BaseException) -> str:
+    try:
+        lines = "".join(traceback.format_exception(exc)).rstrip().split("\n")
+    except Exception as error:  # whatever is formatted is anybody's
+        return f"there is no traceback to be had: {one_line(error)}"
+    return "\n".join(map(cut_short, lines))
 
 
 def verdict(failure: BaseException) -> CommandError:

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import os
+import re
 import select
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from .._exceptions import shown
 from ._exit import CommandError, Exit
 
 CHUNK = 1 << 16
@@ -33,17 +36,39 @@ def text_item(line: bytes) -> str:
 
 
 def json_item(line: bytes) -> Any:
-    """The JSON value of a line."""
+    """The JSON value of a line, which can be written as it was read."""
+    text = text_item(line)
     try:
-        return json.loads(text_item(line), parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_float)
+        if _MAYBE_HALF.search(text):
+            _check_characters(value)
     except json.JSONDecodeError as exc:
         raise ValueError(f"not JSON: {exc.msg} in column {exc.colno}") from exc
     except RecursionError as exc:
         raise ValueError("not readable: nested too deep") from exc
+    return value
+
+
+_MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""An escape for half of a character, as two of them stand for one beyond 16 bits."""
+
+
+def _check_characters(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"not readable: \\u{ord(exc.object[exc.start]):x} is half of a character") from exc
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"not JSON: {name} is no number of it")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"not readable: {shown(text)[1:-1]} is too large for a float")
+    return value
 
 
 PARSERS: dict[str, Callable[[bytes], Any]] = {"lines": text_item, "jsonl": json_item}

@@ -2,16 +2,19 @@
 
 The rule: an output is sound at any moment. A stream ends at the end of a line, however
 the command ends; a file appears under its name only when it is complete, because it
-is written beside it and renamed. A reader that does not read must not block the loop,
+is written beside it and renamed. What is no file (a device, a pipe, a socket), or is open
+already, is never replaced. A reader that does not read must not block the loop,
 or no Ctrl-C would get through: a stream is written to only when it has room.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import select
+import socket
 import stat
 import sys
 import tempfile
@@ -23,8 +26,9 @@ from typing import Any, Protocol
 from anyio import CancelScope, wait_writable
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._exit import CommandError, Exit, one_line
-from ._stdout import descriptor
+from .._exceptions import kind_of, shown
+from ._exit import PROGRAM, CommandError, Exit, one_line
+from ._place import Place
 
 PIECE = 4096
 """Bytes that a pipe or terminal with any room at all takes without blocking (PIPE_BUF)."""
@@ -95,7 +99,7 @@ class Writer:
 
 
 def _shortened(value: Any) -> str:
-    text = f"{type(value).__name__} {value!r}"
+    text = f"{kind_of(value)} {shown(value)}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -130,10 +134,28 @@ class StreamSink:
                 with CancelScope(shield=begun):
                     await self._room()
                 at += self._write_now(lines[at : self._end_of_piece(lines, at)])
-        except BrokenPipeError as exc:
-            raise CommandError(Exit.BROKEN_PIPE, f"{self._name} was closed by its reader") from exc
         except OSError as exc:
-            raise CommandError(Exit.OUTPUT, f"cannot write {self._name}: {exc.strerror}") from exc
+            raise self._error(exc) from exc
+
+    def fill(self, lines: bytes) -> None:
+        """Write whole lines, waiting where nobody else has to.
+
+        Raises:
+            CommandError: As ``write``.
+        """
+        rest = memoryview(lines)
+        try:
+            while rest:
+                if self._may_block:
+                    select.select([], [self._fd], [])
+                rest = rest[self._write_now(bytes(rest[:PIECE])) :]
+        except OSError as exc:
+            raise self._error(exc) from exc
+
+    def _error(self, exc: OSError) -> CommandError:
+        if isinstance(exc, (BrokenPipeError, ConnectionResetError)):
+            return CommandError(Exit.BROKEN_PIPE, f"{self._name} was closed by its reader")
+        return CommandError(Exit.OUTPUT, f"cannot write {self._name}: {exc.strerror}")
 
     def _write_now(self, piece: bytes) -> int:
         try:
@@ -167,12 +189,12 @@ class FileSink:
     """A file that is there when complete, with its old content until then.
 
     Args:
-        path: Its name; a symbolic link is followed.
+        place: Where; a symbolic link is followed.
     """
 
-    def __init__(self, path: str) -> None:
-        self._name = path
-        self._path = Path(os.path.realpath(path))
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._path = Path(place.path)
         self._temporary: Path | None = None
         self._fd = -1
 
@@ -182,14 +204,13 @@ class FileSink:
         Raises:
             CommandError: If that is not possible.
         """
-        if self._path.is_dir():
-            raise CommandError(Exit.OUTPUT, f"cannot write {self._name}: it is a directory")
         try:
             if self._path.exists() and not os.access(self._path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            self._fd, name = tempfile.mkstemp(prefix=f".{self._path.name}.", suffix=".part", dir=self._path.parent)
+            # Not named after the file, whose name may be as long as one can be.
+            self._fd, name = tempfile.mkstemp(prefix=f".{PROGRAM}.", suffix=".part", dir=self._path.parent)
         except OSError as exc:
-            raise self._error(exc) from exc
+            raise self._place.error(exc) from exc
         self._temporary = Path(name)
 
     async def write(self, lines: bytes) -> None:
@@ -207,7 +228,7 @@ class FileSink:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
         except OSError as exc:
-            raise self._error(exc) from exc
+            raise self._place.error(exc) from exc
 
     def commit(self) -> None:
         """Put the file in its place.
@@ -220,78 +241,74 @@ class FileSink:
         try:
             os.fsync(self._fd)  # or a crash may leave the new name with nothing under it
             self._temporary.chmod(self._mode())
-            self._close()
+            self._shut()
             self._temporary.replace(self._path)
         except OSError as exc:
             self.discard()
-            raise self._error(exc) from exc
+            raise self._place.error(exc) from exc
         self._temporary = None
 
     def _mode(self) -> int:
-        """The permissions a file opened for writing would have had."""
-        if self._path.exists():
-            return stat.S_IMODE(self._path.stat().st_mode)
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+        """The permissions a file opened for writing would have had.
+
+        But never to run as its owner or group: who that is may have changed. Nor does a group have
+        permissions that were another group's.
+        """
+        try:
+            old = self._path.stat()
+        except FileNotFoundError:
+            mask = os.umask(0)
+            os.umask(mask)
+            return 0o666 & ~mask
+        if not stat.S_ISREG(old.st_mode):
+            raise FileExistsError(errno.EEXIST, "it is no regular file any more")
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):  # that is for root, and for members of the group
+                os.chown(self._fd, old.st_uid, old.st_gid)
+        same_group = os.fstat(self._fd).st_gid == old.st_gid
+        return old.st_mode & (0o777 if same_group else 0o707)
 
     def discard(self) -> None:
         """Remove the temporary file, if there is one."""
         if self._temporary is not None:
-            self._close()
+            self._shut()
             self._temporary.unlink(missing_ok=True)
             self._temporary = None
 
-    def _close(self) -> None:
+    close = discard
+
+    def _shut(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def _error(self, exc: OSError) -> CommandError:
-        return CommandError(Exit.OUTPUT, f"cannot write {self._name}: {exc.strerror}")
 
-
-@contextmanager
-def file_sink(path: str) -> Iterator[FileSink]:
-    """A file, begun now, and given up unless it is completed in the block."""
-    sink = FileSink(path)
-    sink.open()
-    try:
-        yield sink
-    finally:
-        sink.discard()
-
-
-@contextmanager
-def sink_for(path: str | None, stdout: int | None) -> Iterator[Sink]:
-    """The place that ``--output`` names; ``None`` and ``-`` are stdout.
-
-    What exists and is no regular file (a device, a named pipe), or is open already, is written
-    to as it is, because a rename would put a file in its place.
-
-    Args:
-        path: What the user said.
-        stdout: A descriptor of stdout, ``None`` if that is closed.
+def sink_for(place: Place) -> contextlib.AbstractContextManager[StreamSink | FileSink]:
+    """What writes to a place.
 
     Raises:
         CommandError: If it cannot be opened.
     """
-    if path is None or path == "-":
-        path = "/dev/stdout"
-    open_already = descriptor(path, stdout)
-    if open_already is not None:
-        yield StreamSink(open_already, path.removeprefix("/dev/"))
-        return
-    if path == "/dev/stdout":
-        raise CommandError(Exit.OUTPUT, "cannot write stdout: it is closed")
-    if not Path(path).exists() or Path(path).is_file() or Path(path).is_dir():
-        yield FileSink(path)
-        return
+    if place.descriptor is not None:
+        return contextlib.nullcontext(StreamSink(place.descriptor, place.name))
+    if place.may_be_replaced:
+        return contextlib.closing(FileSink(place))
+    return _opened(place)
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[StreamSink]:
     try:
-        fd = os.open(path, os.O_WRONLY)
+        fd = _connected(place.path) if place.is_socket else os.open(place.path, os.O_WRONLY)
     except OSError as exc:
-        raise CommandError(Exit.OUTPUT, f"cannot write {path}: {exc.strerror}") from exc
+        raise place.error(exc) from exc
     try:
-        yield StreamSink(fd, path)
+        yield StreamSink(fd, place.name)
     finally:
         os.close(fd)
+
+
+def _connected(path: str) -> int:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        return connection.detach()

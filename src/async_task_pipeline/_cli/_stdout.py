@@ -7,10 +7,10 @@ process or in one it starts. Only who was given the real one can write among the
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 
 
 @contextmanager
@@ -36,13 +36,24 @@ def own_stdout() -> Iterator[int | None]:
         os.close(other)
 
 
-_DESCRIPTOR = re.compile(r"/dev/(?:(stdout)|stderr|fd/(\d+))|/proc/self/fd/(\d+)")
+_LINKS = 40
+"""How many links the system follows, too."""
 
 
-def descriptor(path: str, stdout: int | None) -> int | None:
-    """The descriptor that a path names, if it names one; ``stdout`` is where that is kept."""
-    found = _DESCRIPTOR.fullmatch(path)
-    if found is None:
-        return None
-    number = int(found[2] or found[3] or (1 if found[1] else 2))
-    return stdout if number == 1 else number
+def descriptor(path: str) -> int | None:
+    """The number of the descriptor of this process that a path leads to, if it leads to one.
+
+    A name such as ``/dev/stdout`` is a link to a link, and its last step no ordinary one: followed by
+    the system it ends at the file behind the descriptor. So the links are followed one by one.
+    """
+    own = {Path(each).resolve() for each in ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")}
+    at = Path(path)
+    for _ in range(_LINKS):
+        folder = at.parent.resolve()
+        if folder in own and at.name.isdecimal():
+            return int(at.name)
+        try:
+            at = folder / (folder / at.name).readlink()
+        except OSError:
+            return None  # no link
+    return None

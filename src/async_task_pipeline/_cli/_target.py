@@ -12,11 +12,13 @@ import importlib
 import importlib.util
 import inspect
 import os
+import pickle
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .._exceptions import shown, text_of
 from .._pipeline import AsyncTaskPipeline
 from ._exit import CommandError, Exit, one_line
 
@@ -52,7 +54,7 @@ def _import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:
         if exc.name is not None and (name == exc.name or name.startswith(f"{exc.name}.")):
-            raise CommandError(Exit.PIPELINE, f"there is no module {name!r}: {exc}") from exc
+            raise CommandError(Exit.PIPELINE, f"there is no module {name!r}: {text_of(exc)}") from exc
         raise CommandError(Exit.PIPELINE, f"importing {name} raised {one_line(exc)}") from exc
     except (Exception, SystemExit) as exc:
         raise CommandError(Exit.PIPELINE, f"importing {name} raised {one_line(exc)}") from exc
@@ -63,8 +65,8 @@ def _import_file(path: Path) -> ModuleType:
         raise CommandError(Exit.PIPELINE, f"there is no file {str(path)!r}")
     sys.path.insert(0, str(path.resolve().parent))
     # Under its own name, so that what it defines can be pickled and imported again;
-    # but it must not take the place of a module that is in use.
-    name = path.stem if path.stem not in sys.modules else f"{path.stem} ({path})"
+    # but it must not take the place of a module that is in use, or may be.
+    name = path.stem if _why_not_importable(path) is None else _other_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise CommandError(Exit.PIPELINE, f"{str(path)!r} is not a Python file")
@@ -72,9 +74,30 @@ def _import_file(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as exc:
+        words = f"importing {path} raised {one_line(exc)}{_advice(exc, path)}"
         del sys.modules[name]
-        raise CommandError(Exit.PIPELINE, f"importing {path} raised {one_line(exc)}") from exc
+        raise CommandError(Exit.PIPELINE, words) from exc
     return module
+
+
+def _why_not_importable(path: Path) -> str | None:
+    """Why no other process could import a file under its own name; ``None`` if it could."""
+    if "." in path.stem:
+        return "a module's name has no dot"
+    if path.stem in sys.stdlib_module_names:
+        return "that is the name of a module of Python's own"
+    return "that is the name of a module in use" if path.stem in sys.modules else None
+
+
+def _other_name(path: Path) -> str:
+    return f"{path.stem} ({path})"
+
+
+def _advice(exc: BaseException, path: Path) -> str:
+    """What to do if a function of a file could not be sent elsewhere, because of the file's name."""
+    if not isinstance(exc.__cause__, pickle.PicklingError) or _other_name(path) not in sys.modules:
+        return ""
+    return f"; but {path} cannot be imported as {path.stem!r}, because {_why_not_importable(path)}: rename the file"
 
 
 async def build(target: str, found: Any) -> AsyncTaskPipeline[Any, Any]:
@@ -92,11 +115,12 @@ async def build(target: str, found: Any) -> AsyncTaskPipeline[Any, Any]:
             if inspect.isawaitable(built):
                 built = await built
         except (Exception, SystemExit) as exc:
-            raise CommandError(Exit.PIPELINE, f"calling {target} raised {one_line(exc)}") from exc
+            words = f"calling {target} raised {one_line(exc)}{_advice(exc, Path(target.rpartition(':')[0]))}"
+            raise CommandError(Exit.PIPELINE, words) from exc
     if not isinstance(built, AsyncTaskPipeline):
         what = f"{target} is" if built is found else f"{target} returned"
         raise CommandError(
-            Exit.PIPELINE, f"{what} {built!r}, which is neither a pipeline nor a function that returns one"
+            Exit.PIPELINE, f"{what} {shown(built)}, which is neither a pipeline nor a function that returns one"
         )
     if not built.stages:
         raise CommandError(Exit.PIPELINE, f"{target} is a pipeline without stages")

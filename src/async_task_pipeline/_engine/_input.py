@@ -25,7 +25,7 @@ from anyio import Event, WouldBlock
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._arguments import finite, plain_number
-from .._exceptions import PipelineStateError, stopped
+from .._exceptions import PipelineStateError, shown, stopped
 from .._log import logger
 from ._item import END, PASSED, Item, TimedItem
 from ._stage_runner import ITEMS_PER_STEP, Shared, StageRunner
@@ -130,7 +130,7 @@ class Input:
         """An instant as a number of seconds; unknown, if nobody asks or it cannot be right."""
         number = plain_number(created_at)
         if not isinstance(number, (int, float)):
-            raise TypeError(f"created_at must be a number of seconds or None, not {created_at!r}")
+            raise TypeError(f"created_at must be a number of seconds or None, not {shown(created_at)}")
         if self._shared.clock is None:
             return None
         now = self._shared.clock()
@@ -139,9 +139,9 @@ class Input:
         if not self._doubted:
             self._doubted = True
             logger.warning(
-                "created_at=%r counts as unknown: it must be a past instant of the pipeline's clock, which says %r; "
+                "created_at=%s counts as unknown: it must be a past instant of the pipeline's clock, which says %r; "
                 "time.time() is another clock than time.perf_counter(). Others of this run are not logged",
-                created_at,
+                shown(created_at),
                 now,
             )
         return None

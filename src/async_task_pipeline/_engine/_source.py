@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from anyio import CancelScope, CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint
 
-from .._exceptions import PipelineStateError, closing_error, raisable
+from .._exceptions import PipelineStateError, closing_error, raisable, shown
 from .._log import logger
 from ._input import Input
 
@@ -27,7 +27,7 @@ _IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict, str, bytes, bytea
 def checked_source(name: str, source: Any) -> Any:
     """Return the source if it can be iterated, sync or async."""
     if not isinstance(source, (AsyncIterable, Iterable)) and not hasattr(type(source), "__getitem__"):
-        raise TypeError(f"{name} must be an iterable or an async iterable, not {source!r}")
+        raise TypeError(f"{name} must be an iterable or an async iterable, not {shown(source)}")
     return source
 
 

@@ -24,7 +24,7 @@ from anyio import CancelScope, CapacityLimiter, Event, get_cancelled_exc_class, 
 
 from .._engine._stage_runner import StageRunner
 from .._engine._wakeup import Waker
-from .._exceptions import StageProtocolError, not_awaited, raisable, unawaited
+from .._exceptions import StageProtocolError, not_awaited, raisable, shown, unawaited
 from ._task import TaskWorker
 
 MOST_VALUES = 65_536
@@ -68,7 +68,7 @@ def _gathered(function: Callable[[Any], Any], generator: Any) -> Gathered:
         generator.close()
     if len(values) > MOST_VALUES:
         raise StageProtocolError(
-            f"{function!r} yielded more than {MOST_VALUES} values in one call on an executor, where they "
+            f"{shown(function)} yielded more than {MOST_VALUES} values in one call on an executor, where they "
             "are gathered before they go on; run it in a thread or a process, where they are not"
         )
     return Gathered(values)

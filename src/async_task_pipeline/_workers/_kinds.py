@@ -11,6 +11,7 @@ from typing import Any
 
 from .._engine._shift import Worker
 from .._engine._stage_runner import StageRunner
+from .._exceptions import shown
 from .._stage import PipelineStage
 from ._executor import ExecutorWorker
 from ._process_worker import InterpreterWorker, ProcessWorker
@@ -31,7 +32,7 @@ def check_kind(stage: PipelineStage) -> None:
     """Raise if there is no such kind of worker, or it cannot do what the stage asks for."""
     if stage.kind not in KINDS:
         names = tuple(name for name in KINDS if name not in ("loop", "executor"))
-        raise ValueError(f"executor of stage {stage.name!r} must be one of {names}, not {stage.executor!r}")
+        raise ValueError(f"executor of stage {stage.name!r} must be one of {names}, not {shown(stage.executor)}")
     KINDS[stage.kind].check(stage)
 
 

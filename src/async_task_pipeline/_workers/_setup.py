@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .._exceptions import shown
+
 
 class WorkerState:
     """A stage function and the state it is called with.
@@ -35,7 +37,7 @@ class WorkerState:
         made = state = self._setup()
         if hasattr(type(made), "__aenter__") and not hasattr(type(made), "__enter__"):
             raise TypeError(
-                f"setup returned an async context manager, which only a stage on the loop can enter: {made!r}"
+                f"setup returned an async context manager, which only a stage on the loop can enter: {shown(made)}"
             )
         if hasattr(type(made), "__enter__") and hasattr(type(made), "__exit__"):
             state = made.__enter__()

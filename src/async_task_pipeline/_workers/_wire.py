@@ -17,7 +17,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeAlias
 
-from .._exceptions import RemoteCallError, add_note, notes_of, shown
+from .._exceptions import RemoteCallError, add_note, kind_of, notes_of, shown, text_of
 
 _HEADER = struct.Struct("<Bd")
 _NOT_ITSELF = "raised in the worker, and cannot be brought back itself"
@@ -95,11 +95,7 @@ def unpacked_exception(payload: Payload) -> BaseException:
 
 def _told(exc: BaseException) -> str:
     """Its type and text in one line."""
-    try:
-        text = " ".join(str(exc).split())
-    except BaseException:  # it is anybody's
-        text = "which cannot be shown"
-    return f"{type(exc).__qualname__}: {text}"
+    return f"{kind_of(exc)}: {text_of(exc)}"
 
 
 def _traceback(exc: BaseException) -> str:
