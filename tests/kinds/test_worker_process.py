@@ -11,13 +11,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
-from async_task_pipeline._workers import _process
+from async_task_pipeline import RemoteCallError
+from async_task_pipeline._workers import _elsewhere, _process
 from async_task_pipeline._workers._elsewhere import WorkerGoneError
 from async_task_pipeline._workers._process import Standby, WorkerProcess
 from tests.kinds import elsewhere, functions, mistakes, odd
@@ -40,6 +42,8 @@ def start():
         workers.append(WorkerProcess(function, setup, **options))
         if ready:
             workers[-1].wait_ready()
+        else:
+            workers[-1].greet()
         return workers[-1]
 
     yield started
@@ -270,11 +274,62 @@ def test_one_with_a_thread_that_does_not_end_is_killed(start, gate, monkeypatch)
     gone(gate, "thread")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is stopped there")
+@pytest.mark.parametrize("when", ["idle", "cleaning up", "in the middle of a message"])
+def test_one_that_is_stopped_is_killed(start, when, monkeypatch):
+    worker = start(functions.second, partial(odd.Stopping, when))
+    if when == "idle":
+        os.kill(worker._process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(_process, "LEAVE_SECONDS", 0.5)
+    assert not worker.leave()
+    assert worker.ended() == KILLED
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is stopped there")
+def test_one_that_was_stopped_before_it_listens_is_killed(start, monkeypatch):
+    stopped = threading.Event()
+
+    def stop(process):
+        os.kill(process.pid, signal.SIGSTOP)
+        stopped.set()
+
+    monkeypatch.setattr(_process, "_descriptor_of", stop)
+    # More than a pipe takes, so that whoever sends it waits.
+    standby = Standby(partial(WorkerProcess, partial(functions.second, b"." * 10**7)))
+    filling = InThread(standby.fill)
+    stopped.wait()
+    while standby._ready is None:
+        time.sleep(0)
+    worker = standby._ready
+    standby.close()
+    assert filling.raised() is None
+    assert worker.ended() == KILLED
+
+
+def test_one_is_gone_though_there_is_no_memory_for_what_it_says(start, monkeypatch):
+    worker = start()
+
+    def parts(received):
+        raise MemoryError
+
+    monkeypatch.setattr(_elsewhere, "parts", parts)
+    with pytest.raises(MemoryError):
+        worker.leave()
+    assert worker.ended() == LEFT
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors where Linux shows them")
-@pytest.mark.parametrize("end", ["leaves", "fails to leave", "fails to begin", "dies", "killed", "dropped"])
+@pytest.mark.parametrize(
+    "end",
+    ["leaves", "fails to leave", "fails so that it cannot be told", "fails to begin", "dies", "killed", "dropped"],
+)
 def test_nothing_of_it_is_left_open(start, gate, end):
     def live():
-        setup = {"fails to leave": partial(mistakes.Unclean, gate.address), "fails to begin": functions.missing_model}
+        setup = {
+            "fails to leave": partial(mistakes.Unclean, gate.address),
+            "fails so that it cannot be told": odd.Unspeakably,
+            "fails to begin": functions.missing_model,
+        }
         worker = WorkerProcess(functions.second if end in setup else elsewhere.do, setup.get(end))
         try:
             worker.wait_ready()
@@ -283,7 +338,7 @@ def test_nothing_of_it_is_left_open(start, gate, end):
             elif end == "killed":
                 worker.kill()
             worker.leave()
-        except (MineError, FileNotFoundError, WorkerGoneError):
+        except (MineError, FileNotFoundError, RemoteCallError, WorkerGoneError):
             worker.ended()
 
     def open_now():

@@ -9,6 +9,7 @@ before the next is made.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
@@ -52,8 +53,8 @@ class WorkerElsewhere(ABC):
         self._ready = False
         # Whether a generator has been returned whose last word has not been heard.
         self._generating = False
-        with contextlib.suppress(OSError):  # gone already: whoever waits for it hears of that
-            connection.send_bytes(greeting)
+        self._told = greeting
+        self._greeting = threading.Lock()  # whoever has one on standby sends it, and another may want to close
 
     @abstractmethod
     def kill(self) -> bool:
@@ -79,13 +80,16 @@ class WorkerElsewhere(ABC):
         """Whether it has not ended; takes microseconds."""
 
     def is_ready(self) -> bool:
-        """Whether calls can be made, or would be but for an error; does not block."""
-        try:
-            return self._ready or bool(self._watch(0))
-        except (OSError, ValueError, RuntimeError):
-            # Closed meanwhile, by the thread that has found it gone; or that thread is waiting
-            # for a message now, and two cannot poll at once.
-            return False
+        """Whether it has been heard that calls can be made; does not block."""
+        return self._ready
+
+    def greet(self) -> None:
+        """Have it make its state, if nobody has; blocks while it does not listen, until it is killed."""
+        with self._greeting:
+            told, self._told = self._told, b""
+            if told:
+                with contextlib.suppress(OSError):  # gone already: whoever waits for it hears of that
+                    self._connection.send_bytes(told)
 
     def wait_ready(self) -> None:
         """Wait until calls can be made.
@@ -96,6 +100,7 @@ class WorkerElsewhere(ABC):
         """
         if self._ready:
             return
+        self.greet()
         word, payload = self._receive()
         if word is Word.RAISED:
             raise unpacked_exception(payload)
@@ -217,7 +222,8 @@ class WorkerElsewhere(ABC):
     def _forget(self) -> None:
         """From here on it is gone for whoever asks."""
         self._generating = False
-        self._connection.close()
+        with self._greeting:
+            self._connection.close()
 
 
 def greeting(function: Callable[..., Any], setup: Callable[[], Any] | None, credit: int) -> bytes:

@@ -111,9 +111,14 @@ class WorkerProcess(WorkerElsewhere):
         deadline = time.monotonic() + LEAVE_SECONDS
         if not self._ready and not self._connection.closed and not self._watch(0):
             self.kill()  # its set-up may never end
+        # It may be stopped in the middle of a message, of which we wait for the rest.
+        late = threading.Timer(LEAVE_SECONDS, self.kill)
+        late.daemon = True
         try:
+            late.start()
             return self._say_goodbye(LEAVE_SECONDS)
         finally:
+            late.cancel()
             self._wait(deadline - time.monotonic())
 
     def ended(self) -> str:
@@ -179,10 +184,13 @@ class Standby:
             return
         started = self._start()
         with self._lock:
-            if self._wanting():  # still
+            kept = self._wanting()  # still
+            if kept:
                 self._ready = started
-                return
-        started.leave()
+        if kept:
+            started.greet()  # now that whoever closes finds it, and kills it if it does not listen
+        else:
+            started.leave()
 
     def _wanting(self) -> bool:
         return self._ready is None and not self._closed
