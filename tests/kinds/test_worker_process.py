@@ -6,6 +6,7 @@ calls come to is in ``test_elsewhere``.
 
 from __future__ import annotations
 
+import array
 import os
 import signal
 import subprocess
@@ -20,11 +21,15 @@ import pytest
 
 from async_task_pipeline import RemoteCallError
 from async_task_pipeline._workers import _elsewhere, _process
-from async_task_pipeline._workers._elsewhere import WorkerGoneError
+from async_task_pipeline._workers._elsewhere import UnheardError, WorkerGoneError
 from async_task_pipeline._workers._process import Standby, WorkerProcess
 from tests.kinds import elsewhere, functions, mistakes, odd
 from tests.kinds.functions import MineError
 from tests.support.waiting import PATIENCE
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
 
 KILLED = "process ended with exit code -9"
 LEFT = "process ended with exit code 0"
@@ -76,6 +81,10 @@ class InThread:
         except BaseException as exc:
             self._raised = exc
 
+    def join(self, seconds):
+        """Wait so long for its end."""
+        self._thread.join(seconds)
+
     def raised(self):
         """What it raised, once it has ended."""
         self._thread.join(PATIENCE / 2)
@@ -107,6 +116,19 @@ def test_ctrl_c_is_no_business_of_a_process(start):
     worker = start()
     os.kill(worker._process.pid, signal.SIGINT)
     assert worker.call((elsewhere.returned, 1)) == 1
+
+
+@linux
+def test_it_begins_though_the_server_that_was_asked_for_it_dies(start):
+    start()
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGSTOP)
+    starting = InThread(start)
+    # It waits for an answer now, or it will; that it did not have one is all that matters.
+    starting.join(0.1)
+    os.kill(server, signal.SIGKILL)
+    assert starting.raised() is None
+    assert forkserver._forkserver._forkserver_pid != server
 
 
 # -- how it is killed -------------------------------------------------------------------------
@@ -193,6 +215,26 @@ def test_one_that_dies_between_calls_is_seen_to_before_the_next(start):
     with pytest.raises(WorkerGoneError):
         worker.call((elsewhere.returned, 1))
     assert worker.ended() == KILLED
+
+
+@linux
+@pytest.mark.parametrize("size", [1, 10**7])
+def test_one_that_dies_before_it_reads_a_call_has_not_heard_of_it(start, size):
+    worker = start()
+    os.kill(worker._process.pid, signal.SIGSTOP)
+    asking = InThread(worker.call, (elsewhere.returned, b"." * size))
+    while not unread(worker):
+        time.sleep(0)
+    worker.kill()
+    assert type(asking.raised()) is UnheardError
+    assert worker.ended() == KILLED
+
+
+def unread(worker):
+    """How much of what it was sent a process has not read, as far as that has come to it."""
+    room = array.array("i", [0])
+    fcntl.ioctl(worker._connection.fileno(), termios.TIOCOUTQ, room)
+    return room[0]
 
 
 def test_one_that_dies_in_its_set_up_never_is_ready(start):

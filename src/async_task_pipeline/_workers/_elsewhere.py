@@ -27,6 +27,10 @@ class WorkerGoneError(Exception):
     """
 
 
+class UnheardError(WorkerGoneError):
+    """The same, and it had not read the request: the call was not begun, so it may be made elsewhere."""
+
+
 class WorkerElsewhere(ABC):
     """Has a function called by whoever is at the other end of a pipe.
 
@@ -116,6 +120,7 @@ class WorkerElsewhere(ABC):
 
         Raises:
             WorkerGoneError: It ended before or in the call.
+            UnheardError: It ended before, as far as that can be told.
             RemoteCallError: The data, the result or the exception cannot be brought over.
             BaseException: What the function raised.
         """
@@ -204,7 +209,7 @@ class WorkerElsewhere(ABC):
             self._connection.send_bytes(message(word, payload))
         except OSError as exc:
             self._forget()
-            raise WorkerGoneError from exc
+            raise UnheardError from exc
 
     def _receive(self, deadline: float | None = None) -> tuple[Word, Payload]:
         """Wait for a message; who does not send it in time counts as gone."""
@@ -214,6 +219,9 @@ class WorkerElsewhere(ABC):
             if self._connection.closed or self._connection not in self._watch(seconds):
                 raise EOFError  # noqa: TRY301  as if its end had been read
             word, payload, self.last_computation = parts(self._connection.recv_bytes())
+        except ConnectionResetError as exc:  # it has closed a pipe, on Linux, in which there was something to read
+            self._forget()
+            raise UnheardError from exc
         except (EOFError, OSError) as exc:
             self._forget()
             raise WorkerGoneError from exc

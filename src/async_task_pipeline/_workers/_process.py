@@ -71,7 +71,7 @@ class WorkerProcess(WorkerElsewhere):
             )
             with _multiprocessing:
                 _preload(serve_process.__module__)
-                self._process.start()
+                _start(self._process)
         self._descriptor = _descriptor_of(self._process)
         end = self._process.sentinel if self._descriptor is None else self._descriptor
         self._watch_end = watch(end)
@@ -210,6 +210,16 @@ def _descriptor_of(process: BaseProcess) -> int | None:
         return os.pidfd_open(process.pid or 0)
     except (AttributeError, OSError):
         return None
+
+
+def _start(process: BaseProcess) -> None:
+    """Start it, by another server if the one that is asked dies in that instant."""
+    for seconds in (0.0, 0.01, 0.1):  # a server that is dying is still there for a moment
+        try:
+            return process.start()
+        except (EOFError, ConnectionError):
+            time.sleep(seconds)
+    return process.start()
 
 
 def _preload(module: str) -> None:
