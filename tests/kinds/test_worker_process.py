@@ -36,6 +36,7 @@ LEFT = "process ended with exit code 0"
 ROOT = Path(__file__).parents[2]
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="there are a server and pidfds on Linux alone")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
 
 @pytest.fixture
@@ -112,10 +113,39 @@ def test_the_server_still_imports_what_others_want_of_it(start, monkeypatch):
     assert forkserver._forkserver._preload_modules == ["of somebody else", ours]
 
 
-def test_ctrl_c_is_no_business_of_a_process(start):
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_for_everybody_is_no_business_of_a_process_but_ends_what_it_starts(start, number):
     worker = start()
-    os.kill(worker._process.pid, signal.SIGINT)
-    assert worker.call((elsewhere.returned, 1)) == 1
+    os.kill(worker._process.pid, number)
+    # A program that knows of nothing else ends with Ctrl-C by an exception first, and by the signal then.
+    assert worker.call((elsewhere.how_it_ends, number)) == (-number, -number)
+    assert worker.is_alive()
+
+
+@posix
+def test_a_program_drains_though_all_its_processes_are_told_to_end(gate):
+    gate.hold("a")
+    command = [sys.executable, "-m", elsewhere.__name__, gate.address, "draining"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
+        try:
+            come(gate, "a")
+            os.killpg(program.pid, signal.SIGTERM)
+            gate.open()
+            output, _ = program.communicate(timeout=PATIENCE / 2)
+        finally:
+            program.kill()
+    assert (output, program.returncode) == ("a b c\n", 0)
+
+
+def test_a_program_ends_and_its_process_with_it_though_nobody_asks_that_to_leave(gate):
+    command = [sys.executable, "-m", elsewhere.__name__, gate.address, "ending"]
+    with subprocess.Popen(command, cwd=ROOT) as program:
+        try:
+            assert program.wait(PATIENCE / 2) == 0
+        finally:
+            program.kill()
+    gone(gate, "present")
 
 
 @linux
@@ -316,7 +346,7 @@ def test_one_with_a_thread_that_does_not_end_is_killed(start, gate, monkeypatch)
     gone(gate, "thread")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="nothing is stopped there")
+@posix
 @pytest.mark.parametrize("when", ["idle", "cleaning up", "in the middle of a message"])
 def test_one_that_is_stopped_is_killed(start, when, monkeypatch):
     worker = start(functions.second, partial(odd.Stopping, when))
@@ -327,7 +357,7 @@ def test_one_that_is_stopped_is_killed(start, when, monkeypatch):
     assert worker.ended() == KILLED
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="nothing is stopped there")
+@posix
 def test_one_that_was_stopped_before_it_listens_is_killed(start, monkeypatch):
     stopped = threading.Event()
 

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from multiprocessing import Pipe, forkserver, get_context
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any
 
 from ._elsewhere import WorkerElsewhere, greeting
@@ -42,6 +43,9 @@ _multiprocessing = threading.Lock()
 children, and would take from another thread the news of how one has ended."""
 
 _started: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+_ending: set[int] = set()
+"""The processes, this and those it is a fork of, that end their worker processes at their own end."""
 
 
 class WorkerProcess(WorkerElsewhere):
@@ -81,6 +85,10 @@ class WorkerProcess(WorkerElsewhere):
         self._killed = self._over = False
         super().__init__(here, end, function, told, credit)
         _started.add(self)
+        if os.getpid() not in _ending:
+            _ending.add(os.getpid())
+            # Before multiprocessing asks them to end, by a signal they disregard, and waits for that.
+            Finalize(None, _end_all, exitpriority=10)
 
     def kill(self) -> bool:
         """End it at once, if it has not ended, from any thread; always true."""
@@ -232,9 +240,15 @@ def _preload(module: str) -> None:
         forkserver.set_forkserver_preload([*wanted, module])
 
 
+def _end_all() -> None:
+    for each in [*_started]:
+        each.kill()
+
+
 def _in_fork() -> None:
     for each in _started:
         each.close_in_fork()
+    _started.clear()
 
 
 with contextlib.suppress(AttributeError):  # nothing forks on Windows
