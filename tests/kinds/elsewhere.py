@@ -1,20 +1,30 @@
 """What workers elsewhere are asked to do by tests without a pipeline: other processes import it.
 
 The rule: a call says itself what is to be called, so that one worker serves many tests. Run as a
-program, this module is one that is killed while a process of its own is in a call.
+program, this module is one that has processes, and is killed, signalled, or ends without a word to them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
+import anyio
+from anyio import open_signal_receiver
+
+from async_task_pipeline import AsyncTaskPipeline
 from async_task_pipeline._workers._process import WorkerProcess
-from tests.kinds.functions import MineError, OneWay, visit
+from tests.kinds.functions import MineError, OneWay, gated, visit
+
+LEFT = []
+"""Processes that nobody has asked to leave."""
 
 
 def do(call):
@@ -127,10 +137,39 @@ def hold_the_lock(state, address):
     return sum(range(10**10))
 
 
+def how_it_ends(number):
+    """How a program and a fork end that are sent this signal."""
+    command = f"import os; os.kill(os.getpid(), {number:d})"
+    in_program = subprocess.run([sys.executable, "-c", command], check=False).returncode
+    fork = os.fork()
+    if fork == 0:
+        os.kill(os.getpid(), number)
+        os._exit(0)
+    return in_program, os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
+
+
+async def drain_when_told(address):
+    """Let a pipeline do what it has when it is told to end, and print what comes out."""
+    pipeline = AsyncTaskPipeline().add_stage("visit", partial(gated, address), executor="process")
+    with open_signal_receiver(signal.SIGTERM) as signals:
+        async with pipeline:
+            for item in "abc":
+                await pipeline.process_input_data(item)
+            await anext(signals)
+            pipeline.close_input()
+            print(*[each async for each in pipeline.generate_output_stream()])
+
+
 def program(address, when):
-    """Start a process, say that it is there, and wait to be killed."""
+    """Start a process, say that it is there, and wait to be killed; or end."""
+    if when == "draining":
+        anyio.run(drain_when_told, address)
+        return
     worker = WorkerProcess(do_with, _Present(address))
     worker.wait_ready()
+    if when == "ending":
+        LEFT.append(worker)
+        return
     if when == "in a call":
         if os.fork() == 0:  # a copy of all that this process has open, which stays longer than this does
             sys.stdin.read()

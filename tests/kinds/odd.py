@@ -10,11 +10,14 @@ import asyncio
 import contextlib
 import itertools
 import os
+import signal
+import struct
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.kinds.functions import MineError, OneWay, Resource, visit, visit_on_loop
+from tests.kinds.functions import MineError, OneWay, OneWayError, Resource, visit, visit_on_loop
 from tests.support.waiting import PATIENCE
 
 CALLS = itertools.count()
@@ -332,6 +335,39 @@ def begin_a_thread(address, data):
 def set_up(address):
     """A set-up that tells the gate by which process it is made."""
     visit(address, os.getpid())
+
+
+class Stopping:
+    """A state whose process is stopped, as a debugger does, while it cleans up."""
+
+    def __init__(self, when):
+        self._when = when
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        if self._when == "in the middle of a message":
+            os.write(channel().fileno(), struct.pack("!i", 1000) + b"the first few of them")
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def channel():
+    """The pipe that the worker process of this call speaks by."""
+    frame = sys._getframe()
+    while not hasattr(found := frame.f_locals.get("self"), "_connection"):
+        frame = frame.f_back
+    return found._connection
+
+
+class Unspeakably:
+    """A state that is left with what can be pickled, and not be made again."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        raise OneWayError("this", "that")
 
 
 def die_or_not(state, data):

@@ -284,6 +284,7 @@ def test_what_a_set_up_raises_is_raised_here():
         worker.wait_ready()
     assert "ended" in worker.ended()
     worker = start(functions.second, functions.missing_model)
+    worker.greet()
     while not worker._watch(PATIENCE):
         pass
     assert not worker.leave()  # whoever waits for it has been told, or nobody wants to know

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from functools import partial
-from multiprocessing import forkserver
+from multiprocessing import active_children, forkserver
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions, odd
 from tests.kinds.kinds import some
 from tests.support.law import assert_law
-from tests.support.waiting import drain, read, rest_of, until
+from tests.support.waiting import PATIENCE, drain, read, rest_of, until
 
 pytestmark = [pytest.mark.anyio, some(["process"])]
 
@@ -189,6 +189,24 @@ async def test_a_standby_that_dies_while_it_starts_is_missed_by_nobody(kind, gat
         first, died, last = await read(pipeline, 3)
     assert (first, last) == ("a", "b")
     assert isinstance(died, WorkerDiedError)
+    assert_law(pipeline)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what was not read")
+async def test_nobody_is_blamed_for_processes_that_die_between_calls(kind, gate):
+    pipeline = kind.pipeline(functions.second, setup=partial(odd.set_up, gate.address), timeout=PATIENCE)
+    gate.hold("pickled")
+    async with pipeline:
+        await until(lambda: len(gate.departed) == 2)  # the first and its standby
+        for _ in range(3):
+            await pipeline.process_input_data(odd.Slow(gate.address))
+            # The process was there when it was looked for, and is gone before the request is sent.
+            await until(lambda: "pickled" in gate.inside)
+            for each in active_children():
+                os.kill(each.pid, signal.SIGKILL)
+            gate.open()
+            assert await read(pipeline, 1) == ["slow"]
+            gate.hold("pickled")
     assert_law(pipeline)
 
 

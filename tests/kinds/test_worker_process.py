@@ -6,29 +6,37 @@ calls come to is in ``test_elsewhere``.
 
 from __future__ import annotations
 
+import array
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
-from async_task_pipeline._workers import _process
-from async_task_pipeline._workers._elsewhere import WorkerGoneError
+from async_task_pipeline import RemoteCallError
+from async_task_pipeline._workers import _elsewhere, _process
+from async_task_pipeline._workers._elsewhere import UnheardError, WorkerGoneError
 from async_task_pipeline._workers._process import Standby, WorkerProcess
 from tests.kinds import elsewhere, functions, mistakes, odd
 from tests.kinds.functions import MineError
 from tests.support.waiting import PATIENCE
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
 
 KILLED = "process ended with exit code -9"
 LEFT = "process ended with exit code 0"
 ROOT = Path(__file__).parents[2]
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="there are a server and pidfds on Linux alone")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
 
 @pytest.fixture
@@ -40,6 +48,8 @@ def start():
         workers.append(WorkerProcess(function, setup, **options))
         if ready:
             workers[-1].wait_ready()
+        else:
+            workers[-1].greet()
         return workers[-1]
 
     yield started
@@ -72,6 +82,10 @@ class InThread:
         except BaseException as exc:
             self._raised = exc
 
+    def join(self, seconds):
+        """Wait so long for its end."""
+        self._thread.join(seconds)
+
     def raised(self):
         """What it raised, once it has ended."""
         self._thread.join(PATIENCE / 2)
@@ -99,10 +113,52 @@ def test_the_server_still_imports_what_others_want_of_it(start, monkeypatch):
     assert forkserver._forkserver._preload_modules == ["of somebody else", ours]
 
 
-def test_ctrl_c_is_no_business_of_a_process(start):
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_for_everybody_is_no_business_of_a_process_but_ends_what_it_starts(start, number):
     worker = start()
-    os.kill(worker._process.pid, signal.SIGINT)
-    assert worker.call((elsewhere.returned, 1)) == 1
+    os.kill(worker._process.pid, number)
+    # A program that knows of nothing else ends with Ctrl-C by an exception first, and by the signal then.
+    assert worker.call((elsewhere.how_it_ends, number)) == (-number, -number)
+    assert worker.is_alive()
+
+
+@posix
+def test_a_program_drains_though_all_its_processes_are_told_to_end(gate):
+    gate.hold("a")
+    command = [sys.executable, "-m", elsewhere.__name__, gate.address, "draining"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
+        try:
+            come(gate, "a")
+            os.killpg(program.pid, signal.SIGTERM)
+            gate.open()
+            output, _ = program.communicate(timeout=PATIENCE / 2)
+        finally:
+            program.kill()
+    assert (output, program.returncode) == ("a b c\n", 0)
+
+
+def test_a_program_ends_and_its_process_with_it_though_nobody_asks_that_to_leave(gate):
+    command = [sys.executable, "-m", elsewhere.__name__, gate.address, "ending"]
+    with subprocess.Popen(command, cwd=ROOT) as program:
+        try:
+            assert program.wait(PATIENCE / 2) == 0
+        finally:
+            program.kill()
+    gone(gate, "present")
+
+
+@linux
+def test_it_begins_though_the_server_that_was_asked_for_it_dies(start):
+    start()
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGSTOP)
+    starting = InThread(start)
+    # It waits for an answer now, or it will; that it did not have one is all that matters.
+    starting.join(0.1)
+    os.kill(server, signal.SIGKILL)
+    assert starting.raised() is None
+    assert forkserver._forkserver._forkserver_pid != server
 
 
 # -- how it is killed -------------------------------------------------------------------------
@@ -191,6 +247,26 @@ def test_one_that_dies_between_calls_is_seen_to_before_the_next(start):
     assert worker.ended() == KILLED
 
 
+@linux
+@pytest.mark.parametrize("size", [1, 10**7])
+def test_one_that_dies_before_it_reads_a_call_has_not_heard_of_it(start, size):
+    worker = start()
+    os.kill(worker._process.pid, signal.SIGSTOP)
+    asking = InThread(worker.call, (elsewhere.returned, b"." * size))
+    while not unread(worker):
+        time.sleep(0)
+    worker.kill()
+    assert type(asking.raised()) is UnheardError
+    assert worker.ended() == KILLED
+
+
+def unread(worker):
+    """How much of what it was sent a process has not read, as far as that has come to it."""
+    room = array.array("i", [0])
+    fcntl.ioctl(worker._connection.fileno(), termios.TIOCOUTQ, room)
+    return room[0]
+
+
 def test_one_that_dies_in_its_set_up_never_is_ready(start):
     worker = start(functions.second, functions.dies, ready=False)
     with pytest.raises(WorkerGoneError):
@@ -270,11 +346,62 @@ def test_one_with_a_thread_that_does_not_end_is_killed(start, gate, monkeypatch)
     gone(gate, "thread")
 
 
+@posix
+@pytest.mark.parametrize("when", ["idle", "cleaning up", "in the middle of a message"])
+def test_one_that_is_stopped_is_killed(start, when, monkeypatch):
+    worker = start(functions.second, partial(odd.Stopping, when))
+    if when == "idle":
+        os.kill(worker._process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(_process, "LEAVE_SECONDS", 0.5)
+    assert not worker.leave()
+    assert worker.ended() == KILLED
+
+
+@posix
+def test_one_that_was_stopped_before_it_listens_is_killed(start, monkeypatch):
+    stopped = threading.Event()
+
+    def stop(process):
+        os.kill(process.pid, signal.SIGSTOP)
+        stopped.set()
+
+    monkeypatch.setattr(_process, "_descriptor_of", stop)
+    # More than a pipe takes, so that whoever sends it waits.
+    standby = Standby(partial(WorkerProcess, partial(functions.second, b"." * 10**7)))
+    filling = InThread(standby.fill)
+    stopped.wait()
+    while standby._ready is None:
+        time.sleep(0)
+    worker = standby._ready
+    standby.close()
+    assert filling.raised() is None
+    assert worker.ended() == KILLED
+
+
+def test_one_is_gone_though_there_is_no_memory_for_what_it_says(start, monkeypatch):
+    worker = start()
+
+    def parts(received):
+        raise MemoryError
+
+    monkeypatch.setattr(_elsewhere, "parts", parts)
+    with pytest.raises(MemoryError):
+        worker.leave()
+    assert worker.ended() == LEFT
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors where Linux shows them")
-@pytest.mark.parametrize("end", ["leaves", "fails to leave", "fails to begin", "dies", "killed", "dropped"])
+@pytest.mark.parametrize(
+    "end",
+    ["leaves", "fails to leave", "fails so that it cannot be told", "fails to begin", "dies", "killed", "dropped"],
+)
 def test_nothing_of_it_is_left_open(start, gate, end):
     def live():
-        setup = {"fails to leave": partial(mistakes.Unclean, gate.address), "fails to begin": functions.missing_model}
+        setup = {
+            "fails to leave": partial(mistakes.Unclean, gate.address),
+            "fails so that it cannot be told": odd.Unspeakably,
+            "fails to begin": functions.missing_model,
+        }
         worker = WorkerProcess(functions.second if end in setup else elsewhere.do, setup.get(end))
         try:
             worker.wait_ready()
@@ -283,7 +410,7 @@ def test_nothing_of_it_is_left_open(start, gate, end):
             elif end == "killed":
                 worker.kill()
             worker.leave()
-        except (MineError, FileNotFoundError, WorkerGoneError):
+        except (MineError, FileNotFoundError, RemoteCallError, WorkerGoneError):
             worker.ended()
 
     def open_now():

@@ -9,6 +9,7 @@ before the next is made.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
@@ -24,6 +25,10 @@ class WorkerGoneError(Exception):
 
     Private, and of a class of its own, because a stage's function may raise whatever a pipe does.
     """
+
+
+class UnheardError(WorkerGoneError):
+    """The same, and it had not read the request: the call was not begun, so it may be made elsewhere."""
 
 
 class WorkerElsewhere(ABC):
@@ -52,8 +57,8 @@ class WorkerElsewhere(ABC):
         self._ready = False
         # Whether a generator has been returned whose last word has not been heard.
         self._generating = False
-        with contextlib.suppress(OSError):  # gone already: whoever waits for it hears of that
-            connection.send_bytes(greeting)
+        self._told = greeting
+        self._greeting = threading.Lock()  # whoever has one on standby sends it, and another may want to close
 
     @abstractmethod
     def kill(self) -> bool:
@@ -79,13 +84,16 @@ class WorkerElsewhere(ABC):
         """Whether it has not ended; takes microseconds."""
 
     def is_ready(self) -> bool:
-        """Whether calls can be made, or would be but for an error; does not block."""
-        try:
-            return self._ready or bool(self._watch(0))
-        except (OSError, ValueError, RuntimeError):
-            # Closed meanwhile, by the thread that has found it gone; or that thread is waiting
-            # for a message now, and two cannot poll at once.
-            return False
+        """Whether it has been heard that calls can be made; does not block."""
+        return self._ready
+
+    def greet(self) -> None:
+        """Have it make its state, if nobody has; blocks while it does not listen, until it is killed."""
+        with self._greeting:
+            told, self._told = self._told, b""
+            if told:
+                with contextlib.suppress(OSError):  # gone already: whoever waits for it hears of that
+                    self._connection.send_bytes(told)
 
     def wait_ready(self) -> None:
         """Wait until calls can be made.
@@ -96,6 +104,7 @@ class WorkerElsewhere(ABC):
         """
         if self._ready:
             return
+        self.greet()
         word, payload = self._receive()
         if word is Word.RAISED:
             raise unpacked_exception(payload)
@@ -111,6 +120,7 @@ class WorkerElsewhere(ABC):
 
         Raises:
             WorkerGoneError: It ended before or in the call.
+            UnheardError: It ended before, as far as that can be told.
             RemoteCallError: The data, the result or the exception cannot be brought over.
             BaseException: What the function raised.
         """
@@ -199,7 +209,7 @@ class WorkerElsewhere(ABC):
             self._connection.send_bytes(message(word, payload))
         except OSError as exc:
             self._forget()
-            raise WorkerGoneError from exc
+            raise UnheardError from exc
 
     def _receive(self, deadline: float | None = None) -> tuple[Word, Payload]:
         """Wait for a message; who does not send it in time counts as gone."""
@@ -209,6 +219,9 @@ class WorkerElsewhere(ABC):
             if self._connection.closed or self._connection not in self._watch(seconds):
                 raise EOFError  # noqa: TRY301  as if its end had been read
             word, payload, self.last_computation = parts(self._connection.recv_bytes())
+        except ConnectionResetError as exc:  # it has closed a pipe, on Linux, in which there was something to read
+            self._forget()
+            raise UnheardError from exc
         except (EOFError, OSError) as exc:
             self._forget()
             raise WorkerGoneError from exc
@@ -217,7 +230,8 @@ class WorkerElsewhere(ABC):
     def _forget(self) -> None:
         """From here on it is gone for whoever asks."""
         self._generating = False
-        self._connection.close()
+        with self._greeting:
+            self._connection.close()
 
 
 def greeting(function: Callable[..., Any], setup: Callable[[], Any] | None, credit: int) -> bytes:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from multiprocessing import Pipe, forkserver, get_context
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any
 
 from ._elsewhere import WorkerElsewhere, greeting
@@ -42,6 +43,9 @@ _multiprocessing = threading.Lock()
 children, and would take from another thread the news of how one has ended."""
 
 _started: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+_ending: set[int] = set()
+"""The processes, this and those it is a fork of, that end their worker processes at their own end."""
 
 
 class WorkerProcess(WorkerElsewhere):
@@ -71,7 +75,7 @@ class WorkerProcess(WorkerElsewhere):
             )
             with _multiprocessing:
                 _preload(serve_process.__module__)
-                self._process.start()
+                _start(self._process)
         self._descriptor = _descriptor_of(self._process)
         end = self._process.sentinel if self._descriptor is None else self._descriptor
         self._watch_end = watch(end)
@@ -81,6 +85,10 @@ class WorkerProcess(WorkerElsewhere):
         self._killed = self._over = False
         super().__init__(here, end, function, told, credit)
         _started.add(self)
+        if os.getpid() not in _ending:
+            _ending.add(os.getpid())
+            # Before multiprocessing asks them to end, by a signal they disregard, and waits for that.
+            Finalize(None, _end_all, exitpriority=10)
 
     def kill(self) -> bool:
         """End it at once, if it has not ended, from any thread; always true."""
@@ -111,9 +119,14 @@ class WorkerProcess(WorkerElsewhere):
         deadline = time.monotonic() + LEAVE_SECONDS
         if not self._ready and not self._connection.closed and not self._watch(0):
             self.kill()  # its set-up may never end
+        # It may be stopped in the middle of a message, of which we wait for the rest.
+        late = threading.Timer(LEAVE_SECONDS, self.kill)
+        late.daemon = True
         try:
+            late.start()
             return self._say_goodbye(LEAVE_SECONDS)
         finally:
+            late.cancel()
             self._wait(deadline - time.monotonic())
 
     def ended(self) -> str:
@@ -179,10 +192,13 @@ class Standby:
             return
         started = self._start()
         with self._lock:
-            if self._wanting():  # still
+            kept = self._wanting()  # still
+            if kept:
                 self._ready = started
-                return
-        started.leave()
+        if kept:
+            started.greet()  # now that whoever closes finds it, and kills it if it does not listen
+        else:
+            started.leave()
 
     def _wanting(self) -> bool:
         return self._ready is None and not self._closed
@@ -204,6 +220,16 @@ def _descriptor_of(process: BaseProcess) -> int | None:
         return None
 
 
+def _start(process: BaseProcess) -> None:
+    """Start it, by another server if the one that is asked dies in that instant."""
+    for seconds in (0.0, 0.01, 0.1):  # a server that is dying is still there for a moment
+        try:
+            return process.start()
+        except (EOFError, ConnectionError):
+            time.sleep(seconds)
+    return process.start()
+
+
 def _preload(module: str) -> None:
     """Have the server import, unless it is running, what a process runs, beside what others asked for.
 
@@ -214,9 +240,15 @@ def _preload(module: str) -> None:
         forkserver.set_forkserver_preload([*wanted, module])
 
 
+def _end_all() -> None:
+    for each in [*_started]:
+        each.kill()
+
+
 def _in_fork() -> None:
     for each in _started:
         each.close_in_fork()
+    _started.clear()
 
 
 with contextlib.suppress(AttributeError):  # nothing forks on Windows

@@ -149,17 +149,46 @@ def _failure_of(clean_up: Callable[[], object]) -> BaseException | None:
 
 def serve_process(connection: Connection, lifeline: Connection, environ: dict[str, str]) -> None:
     """Be a worker, in a process of its own, with these environment variables, as long as the lifeline is open."""
-    # Ctrl-C goes to every process of the terminal; what it means is the pipeline's to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with(lifeline)
+    for number in _OF_GROUPS:
+        _disregard(number)
     os.environ.clear()
     os.environ.update(environ)
     if sys.platform != "win32":
         # What the function forks would keep the pipe open, and half a message in it, after the end of this process.
         os.register_at_fork(after_in_child=connection.close)
+        os.register_at_fork(after_in_child=_regard)
     # The other end may be gone at any moment, and with it the reason to be here.
     with contextlib.suppress(EOFError, OSError):
         _Main(connection).serve()
+
+
+_OF_GROUPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that a terminal, a service manager or a container sends to every process of a group."""
+
+
+def _disregard(number: int) -> None:
+    """Have a signal change nothing here: what it means to a group of processes is the pipeline's to decide.
+
+    By a function, since a signal that is ignored is ignored in every program that a stage
+    starts, which could not be ended by it then. One that is ignored already, by ``nohup``, stays so.
+    """
+    if signal.getsignal(number) is signal.SIG_IGN and number != signal.SIGINT:  # multiprocessing ignores that one
+        return
+    signal.signal(number, _nothing)
+    if sys.platform != "win32":
+        signal.siginterrupt(number, False)
+
+
+def _nothing(number: int, frame: object) -> None:
+    """Do nothing about a signal."""
+
+
+def _regard() -> None:
+    """In a fork: have the signals do what they do in a process of its own, but for those the function has seen to."""
+    for number in _OF_GROUPS:
+        if signal.getsignal(number) is _nothing:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _end_with(lifeline: Connection) -> None:

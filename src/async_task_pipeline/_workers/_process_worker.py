@@ -12,6 +12,7 @@ back transmission.
 
 from __future__ import annotations
 
+import math
 import pickle
 import platform
 import sys
@@ -27,7 +28,7 @@ from .._engine._stage_runner import StageRunner
 from .._exceptions import WorkerDiedError, shown
 from .._log import logger
 from .._stage import PipelineStage
-from ._elsewhere import WorkerElsewhere, WorkerGoneError
+from ._elsewhere import UnheardError, WorkerElsewhere, WorkerGoneError
 from ._interpreter import Interpreters
 from ._process import CREDIT, Standby, WorkerProcess
 from ._thread import ThreadWorker
@@ -116,22 +117,33 @@ class ElsewhereWorker(ThreadWorker):
             self._there = None
         return WorkerDiedError(f"stage {self.stage.name!r}: the worker {there.ended()} {when}")
 
-    def _call_there(self, data: Any) -> Any:
+    def _call_there(self, data: Any, *, more: int = 2) -> Any:
+        """Make a call; again, so many times, if it was not begun: who was there and who was on standby may be dying."""
         there = self._there
         if there is None or not there.is_alive():
-            if self._unwanted:
-                return None
-            self.enter()  # it ended between two calls
-            there = self._there
+            there = self._replaced()
         if there is None:
             return None
         try:
             result = there.call(data)
-        except WorkerGoneError:
+        except WorkerGoneError as exc:
             if self._unwanted:
                 return None
+            if isinstance(exc, UnheardError) and more:
+                return self._call_there(data, more=more - 1)
             raise self._died(there, "in a call") from None
         return self._values(there, result) if type(result) is GeneratorType else result
+
+    def _replaced(self) -> WorkerElsewhere | None:
+        """Somebody else, for one that ended between two calls; none if nobody wants the next one."""
+        shift = self.shift
+        if shift is None or self._unwanted:
+            return None
+        shift.began = math.inf  # what comes before the call is not of its time
+        self.enter()
+        if self.stage.timeout is not None:
+            shift.began = time.monotonic()
+        return self._there
 
     def _values(self, there: WorkerElsewhere, generator: Any) -> Iterator[Any]:
         try:
@@ -188,8 +200,8 @@ class _StandbyKeeper:
                 self._wanted = Event()
                 try:
                     await to_thread.run_sync(self._standby.fill, limiter=CapacityLimiter(1))
-                except OSError as exc:
-                    # Whoever needs one will try again, and tell the pipeline if that fails too.
+                except Exception as exc:
+                    # Whatever it is. Whoever needs one will try again, and tell the pipeline if that fails too.
                     logger.warning(
                         "stage %r: no process could be started ahead of need", self._runner.stage.name, exc_info=exc
                     )
