@@ -222,7 +222,8 @@ async def test_a_created_at_that_cannot_be_right_counts_as_unknown_and_is_logged
             pipeline.put_input_data(2, created_at)
             assert await read(pipeline, 2) == [1, 2]
         (message,) = [each for each in caplog.messages if "created_at" in each]
-        assert message.startswith(f"created_at={created_at!r} counts as unknown")
+        assert message.startswith(f"created_at={repr(created_at)[:6]}")
+        assert " counts as unknown" in message
         assert "which says 100.0" in message
     report = pipeline.get_report()
     assert report is not None
