@@ -55,10 +55,16 @@ class WorkerProcess(WorkerElsewhere):
         function: What it calls; takes the state first if there is a ``setup``.
         setup: What makes the state, or ``None``.
         credit: How many values a generator may be ahead of who reads them.
+        stage: The name of the stage, for what the process logs.
     """
 
     def __init__(
-        self, function: Callable[..., Any], setup: Callable[[], Any] | None = None, *, credit: int = CREDIT
+        self,
+        function: Callable[..., Any],
+        setup: Callable[[], Any] | None = None,
+        *,
+        credit: int = CREDIT,
+        stage: str = "",
     ) -> None:
         told = greeting(function, setup, credit)
         here, there = Pipe()
@@ -83,7 +89,7 @@ class WorkerProcess(WorkerElsewhere):
         # Taken while the process is killed or waited for, lest its number be another's.
         self._lock = threading.Lock()
         self._killed = self._over = False
-        super().__init__(here, end, function, told, credit)
+        super().__init__(here, end, function, told, credit=credit, stage=stage)
         _started.add(self)
         if os.getpid() not in _ending:
             _ending.add(os.getpid())
@@ -127,6 +133,8 @@ class WorkerProcess(WorkerElsewhere):
             return self._say_goodbye(LEAVE_SECONDS)
         finally:
             late.cancel()
+            if not self._ready:
+                self.kill()  # it has told of its set-up, but not of the end of that
             self._wait(deadline - time.monotonic())
 
     def ended(self) -> str:

@@ -20,6 +20,7 @@ from types import GeneratorType
 from typing import Any
 
 from .._exceptions import RemoteCallError, add_note, shown, unawaited
+from ._logging import Sender, forwarding
 from ._setup import WorkerState
 from ._wire import Payload, Word, message, packed, packed_exception, parts, unpacked, watch
 
@@ -29,24 +30,32 @@ class _Main:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._sender = Sender(connection)
         self._watch = watch(connection)
         self._credit = 1
 
     def _heard(self) -> tuple[Word, Payload]:
         """Wait for a request."""
         word, payload, _ = parts(self._connection.recv_bytes())
+        self._sender.resume()
         return word, payload
 
     def _say(self, word: Word, payload: bytes = b"", seconds: float = 0.0) -> None:
-        self._connection.send_bytes(message(word, payload, seconds))
+        self._sender.send(message(word, payload, seconds), last=word is not Word.YIELDED)
 
     def _raised(self, exc: BaseException, seconds: float = 0.0) -> None:
         self._say(Word.RAISED, packed_exception(exc), seconds)
 
     def serve(self) -> None:
+        """Have what is logged sent, from the first import on, and answer."""
+        wanted, told = unpacked(self._connection.recv_bytes())
+        with forwarding(self._sender, wanted):
+            self._serve(told)
+
+    def _serve(self, told: bytes) -> None:
         """Make the state, answer, and let the state go."""
         try:
-            function, setup, self._credit = unpacked(self._connection.recv_bytes())
+            function, setup, self._credit = unpacked(told)
             state = WorkerState(function, setup)
             state.enter()
         except BaseException as exc:

@@ -41,6 +41,7 @@ class Word(enum.IntEnum):
     EXHAUSTED = enum.auto()
     GENERATOR_RAISED = enum.auto()
     CLOSED = enum.auto()
+    LOGGED = enum.auto()
 
 
 Payload: TypeAlias = bytes | memoryview
