@@ -20,6 +20,8 @@ from typing import Any, TypeAlias
 from .._exceptions import RemoteCallError, add_note, notes_of, shown
 
 _HEADER = struct.Struct("<Bd")
+_MOST_TEXT = 1000
+_MOST_TRACEBACK = 20_000
 _NOT_ITSELF = "raised in the worker, and cannot be brought back itself"
 
 
@@ -77,7 +79,7 @@ def packed_exception(exc: BaseException) -> bytes:
     except BaseException:
         itself = b""
     # Notes are in an exception's __dict__, which a class of its own may leave out when pickled.
-    notes = [*notes_of(exc), f"in the worker it was raised so:\n{where}"]
+    notes = [*map(str.__str__, notes_of(exc)), f"in the worker it was raised so:\n{where}"]
     return packed((itself, _told(exc), notes))
 
 
@@ -97,7 +99,7 @@ def unpacked_exception(payload: Payload) -> BaseException:
 def _told(exc: BaseException) -> str:
     """Its type and text in one line."""
     try:
-        text = " ".join(str(exc).split())
+        text = " ".join(str(exc)[:_MOST_TEXT].split())
     except BaseException:  # it is anybody's
         text = "which cannot be shown"
     return f"{type(exc).__qualname__}: {text}"
@@ -105,9 +107,11 @@ def _told(exc: BaseException) -> str:
 
 def _traceback(exc: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(exc)).rstrip()
+        text = "".join(traceback.format_exception(exc)).rstrip()
     except BaseException:  # what is formatted is anybody's
         return shown(exc)
+    left = len(text) - _MOST_TRACEBACK
+    return text if left <= 0 else f"{text[:_MOST_TRACEBACK]}... and {left} more characters"
 
 
 def watch(*watched: Connection | int) -> Callable[[float | None], list[Connection | int]]:
