@@ -123,6 +123,16 @@ def test_a_signal_for_everybody_is_no_business_of_a_process_but_ends_what_it_sta
     assert worker.is_alive()
 
 
+@linux
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_program_that_it_starts_has_nothing_of_its_pipes(start, method, monkeypatch):
+    monkeypatch.setattr(_process, "START_METHOD", method)
+    worker = start()
+    ours = worker.call((elsewhere.own_pipes,))
+    assert len(ours) == 2
+    assert not {*ours} & {*worker.call((elsewhere.open_in_a_program,))}
+
+
 @posix
 def test_a_program_drains_though_all_its_processes_are_told_to_end(gate):
     gate.hold("a")

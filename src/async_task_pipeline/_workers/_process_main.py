@@ -166,6 +166,9 @@ def serve_process(connection: Connection, lifeline: Connection, environ: dict[st
     if sys.platform != "win32":
         # What the function forks would keep the pipe open, and half a message in it, after the end of this process.
         os.register_at_fork(after_in_child=connection.close)
+        # And so would a program that it starts: what comes to a process by a server, or in its start, is inherited.
+        for each in (connection, lifeline):
+            os.set_inheritable(each.fileno(), False)
         os.register_at_fork(after_in_child=_regard)
     # The other end may be gone at any moment, and with it the reason to be here.
     with contextlib.suppress(EOFError, OSError):
