@@ -41,6 +41,11 @@ def do_with(state, call):
     return function(state, *arguments)
 
 
+def returned_with(state, value):
+    """Return what came with the call."""
+    return value
+
+
 def state_of(state):
     """The state itself."""
     return state
@@ -178,6 +183,14 @@ async def drain_when_told(address):
             print(*[each async for each in pipeline.generate_output_stream()])
 
 
+def call_once():
+    """Have a process make a call, and leave."""
+    worker = WorkerProcess(do)
+    worker.wait_ready()
+    value = worker.call((returned, 5))
+    return value, worker.leave()
+
+
 def program(address, when):
     """Start a process, say that it is there, and wait to be killed; or end."""
     if when == "draining":
@@ -185,6 +198,12 @@ def program(address, when):
         return
     worker = WorkerProcess(do_with, _Present(address))
     worker.wait_ready()
+    if when == "forking":
+        fork = os.fork()
+        if fork == 0:
+            os._exit(call_once() != (5, True))
+        ended = os.waitpid(fork, 0)[1]
+        sys.exit(ended or worker.call((returned_with, 5)) != 5)
     if when == "ending":
         LEFT.append(worker)
         return

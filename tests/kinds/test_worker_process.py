@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from async_task_pipeline import RemoteCallError
+from async_task_pipeline import PipelineStateError, RemoteCallError
 from async_task_pipeline._workers import _elsewhere, _process
 from async_task_pipeline._workers._elsewhere import UnheardError, WorkerGoneError
 from async_task_pipeline._workers._process import Standby, WorkerProcess
@@ -146,6 +146,18 @@ def test_a_program_drains_though_all_its_processes_are_told_to_end(gate):
         finally:
             program.kill()
     assert (output, program.returncode) == ("a b c\n", 0)
+
+
+@posix
+def test_a_fork_of_a_program_has_processes_of_its_own(gate):
+    command = [sys.executable, "-m", elsewhere.__name__, gate.address, "forking"]
+    assert subprocess.run(command, cwd=ROOT, timeout=PATIENCE / 2, check=False).returncode == 0
+    gone(gate, "present")
+
+
+def test_a_daemon_process_is_told_why_it_can_have_none(start):
+    with pytest.raises(PipelineStateError, match="cannot run in a daemon process"):
+        start().call((elsewhere.call_once,))
 
 
 def test_a_program_ends_and_its_process_with_it_though_nobody_asks_that_to_leave(gate):
@@ -320,7 +332,7 @@ def test_it_ends_when_the_program_is_killed(gate, when):
 @linux
 def test_a_fork_of_the_program_keeps_nothing_of_it(start):
     worker = start()
-    _process._in_fork()  # as in a fork, but here, so that nobody has the other end any more
+    worker.close_in_fork()  # as in a fork, but here, so that nobody has the other end any more
     worker._watch_end(None)
     assert worker.ended() == KILLED
 

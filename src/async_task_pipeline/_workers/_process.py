@@ -17,12 +17,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from multiprocessing import Pipe, forkserver, get_context
+from multiprocessing import Pipe, current_process, forkserver, get_context
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from typing import Any
 
+from .._exceptions import PipelineStateError
 from ._elsewhere import WorkerElsewhere, greeting
 from ._process_main import serve_process
 from ._wire import watch
@@ -66,6 +67,12 @@ class WorkerProcess(WorkerElsewhere):
         credit: int = CREDIT,
         stage: str = "",
     ) -> None:
+        if current_process().daemon:
+            raise PipelineStateError(
+                "a stage with executor='process' cannot run in a daemon process of multiprocessing, such as one of a "
+                "multiprocessing.Pool, which may not start processes; run the pipeline in one that is no daemon, "
+                "or give the stage executor='thread'"
+            )
         told = greeting(function, setup, credit)
         here, there = Pipe()
         # Nothing is sent through it. That it closes ends the process, as it does when this process ends, however.
@@ -254,9 +261,12 @@ def _end_all() -> None:
 
 
 def _in_fork() -> None:
+    global START_METHOD, _multiprocessing  # noqa: PLW0603  the fork is another process
     for each in _started:
         each.close_in_fork()
     _started.clear()
+    _multiprocessing = threading.Lock()  # another thread may have had it
+    START_METHOD = "spawn"  # the server is a child of another process, which multiprocessing does not expect
 
 
 with contextlib.suppress(AttributeError):  # nothing forks on Windows
