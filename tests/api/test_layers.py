@@ -39,7 +39,8 @@ LAYERS = (
     # What makes the calls, and which of it a stage gets.
     ("_workers._setup", "_workers._worker"),
     ("_workers._task", "_workers._thread", "_workers._wire"),
-    ("_workers._elsewhere", "_workers._executor", "_workers._process_main"),
+    ("_workers._executor", "_workers._logging"),
+    ("_workers._elsewhere", "_workers._process_main"),
     ("_workers._interpreter", "_workers._process"),
     ("_workers._process_worker",),
     ("_workers._kinds",),

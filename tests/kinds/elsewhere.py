@@ -12,9 +12,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import anyio
 from anyio import open_signal_receiver
@@ -37,6 +39,11 @@ def do_with(state, call):
     """The same, with a state."""
     function, *arguments = call
     return function(state, *arguments)
+
+
+def returned_with(state, value):
+    """Return what came with the call."""
+    return value
 
 
 def state_of(state):
@@ -148,6 +155,22 @@ def how_it_ends(number):
     return in_program, os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
 
 
+def open_in_a_program():
+    """Which pipes and sockets a program has that is started without closing what may be inherited."""
+    with tempfile.NamedTemporaryFile() as listed:
+        os.system(f"ls -l /proc/self/fd > {listed.name}")
+        return [line.split()[-1] for line in listed.read().decode().splitlines() if "->" in line]
+
+
+def own_pipes():
+    """Which this process speaks by: the pipe, and the one whose end is its end."""
+    main = sys._getframe()
+    while "lifeline" not in main.f_locals:
+        main = main.f_back
+    pipes = [main.f_locals[each] for each in ("connection", "lifeline")]
+    return [str(Path(f"/proc/self/fd/{each.fileno()}").readlink()) for each in pipes]
+
+
 async def drain_when_told(address):
     """Let a pipeline do what it has when it is told to end, and print what comes out."""
     pipeline = AsyncTaskPipeline().add_stage("visit", partial(gated, address), executor="process")
@@ -160,6 +183,14 @@ async def drain_when_told(address):
             print(*[each async for each in pipeline.generate_output_stream()])
 
 
+def call_once():
+    """Have a process make a call, and leave."""
+    worker = WorkerProcess(do)
+    worker.wait_ready()
+    value = worker.call((returned, 5))
+    return value, worker.leave()
+
+
 def program(address, when):
     """Start a process, say that it is there, and wait to be killed; or end."""
     if when == "draining":
@@ -167,6 +198,12 @@ def program(address, when):
         return
     worker = WorkerProcess(do_with, _Present(address))
     worker.wait_ready()
+    if when == "forking":
+        fork = os.fork()
+        if fork == 0:
+            os._exit(call_once() != (5, True))
+        ended = os.waitpid(fork, 0)[1]
+        sys.exit(ended or worker.call((returned_with, 5)) != 5)
     if when == "ending":
         LEFT.append(worker)
         return

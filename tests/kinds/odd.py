@@ -360,6 +360,29 @@ def channel():
     return found._connection
 
 
+class Text(str):
+    """A text that cannot be pickled."""
+
+    __slots__ = ()
+
+    def __reduce__(self):
+        raise TypeError("no pickle")
+
+
+class LongOneWayError(Exception):
+    """Has a long text of several lines, and cannot be made again."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one}\n{two}" * 10**6)
+
+
+def raise_long():
+    """Raise one, with a note of an odd kind."""
+    error = LongOneWayError("this", "that")
+    error.add_note(Text("a note"))
+    raise error
+
+
 class Unspeakably:
     """A state that is left with what can be pickled, and not be made again."""
 

@@ -312,3 +312,15 @@ def test_a_generator_that_is_open_is_closed_before_the_state_is_let_go(gate, cle
         with pytest.raises(MineError, match="the clean-up"):
             worker.leave()
     values.close()  # it is
+
+
+def test_what_cannot_be_made_again_is_told_in_one_short_line(worker):
+    with pytest.raises(RemoteCallError, match=r"^LongOneWayError: this thatthis") as caught:
+        worker.call((odd.raise_long,))
+    text = str(caught.value)
+    assert len(text) < 2000
+    assert len(text.splitlines()) == 1
+    note, how = caught.value.__notes__
+    assert note == "a note"
+    assert "in raise_long" in how
+    assert len(how) < 30_000

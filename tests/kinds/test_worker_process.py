@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from async_task_pipeline import RemoteCallError
+from async_task_pipeline import PipelineStateError, RemoteCallError
 from async_task_pipeline._workers import _elsewhere, _process
 from async_task_pipeline._workers._elsewhere import UnheardError, WorkerGoneError
 from async_task_pipeline._workers._process import Standby, WorkerProcess
@@ -123,6 +123,16 @@ def test_a_signal_for_everybody_is_no_business_of_a_process_but_ends_what_it_sta
     assert worker.is_alive()
 
 
+@linux
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_program_that_it_starts_has_nothing_of_its_pipes(start, method, monkeypatch):
+    monkeypatch.setattr(_process, "START_METHOD", method)
+    worker = start()
+    ours = worker.call((elsewhere.own_pipes,))
+    assert len(ours) == 2
+    assert not {*ours} & {*worker.call((elsewhere.open_in_a_program,))}
+
+
 @posix
 def test_a_program_drains_though_all_its_processes_are_told_to_end(gate):
     gate.hold("a")
@@ -136,6 +146,18 @@ def test_a_program_drains_though_all_its_processes_are_told_to_end(gate):
         finally:
             program.kill()
     assert (output, program.returncode) == ("a b c\n", 0)
+
+
+@posix
+def test_a_fork_of_a_program_has_processes_of_its_own(gate):
+    command = [sys.executable, "-m", elsewhere.__name__, gate.address, "forking"]
+    assert subprocess.run(command, cwd=ROOT, timeout=PATIENCE / 2, check=False).returncode == 0
+    gone(gate, "present")
+
+
+def test_a_daemon_process_is_told_why_it_can_have_none(start):
+    with pytest.raises(PipelineStateError, match="cannot run in a daemon process"):
+        start().call((elsewhere.call_once,))
 
 
 def test_a_program_ends_and_its_process_with_it_though_nobody_asks_that_to_leave(gate):
@@ -310,7 +332,7 @@ def test_it_ends_when_the_program_is_killed(gate, when):
 @linux
 def test_a_fork_of_the_program_keeps_nothing_of_it(start):
     worker = start()
-    _process._in_fork()  # as in a fork, but here, so that nobody has the other end any more
+    worker.close_in_fork()  # as in a fork, but here, so that nobody has the other end any more
     worker._watch_end(None)
     assert worker.ended() == KILLED
 

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from .._exceptions import RemoteCallError, add_note, not_awaited, shown
+from ._logging import levels, log_here
 from ._wire import Payload, Word, message, packed, parts, unpacked, unpacked_exception, watch
 
 
@@ -40,6 +41,7 @@ class WorkerElsewhere(ABC):
         function: What is called.
         greeting: What :py:func:`greeting` made of it.
         credit: How many values a generator may be ahead.
+        stage: The name of the stage, for what the worker logs.
 
     Attributes:
         last_computation: Seconds that the function itself ran in the last call, or in the last
@@ -47,13 +49,21 @@ class WorkerElsewhere(ABC):
     """
 
     def __init__(
-        self, connection: Connection, end: int | None, function: Callable[..., Any], greeting: bytes, credit: int
+        self,
+        connection: Connection,
+        end: int | None,
+        function: Callable[..., Any],
+        greeting: bytes,
+        *,
+        credit: int,
+        stage: str,
     ) -> None:
         self.last_computation = 0.0
         self._connection = connection
         self._watch = watch(connection) if end is None else watch(connection, end)
         self._function = function
         self._credit = credit
+        self._stage = stage
         self._ready = False
         # Whether a generator has been returned whose last word has not been heard.
         self._generating = False
@@ -188,8 +198,12 @@ class WorkerElsewhere(ABC):
         deadline = None if seconds is None else time.monotonic() + seconds
         failure: BaseException | None = None
         try:
-            if not self._ready and self._receive(deadline)[0] is not Word.READY:
-                return False  # its set-up failed, which is no news of ours
+            if not self._ready:
+                # Of a process that is asked to leave, it has to be there already.
+                word, _ = self._receive(None if seconds is None else time.monotonic())
+                if word is not Word.READY:
+                    return False  # its set-up failed, which is no news of ours
+                self._ready = True
             if self._generating:
                 self._send(Word.CLOSE)
             self._send(Word.LEAVE)
@@ -212,20 +226,26 @@ class WorkerElsewhere(ABC):
             raise UnheardError from exc
 
     def _receive(self, deadline: float | None = None) -> tuple[Word, Payload]:
-        """Wait for a message; who does not send it in time counts as gone."""
+        """Wait for a message, and log what comes before it; who does not send it in time counts as gone."""
+        word, payload, self.last_computation = parts(self._heard(deadline))
+        while word is Word.LOGGED:
+            log_here(payload, self._stage)
+            word, payload, self.last_computation = parts(self._heard(deadline))
+        return word, payload
+
+    def _heard(self, deadline: float | None) -> bytes:
         seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
             # Not for the connection alone: what the function has forked may keep that open.
             if self._connection.closed or self._connection not in self._watch(seconds):
                 raise EOFError  # noqa: TRY301  as if its end had been read
-            word, payload, self.last_computation = parts(self._connection.recv_bytes())
+            return self._connection.recv_bytes()
         except ConnectionResetError as exc:  # it has closed a pipe, on Linux, in which there was something to read
             self._forget()
             raise UnheardError from exc
         except (EOFError, OSError) as exc:
             self._forget()
             raise WorkerGoneError from exc
-        return word, payload
 
     def _forget(self) -> None:
         """From here on it is gone for whoever asks."""
@@ -236,7 +256,7 @@ class WorkerElsewhere(ABC):
 
 def greeting(function: Callable[..., Any], setup: Callable[[], Any] | None, credit: int) -> bytes:
     """What a worker is told before its first call; raises what pickling it raises."""
-    return packed((function, setup, credit))
+    return packed((levels(), packed((function, setup, credit))))
 
 
 def _result(payload: Payload) -> Any:

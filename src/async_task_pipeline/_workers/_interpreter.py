@@ -34,16 +34,22 @@ class WorkerInterpreter(WorkerElsewhere):
         setup: What makes the state, or ``None``.
         host: Has the other end of a pipe, given as a descriptor, served until ours is closed,
             and closes it.
+        stage: The name of the stage, for what it logs.
     """
 
     def __init__(
-        self, function: Callable[..., Any], setup: Callable[[], Any] | None, host: Callable[[int], object]
+        self,
+        function: Callable[..., Any],
+        setup: Callable[[], Any] | None,
+        host: Callable[[int], object],
+        stage: str = "",
     ) -> None:
         told = greeting(function, setup, 1)
         here, there = Pipe()
         with there:
             host(os.dup(there.fileno()))
-        super().__init__(here, None, function, told, 1)
+        super().__init__(here, None, function, told, credit=1, stage=stage)
+        self.greet()
 
     def kill(self) -> bool:
         """Do nothing and return false: an interpreter cannot be ended."""
@@ -95,7 +101,7 @@ class Interpreters:
 
     def start(self, function: Callable[..., Any], setup: Callable[[], Any] | None = None) -> WorkerInterpreter:
         """Start one, from any thread; if nobody hosts it any more, it has ended when it is first asked."""
-        return WorkerInterpreter(function, setup, self._host_soon)
+        return WorkerInterpreter(function, setup, self._host_soon, self._stage)
 
     async def serve(self) -> None:
         """Host interpreters until cancelled, and then until each has ended."""

@@ -17,12 +17,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from multiprocessing import Pipe, forkserver, get_context
+from multiprocessing import Pipe, current_process, forkserver, get_context
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from typing import Any
 
+from .._exceptions import PipelineStateError
 from ._elsewhere import WorkerElsewhere, greeting
 from ._process_main import serve_process
 from ._wire import watch
@@ -55,11 +56,23 @@ class WorkerProcess(WorkerElsewhere):
         function: What it calls; takes the state first if there is a ``setup``.
         setup: What makes the state, or ``None``.
         credit: How many values a generator may be ahead of who reads them.
+        stage: The name of the stage, for what the process logs.
     """
 
     def __init__(
-        self, function: Callable[..., Any], setup: Callable[[], Any] | None = None, *, credit: int = CREDIT
+        self,
+        function: Callable[..., Any],
+        setup: Callable[[], Any] | None = None,
+        *,
+        credit: int = CREDIT,
+        stage: str = "",
     ) -> None:
+        if current_process().daemon:
+            raise PipelineStateError(
+                "a stage with executor='process' cannot run in a daemon process of multiprocessing, such as one of a "
+                "multiprocessing.Pool, which may not start processes; run the pipeline in one that is no daemon, "
+                "or give the stage executor='thread'"
+            )
         told = greeting(function, setup, credit)
         here, there = Pipe()
         # Nothing is sent through it. That it closes ends the process, as it does when this process ends, however.
@@ -83,7 +96,7 @@ class WorkerProcess(WorkerElsewhere):
         # Taken while the process is killed or waited for, lest its number be another's.
         self._lock = threading.Lock()
         self._killed = self._over = False
-        super().__init__(here, end, function, told, credit)
+        super().__init__(here, end, function, told, credit=credit, stage=stage)
         _started.add(self)
         if os.getpid() not in _ending:
             _ending.add(os.getpid())
@@ -127,6 +140,8 @@ class WorkerProcess(WorkerElsewhere):
             return self._say_goodbye(LEAVE_SECONDS)
         finally:
             late.cancel()
+            if not self._ready:
+                self.kill()  # it has told of its set-up, but not of the end of that
             self._wait(deadline - time.monotonic())
 
     def ended(self) -> str:
@@ -246,9 +261,12 @@ def _end_all() -> None:
 
 
 def _in_fork() -> None:
+    global START_METHOD, _multiprocessing  # noqa: PLW0603  the fork is another process
     for each in _started:
         each.close_in_fork()
     _started.clear()
+    _multiprocessing = threading.Lock()  # another thread may have had it
+    START_METHOD = "spawn"  # the server is a child of another process, which multiprocessing does not expect
 
 
 with contextlib.suppress(AttributeError):  # nothing forks on Windows

@@ -20,6 +20,7 @@ from types import GeneratorType
 from typing import Any
 
 from .._exceptions import RemoteCallError, add_note, shown, unawaited
+from ._logging import Sender, forwarding
 from ._setup import WorkerState
 from ._wire import Payload, Word, message, packed, packed_exception, parts, unpacked, watch
 
@@ -29,24 +30,32 @@ class _Main:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._sender = Sender(connection)
         self._watch = watch(connection)
         self._credit = 1
 
     def _heard(self) -> tuple[Word, Payload]:
         """Wait for a request."""
         word, payload, _ = parts(self._connection.recv_bytes())
+        self._sender.resume()
         return word, payload
 
     def _say(self, word: Word, payload: bytes = b"", seconds: float = 0.0) -> None:
-        self._connection.send_bytes(message(word, payload, seconds))
+        self._sender.send(message(word, payload, seconds), last=word is not Word.YIELDED)
 
     def _raised(self, exc: BaseException, seconds: float = 0.0) -> None:
         self._say(Word.RAISED, packed_exception(exc), seconds)
 
     def serve(self) -> None:
+        """Have what is logged sent, from the first import on, and answer."""
+        wanted, told = unpacked(self._connection.recv_bytes())
+        with forwarding(self._sender, wanted):
+            self._serve(told)
+
+    def _serve(self, told: bytes) -> None:
         """Make the state, answer, and let the state go."""
         try:
-            function, setup, self._credit = unpacked(self._connection.recv_bytes())
+            function, setup, self._credit = unpacked(told)
             state = WorkerState(function, setup)
             state.enter()
         except BaseException as exc:
@@ -157,6 +166,9 @@ def serve_process(connection: Connection, lifeline: Connection, environ: dict[st
     if sys.platform != "win32":
         # What the function forks would keep the pipe open, and half a message in it, after the end of this process.
         os.register_at_fork(after_in_child=connection.close)
+        # And so would a program that it starts: what comes to a process by a server, or in its start, is inherited.
+        for each in (connection, lifeline):
+            os.set_inheritable(each.fileno(), False)
         os.register_at_fork(after_in_child=_regard)
     # The other end may be gone at any moment, and with it the reason to be here.
     with contextlib.suppress(EOFError, OSError):

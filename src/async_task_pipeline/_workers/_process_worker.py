@@ -169,7 +169,7 @@ class ProcessWorker(ElsewhereWorker):
         """The workers of a stage, and what keeps a process on standby for them."""
         stage = runner.stage
         credit = min(CREDIT, runner.shared.bound)
-        standby = Standby(partial(WorkerProcess, stage.process_fn, stage.setup, credit=credit))
+        standby = Standby(partial(WorkerProcess, stage.process_fn, stage.setup, credit=credit, stage=stage.name))
         keeper = _StandbyKeeper(runner, standby)
         runner.services.append(keeper.serve)
         return [cls(runner, keeper.take) for _ in range(stage.workers)]

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 from .._exceptions import RemoteCallError, add_note, kind_of, notes_of, shown, text_of
 
 _HEADER = struct.Struct("<Bd")
+_MOST_TRACEBACK = 20_000
 _NOT_ITSELF = "raised in the worker, and cannot be brought back itself"
 
 
@@ -41,6 +42,7 @@ class Word(enum.IntEnum):
     EXHAUSTED = enum.auto()
     GENERATOR_RAISED = enum.auto()
     CLOSED = enum.auto()
+    LOGGED = enum.auto()
 
 
 Payload: TypeAlias = bytes | memoryview
@@ -76,7 +78,7 @@ def packed_exception(exc: BaseException) -> bytes:
     except BaseException:
         itself = b""
     # Notes are in an exception's __dict__, which a class of its own may leave out when pickled.
-    notes = [*notes_of(exc), f"in the worker it was raised so:\n{where}"]
+    notes = [*map(str.__str__, notes_of(exc)), f"in the worker it was raised so:\n{where}"]
     return packed((itself, _told(exc), notes))
 
 
@@ -100,9 +102,11 @@ def _told(exc: BaseException) -> str:
 
 def _traceback(exc: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(exc)).rstrip()
+        text = "".join(traceback.format_exception(exc)).rstrip()
     except BaseException:  # what is formatted is anybody's
         return shown(exc)
+    left = len(text) - _MOST_TRACEBACK
+    return text if left <= 0 else f"{text[:_MOST_TRACEBACK]}... and {left} more characters"
 
 
 def watch(*watched: Connection | int) -> Callable[[float | None], list[Connection | int]]:
