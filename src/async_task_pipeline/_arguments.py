@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from typing import Any
 
 from ._exceptions import shown
 
+MOST_KEPT = sys.maxsize
+"""How many entries Python can number, and so a deque keep."""
 
-def whole_number(name: str, value: Any, *, at_least: int) -> int:
-    """An int argument with a lower bound."""
+
+def whole_number(name: str, value: Any, *, at_least: int, at_most: float = math.inf) -> int:
+    """An int argument with bounds."""
     number = plain_number(value)
     if isinstance(number, bool) or not isinstance(number, int):
         raise TypeError(f"{name} must be an int, not {shown(value)}")
     if number < at_least:
         raise ValueError(f"{name} must be at least {at_least}, not {shown(value)}")
+    if number > at_most:
+        raise ValueError(f"{name} must be at most {at_most}, not {shown(value)}")
     return number
 
 

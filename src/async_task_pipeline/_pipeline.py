@@ -36,7 +36,7 @@ from anyio import (
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._arguments import flag, seconds, whole_number
+from ._arguments import MOST_KEPT, flag, seconds, whole_number
 from ._counts import StageCounts
 from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
@@ -131,7 +131,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {shown(overflow)}")
         self.overflow: Overflow = overflow
         self.stages: list[PipelineStage] = []
-        self.__records = Records(clock, TimingHistory(whole_number("timing_history", timing_history, at_least=0)))
+        kept = whole_number("timing_history", timing_history, at_least=0, at_most=MOST_KEPT)
+        self.__records = Records(clock, TimingHistory(kept))
         # While an interrupt has a subclass's clear() called: what AsyncTaskPipeline.clear does then.
         self.__instead_of_clear: Callable[[], InterruptReceipt] | None = None
         self.__run: Run | None = None
@@ -300,7 +301,9 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             yield self
 
     @asynccontextmanager
-    async def process(self, source: AsyncIterable[T] | Iterable[T]) -> AsyncGenerator[OutputStream[ResultT | U]]:
+    async def process(
+        self, source: AsyncIterable[T] | Iterable[T], *, in_thread: bool = True
+    ) -> AsyncGenerator[OutputStream[ResultT | U]]:
         """Do a whole job: feed a source, close the input, drain, stop.
 
         Use it as ``async with pipeline.process(source) as results:`` and iterate over
@@ -309,15 +312,17 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         Args:
             source: An iterable or async iterable. What is not a container of Python's own
                 is iterated in a thread of its own, so a file or a generator that blocks is
-                fine.
+                fine. A generator is closed, and so is an async iterator that has ``aclose``.
+            in_thread: With ``False``, an iterable is iterated in the event loop's thread, for one
+                that is bound to it, such as a cursor of sqlite3. The loop waits for each item.
 
         Raises:
-            TypeError: If ``source`` cannot be iterated.
+            TypeError: If ``source`` cannot be iterated, or is a text or bytes.
             PipelineStateError: If the pipeline is running or has no stages.
             BaseException: What a stage or the source raised, the object itself. An error of
                 the source comes after the results of everything read before it.
         """
-        async with self.__open(checked_source("source", source)) as run:
+        async with self.__open(checked_source("source", source, in_thread=in_thread)) as run:
             yield OutputStream(run.output, self.__records.output)
 
     async def start(self) -> None:
@@ -433,7 +438,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     # -- input ---------------------------------------------------------------------------
 
     async def process_input_stream(
-        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = False
+        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = False, in_thread: bool = True
     ) -> None:
         """Feed every item of a stream, with back-pressure; the input stays open.
 
@@ -445,20 +450,21 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             close_input: Whether this stream is (part of) the whole input: when the last
                 stream running with it is exhausted, the input closes and the output ends
                 after the last result.
+            in_thread: As for ``process``.
 
         Raises:
-            TypeError: If ``input_stream`` cannot be iterated.
+            TypeError: If ``input_stream`` cannot be iterated, or is a text or bytes.
             PipelineStateError: If the pipeline is not running, or stops meanwhile.
             Exception: What the stream raised. With ``close_input`` the output raises it too,
                 after the results of everything fed before. A generator is closed.
         """
-        checked_source("input_stream", input_stream)
+        source = checked_source("input_stream", input_stream, in_thread=in_thread)
         # Before the state is looked at: what cancelled the caller may have stopped the
         # pipeline, and of the two the cancellation is what the caller has to hear. It
         # lets nobody else run, or a later call could be accepted before this one.
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_stream")
-        await _feed(run, input_stream, self.__own_put(), close_input=close_input)
+        await _feed(run, source, self.__own_put(), close_input=close_input)
 
     async def process_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item, waiting for room.

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 import attrs
 
-from ._arguments import flag, plain_number, seconds, whole_number
+from ._arguments import MOST_KEPT, flag, plain_number, seconds, whole_number
 from ._counts import StageCounts
 from ._exceptions import shown
 
@@ -90,6 +90,10 @@ def _checked_flag(stage: PipelineStage, field: attrs.Attribute[bool], value: boo
     flag(f"{field.name} of stage {stage.name!r}", value)
 
 
+def _checked_window(stage: PipelineStage, field: attrs.Attribute[int], value: int) -> None:
+    whole_number(f"{field.name} of stage {stage.name!r}", value, at_least=1, at_most=MOST_KEPT)
+
+
 def _at_least_one(stage: PipelineStage, field: attrs.Attribute[int], value: int) -> None:
     whole_number(f"{field.name} of stage {stage.name!r}", value, at_least=1)
 
@@ -143,7 +147,7 @@ class PipelineStage:
     setup: Callable[[], Any] | None = attrs.field(default=None, kw_only=True)
     timeout: float | None = attrs.field(default=None, kw_only=True, validator=_checked_timeout)
     max_failures: float | None = attrs.field(default=None, kw_only=True)
-    failure_window: int = attrs.field(default=FAILURE_WINDOW, kw_only=True, validator=_at_least_one)
+    failure_window: int = attrs.field(default=FAILURE_WINDOW, kw_only=True, validator=_checked_window)
 
     # What the pipeline adds.
     batch: BatchSize | None = attrs.field(default=None, kw_only=True)

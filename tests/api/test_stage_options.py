@@ -126,6 +126,11 @@ def test_an_option_that_there_is_not(option: str) -> None:
             "max_failures of stage 's' must be an int, a float or None, not True",
         ),
         ({"failure_window": 0}, ValueError, "failure_window of stage 's' must be at least 1, not 0"),
+        (
+            {"failure_window": 10**19},
+            ValueError,
+            f"failure_window of stage 's' must be at most {sys.maxsize}, not 10{{19}}",
+        ),
         ({"failure_window": 0.5}, TypeError, "failure_window of stage 's' must be an int, not 0.5"),
         ({"on_interrupt": 3}, TypeError, "on_interrupt of stage 's' must be callable or None, not 3"),
         ({"on_interrupt": on_loop}, TypeError, "on_interrupt of stage 's' must not be async: <function on_loop"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -162,6 +163,12 @@ def test_a_clock_that_is_none() -> None:
 def test_a_negative_history() -> None:
     with pytest.raises(ValueError, match="timing_history must be at least 0, not -1"):
         Pipeline(timing_history=-1)
+
+
+def test_a_history_that_cannot_be_kept() -> None:
+    with pytest.raises(ValueError, match=f"timing_history must be at most {sys.maxsize}, not {sys.maxsize + 1}"):
+        Pipeline(timing_history=sys.maxsize + 1)
+    Pipeline(timing_history=sys.maxsize)
 
 
 @pytest.mark.parametrize(("returning", "policy"), [(False, "raise"), (True, "return")])

@@ -143,7 +143,7 @@ async def test_what_cannot_be_iterated_is_refused_at_once(wrong):
     async with pipeline:
         with pytest.raises(TypeError, match="input_stream must be an iterable"):
             await pipeline.process_input_stream(wrong)
-        await pipeline.process_input_stream("ab", close_input=True)
+        await pipeline.process_input_stream(["a", "b"], close_input=True)
         assert [x async for x in pipeline.generate_output_stream()] == ["a", "b"]
 
 

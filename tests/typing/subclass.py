@@ -27,9 +27,9 @@ class Agent(AsyncTaskPipeline[M, S], Generic[M, S]):
         super().put_input_data(data, created_at)
 
     async def process_input_stream(
-        self, input_stream: AsyncIterable[M] | Iterable[M], *, close_input: bool = False
+        self, input_stream: AsyncIterable[M] | Iterable[M], *, close_input: bool = False, in_thread: bool = True
     ) -> None:
-        await super().process_input_stream(input_stream, close_input=close_input)
+        await super().process_input_stream(input_stream, close_input=close_input, in_thread=in_thread)
 
     async def interrupt(self, **options: Any) -> InterruptReceipt:
         self.turns += 1

@@ -2,33 +2,59 @@
 
 The rule: the loop iterates only what cannot block it, which is an async iterable or one of
 Python's own containers. Any other iterable (a file, a generator, a database cursor) is read by a
-thread of its own, which puts each item as any producer in a thread does. An item is created when it
-is read. A source is closed in the place that iterated it.
+thread of its own, which puts each item as any producer in a thread does, unless the user says that it
+is bound to the loop's thread. An item is created when it is read. A source is closed in the place that
+iterated it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from typing import Any, TypeAlias
 
+import attrs
 from anyio import CancelScope, CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint
 
+from .._arguments import flag
 from .._exceptions import PipelineStateError, closing_error, raisable, shown
 from .._log import logger
 from ._input import Input
 
 Put: TypeAlias = Callable[[Any], Awaitable[None]]
 
-_IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict, str, bytes, bytearray)
+_IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict)
 
 
-def checked_source(name: str, source: Any) -> Any:
-    """Return the source if it can be iterated, sync or async."""
+@attrs.frozen
+class Here:
+    """An iterable that is to be iterated in the loop's thread."""
+
+    iterable: Iterable[Any]
+
+
+def checked_source(name: str, source: Any, *, in_thread: bool) -> Any:
+    """Return what to feed if the source can be iterated, sync or async."""
+    if isinstance(source, (str, bytes, bytearray)):
+        of = "characters" if isinstance(source, str) else "bytes"
+        raise TypeError(
+            f"{name} must be an iterable of items, not {shown(source)}, whose items are its {of}: for a single item "
+            "put it in a list, for the lines of a file open it"
+        )
     if not isinstance(source, (AsyncIterable, Iterable)) and not hasattr(type(source), "__getitem__"):
         raise TypeError(f"{name} must be an iterable or an async iterable, not {shown(source)}")
-    return source
+    here = not flag("in_thread", in_thread) and not isinstance(source, (AsyncIterable, *_IN_MEMORY))
+    return Here(source) if here else source
 
 
 async def feed(input_: Input, source: Any, put: Put | None = None) -> None:
@@ -43,16 +69,18 @@ async def feed(input_: Input, source: Any, put: Put | None = None) -> None:
         await _feed_async(source, put or (lambda data: input_.put(input_.read(data))))
     elif put is not None:
         await _feed_async(_read_in_steps(source), put)
+    elif isinstance(source, Here):
+        await _feed_here(input_, source.iterable)
     elif isinstance(source, _IN_MEMORY):
         await _feed_container(input_, source)
     else:
         await _feed_from_thread(input_, source)
 
 
-async def _read_in_steps(source: Iterable[Any]) -> AsyncGenerator[Any, None]:
+async def _read_in_steps(source: Iterable[Any] | Here) -> AsyncGenerator[Any, None]:
     """Read an iterable item by item, one that may block in a thread."""
-    if isinstance(source, _IN_MEMORY):
-        for data in source:
+    if isinstance(source, (Here, *_IN_MEMORY)):
+        for data in source.iterable if isinstance(source, Here) else source:
             yield data
         return
     missing, limiter = object(), CapacityLimiter(1)
@@ -72,19 +100,31 @@ async def _feed_async(source: AsyncIterable[Any], put: Put) -> None:
         async for data in iterator:
             await put(data)
     except BaseException:
-        if isinstance(iterator, AsyncGenerator):
-            await _close(iterator)
-        raise
-    if isinstance(iterator, AsyncGenerator):
         await _close(iterator)
+        raise
+    await _close(iterator)
 
 
-async def _close(iterator: AsyncGenerator[Any, None]) -> None:
+async def _close(iterator: AsyncIterator[Any]) -> None:
+    close = getattr(iterator, "aclose", None)
+    if not callable(close):
+        return
     try:
-        await iterator.aclose()
+        await close()
     except BaseException as exc:
         if (error := closing_error(exc)) is not None:
             raise error from None
+
+
+async def _feed_here(input_: Input, source: Iterable[Any]) -> None:
+    iterator = iter(source)
+    try:
+        for data in iterator:
+            await input_.put(input_.read(data))
+            await checkpoint()  # what is bound to the thread may be slow
+    finally:
+        if isinstance(iterator, Generator):
+            iterator.close()
 
 
 async def _feed_container(input_: Input, source: Iterable[Any]) -> None:
