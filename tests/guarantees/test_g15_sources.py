@@ -39,7 +39,7 @@ async def feed_by_stream(pipeline, source, **options):
     async with pipeline, create_task_group() as tg:
         tg.start_soon(read)
         try:
-            await pipeline.process_input_stream(source, **options)
+            await pipeline.process_input_stream(source, close_input=True, **options)
         except Exception as exc:
             error = exc  # in the task group it would be one of a group
             tg.cancel_scope.cancel()
