@@ -93,7 +93,9 @@ class Case:
         number = 0
 
         async def put():
-            await self.pipeline.process_input_data(Piece(((who, life), number), self.oracle.turn))
+            piece = Piece(((who, life), number), self.oracle.turn)
+            with self.oracle.put(piece):
+                await self.pipeline.process_input_data(piece)
 
         while not self.over:
             number += 1
@@ -119,7 +121,8 @@ class Case:
 
         async def put(turn, piece):
             try:
-                await turn.put(piece)
+                with self.oracle.put(piece):
+                    await turn.put(piece)
             except TurnOverError:
                 assert turn.interrupted  # met in a task of its own, which the turn's scope does not cancel
 
@@ -146,7 +149,9 @@ class Case:
     def put_turn_in_thread(self, turn, number, who):
         with contextlib.suppress(TurnOverError, PipelineStateError):
             for each in range(self.lots(who).randrange(30)):
-                turn.put_from_thread(Piece((("thread", who), each), number))
+                piece = Piece((("thread", who), each), number)
+                with self.oracle.put(piece):
+                    turn.put_from_thread(piece)
 
     async def put_in_thread(self, who, life):
         """Items, without a turn, by a thread: of which turn they are is not known."""
@@ -155,7 +160,9 @@ class Case:
             number = 0
             while not self.over:
                 number += 1
-                self.pipeline.put_input_data(Piece(((who, life), number)))
+                piece = Piece(((who, life), number))
+                with self.oracle.put(piece):
+                    self.pipeline.put_input_data(piece)
 
         await to_thread.run_sync(put)
 
@@ -163,6 +170,7 @@ class Case:
         """Sources, read on the loop or in a thread."""
         lots = self.lots(f"{who} {life}")
         number = 0
+        self.oracle.countable = False
 
         def source():
             nonlocal number

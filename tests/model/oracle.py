@@ -13,7 +13,9 @@ can see. What it demands:
 - **Order** (G1): if every stage keeps it, what one producer put comes out as it put it, and what came of an
   item in its place. Whatever the stages, nothing is read twice, and no item is read on the other side of
   a sentinel that its producer put.
-- **Conservation** (G2): the law, at each step; and as many items were delivered as were read.
+- **Conservation** (G2): the law, at each step; as many items were delivered as were read, and accepted as
+  puts have returned, unless counters were set back or a source was read. Of a put that raised, nothing is
+  read.
 - **Calls** (G14): no stage makes more at once than it has workers.
 
 What it allows: a stage with ``interruptible=False`` keeps its items, so only what had been called
@@ -93,6 +95,8 @@ class Oracle:
         self._lock = threading.Lock()
         self._called = [set() for _ in pipeline.stages]
         self._in_call = [0 for _ in pipeline.stages]
+        self._returned = 0
+        self.countable = True
         self.delivered = 0
         self.begin_life()
 
@@ -102,7 +106,7 @@ class Oracle:
         self.gone = set()
         self.lost = False
         self._last, self._furthest, self._fences = {}, {}, {}
-        self._paths = set()
+        self._paths, self._refused = set(), set()
         self.oldest = self.turn = self.turn + 1
 
     # -- in the stages, in any thread ----------------------------------------------------------
@@ -121,6 +125,17 @@ class Oracle:
         finally:
             with self._lock:
                 self._in_call[index] -= 1
+
+    @contextmanager
+    def put(self, piece) -> Iterator[None]:
+        """Note whether a put returns or raises, in the step, or in the thread, in which it does."""
+        try:
+            yield
+        except BaseException:
+            self._refused.add(piece.path)
+            raise
+        with self._lock:
+            self._returned += 1
 
     # -- what is dropped -----------------------------------------------------------------------
 
@@ -148,6 +163,7 @@ class Oracle:
             self.stale |= set().union(*self._called)
         self.gone |= {*self.accepted} - {*self.seen}
         self.delivered = 0
+        self.countable = False
 
     # -- sentinels -----------------------------------------------------------------------------
 
@@ -179,6 +195,7 @@ class Oracle:
         if piece.turn is not None:
             assert piece.turn >= self.oldest, f"stale: {result} of a turn before {self.oldest}"
         for path in piece.origins:
+            assert path not in self._refused, f"{result} came, but the put of {path} raised"
             assert path not in self.stale, f"stale: {result}, of which {path} had been called"
         assert piece.path not in self._paths, f"{result} came twice"
         self._paths.add(piece.path)
@@ -213,6 +230,7 @@ class Oracle:
         self.check()
         now = self.pipeline.statistics()
         assert (now.inside, now.output_depth) == (0, 0), now
+        assert not self.countable or now.accepted == self._returned, f"{self._returned} puts returned: {now}"
         if not stopped and not self.lost:
             missing = [each for each in self.accepted if each not in self.seen and each not in self.gone]
             assert not missing, f"lost sentinels: {missing}"
