@@ -2,8 +2,9 @@
 
 The rule: the schedule is drawn, the judgement is the oracle's. A case is one pipeline that lives once,
 twice or thrice; in each life producers of every kind put as fast as they may, one consumer reads, and
-beside them somebody interrupts, clears and looks. Then the input is closed, or the pipeline is stopped,
-and everything has to come to its end before the deadline, with nothing left of it.
+beside them somebody interrupts, clears and looks, and now and then a stage does. Then the input is closed,
+or the pipeline is stopped, or a stage raises what ends it, and everything has to come to its end before the
+deadline, with nothing left of it.
 
 Who does what is drawn; when, is up to the threads. So a seed that has failed may pass the next time:
 run it again often, at a short switch interval.
@@ -20,7 +21,7 @@ from anyio import CancelScope, create_task_group, fail_after, move_on_after, to_
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import PipelineStateError, TurnOverError
-from tests.model.chain import add_stages, new_pipeline
+from tests.model.chain import POISON, FatalError, add_stages, new_pipeline
 from tests.model.oracle import Oracle, Piece
 from tests.support.leftovers import tasks, threads_at_work
 
@@ -222,18 +223,24 @@ class Case:
         first = lots.randrange(len(stages)) if lots.random() < 0.3 else 0
         options = {"from_stage": stages[first].name} if first or lots.random() < 0.1 else {}
         if lots.random() < 0.1:
-            older = self.oracle.before_interrupt(first)
-            await to_thread.run_sync(lambda: self.pipeline.interrupt_from_thread(**options))
-            self.oracle.interrupted(older)
+            await to_thread.run_sync(self.interrupt_in_thread, first)
             return
         if lots.random() < 0.3:
             options["sentinel"] = self.oracle.new_sentinel(first)
             self.oracle.accept(options["sentinel"])
         if lots.random() < 0.1:
             options["grace"] = lots.random() * PAUSE
+        await self.interrupt_on_loop(first, **options)
+
+    async def interrupt_on_loop(self, first=0, **options):
         # In one step with the interrupt: nobody else runs on the loop in between.
         self.oracle.interrupted(self.oracle.before_interrupt(first))
         await self.pipeline.interrupt(**options)
+
+    def interrupt_in_thread(self, first=0):
+        older = self.oracle.before_interrupt(first)
+        self.pipeline.interrupt_from_thread(from_stage=self.pipeline.stages[first].name)
+        self.oracle.interrupted(older)
 
     def clear(self):
         self.oracle.cleared()
@@ -278,28 +285,37 @@ class Case:
         assert tasks() == before
 
     async def live(self, lots, life):
-        stops = lots.random() < 0.3
-        way = lots.choice(["scope", "run", "start"])
-        self.state = f"life {life}, {way}"
+        way = lots.choice([self.in_a_scope, self.in_a_task, self.started])
+        end = lots.choice([*[self.close] * 5, *[self.stop] * 2, self.fail])
+        self.state = f"life {life}, {way.__name__}, {end.__name__}"
         self.over = False
         self.oracle.begin_life()
-        if way == "scope":
-            async with self.pipeline:
-                await self.run(lots, life, stops=stops)
-        elif way == "run":
-            async with create_task_group() as tg:
-                await tg.start(self.pipeline.run)
-                await self.run(lots, life, stops=stops)
-        else:
-            await self.pipeline.start()
-            try:
-                await self.run(lots, life, stops=stops)
-            finally:
-                with CancelScope(shield=True):
-                    await self.pipeline.stop()
-        self.oracle.check_end(stopped=stops)
+        failed = False
+        try:
+            await way(lots, life, end)
+        except* FatalError:
+            failed = True
+        assert failed == (end == self.fail)
+        self.oracle.check_end(stopped=end != self.close)
 
-    async def run(self, lots, life, *, stops):
+    async def in_a_scope(self, lots, life, end):
+        async with self.pipeline:
+            await self.run(lots, life, end)
+
+    async def in_a_task(self, lots, life, end):
+        async with create_task_group() as tg:
+            await tg.start(self.pipeline.run)
+            await self.run(lots, life, end)
+
+    async def started(self, lots, life, end):
+        await self.pipeline.start()
+        try:
+            await self.run(lots, life, end)
+        finally:
+            with CancelScope(shield=True):
+                await self.pipeline.stop()
+
+    async def run(self, lots, life, end):
         kinds = [self.put_items, self.put_sentinels, self.put_turns, self.put_in_thread, self.put_streams]
         chosen = [kind for kind in kinds if lots.random() < 0.5] or [self.put_items]
         async with create_task_group() as tg:
@@ -308,14 +324,32 @@ class Case:
                 tg.start_soon(self.until_closed, kind, life)
             try:
                 await self.disturb(life)
+                self.over = True
+                self.state += ", ending"
+                await end(life)
             finally:
                 self.over = True
-                if stops and self.pipeline.running:
-                    self.state += ", stopping"
-                    await self.pipeline.stop()
-                elif self.pipeline.running:
-                    self.state += ", closed"
+                if self.pipeline.running:
                     self.pipeline.close_input()
+
+    # -- how it ends ---------------------------------------------------------------------------
+
+    async def close(self, life):
+        self.pipeline.close_input()
+
+    async def stop(self, life):
+        await self.pipeline.stop()
+
+    async def fail(self, life):
+        """Put what no stage bears, until it has reached one: an overflow may drop it."""
+        number = 0
+        with contextlib.suppress(PipelineStateError):
+            while self.pipeline.running:
+                number += 1
+                piece = Piece((POISON, life, number))
+                with self.oracle.put(piece):
+                    await self.pipeline.process_input_data(piece)
+                await anyio.sleep(PAUSE)
 
     async def until_closed(self, put, life):
         """Put until the run is over, which refuses what is put then."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import anyio
 from anyio import CancelScope
@@ -17,8 +18,14 @@ from anyio import CancelScope
 from async_task_pipeline import AsyncTaskPipeline
 
 LONGEST_CALL = 0.003
+POISON = "poison"
+"""The producer of items on which any stage raises what no ``on_error`` keeps from ending the run."""
 TIMEOUT = 0.01
 """Seconds; a stage that is drawn to exceed it takes twice as long."""
+
+
+class FatalError(BaseException):
+    """Ends the run."""
 
 
 class Functions:
@@ -30,12 +37,18 @@ class Functions:
     def lots(self, piece):
         return random.Random(f"{self.case.seed} {self.index} {piece.path}")
 
+    @contextmanager
     def call(self, *pieces):
-        return self.case.oracle.call(self.index, *pieces)
+        with self.case.oracle.call(self.index, *pieces):
+            if any(piece.path[0] == POISON for piece in pieces):
+                raise FatalError
+            yield
 
     def work(self, lots):
         if lots.random() < 0.03:
             time.sleep(lots.random() * LONGEST_CALL)
+        if lots.random() < 0.005:
+            self.case.interrupt_in_thread()
 
     async def work_on_loop(self, lots):
         if lots.random() < 0.3:
@@ -43,6 +56,8 @@ class Functions:
         if lots.random() < 0.02:
             with CancelScope(shield=True):  # an interrupt has to wait for it
                 await anyio.sleep(lots.random() * LONGEST_CALL)
+        if lots.random() < 0.005:
+            await self.case.interrupt_on_loop()
 
     def plain(self, piece):
         with self.call(piece):

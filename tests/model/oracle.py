@@ -146,20 +146,21 @@ class Oracle:
     def before_interrupt(self, first):
         """What an interrupt that is made from now on makes stale."""
         behind = max([first, *(index + 1 for index in self.protected)])
-        if first == 0:
-            self.turn += 1
         with self._lock:
+            if first == 0:
+                self.turn += 1
             paths = set().union(*self._called[behind:])
-        return Older(self.turn if behind == 0 else 0, paths)
+            return Older(self.turn if behind == 0 else 0, paths)
 
     def interrupted(self, older):
-        self.oldest = max(self.oldest, older.turn)
-        self.stale |= older.paths
+        with self._lock:
+            self.oldest = max(self.oldest, older.turn)
+            self.stale |= older.paths
 
     def cleared(self):
         """Everything is dropped, sentinels and what is protected too, and counters are set back."""
-        self.oldest = self.turn = self.turn + 1
         with self._lock:
+            self.oldest = self.turn = self.turn + 1
             self.stale |= set().union(*self._called)
         self.gone |= {*self.accepted} - {*self.seen}
         self.delivered = 0
