@@ -57,7 +57,9 @@ def main():
                 return 1
             finally:
                 faulthandler.cancel_dump_traceback_later()
-    print(f"{args.cases} cases from seed {args.first} on, Python {sys.version.split()[0]}: all passed")
+    print(
+        f"{args.cases} cases from seed {args.first} on, each {args.again} times, Python {sys.version.split()[0]}: all passed"
+    )
     return 0
 
 

@@ -234,13 +234,16 @@ class Case:
 
     async def interrupt_on_loop(self, first=0, **options):
         # In one step with the interrupt: nobody else runs on the loop in between.
-        self.oracle.interrupted(self.oracle.before_interrupt(first))
+        older = self.oracle.before_interrupt(first)
+        if self.pipeline.running:  # or it has no effect, as may be while a stage of a run that stops is in a call
+            self.oracle.interrupted(older)
         await self.pipeline.interrupt(**options)
 
     def interrupt_in_thread(self, first=0):
         older = self.oracle.before_interrupt(first)
-        self.pipeline.interrupt_from_thread(from_stage=self.pipeline.stages[first].name)
-        self.oracle.interrupted(older)
+        receipt = self.pipeline.interrupt_from_thread(from_stage=self.pipeline.stages[first].name)
+        if receipt.dropped:  # or it came too late, and had no effect
+            self.oracle.interrupted(older)
 
     def clear(self):
         self.oracle.cleared()

@@ -180,34 +180,43 @@ class Oracle:
     def read(self, result):
         """Judge what was read, in the step in which it was."""
         if isinstance(result, Sentinel):
-            assert result in self.accepted, f"{result} was never accepted"
-            assert result not in self.gone, f"{result} was cleared"
-            assert result not in self.seen, f"{result} came twice"
-            self.seen.append(result)
-            self._read_fence(result)
+            self._read_sentinel(result)
             return
         piece = result
         if isinstance(result, Exception):
             piece = result.args[0] if result.args else None
-            if not isinstance(piece, Piece):
-                return
         else:
             self.delivered += 1
+        if isinstance(piece, Piece):
+            self._check_fresh(piece)
+            self._check_place(piece)
+
+    def _check_fresh(self, piece):
         if piece.turn is not None:
-            assert piece.turn >= self.oldest, f"stale: {result} of a turn before {self.oldest}"
+            assert piece.turn >= self.oldest, f"stale: {piece} of a turn before {self.oldest}"
         for path in piece.origins:
-            assert path not in self._refused, f"{result} came, but the put of {path} raised"
-            assert path not in self.stale, f"stale: {result}, of which {path} had been called"
-        assert piece.path not in self._paths, f"{result} came twice"
+            assert path not in self.stale, f"stale: {piece}, of which {path} had been called"
+            assert path not in self._refused, f"{piece} came, but the put of {path} raised"
+
+    def _check_place(self, piece):
+        assert piece.path not in self._paths, f"{piece} came twice"
         self._paths.add(piece.path)
         producer = piece.path[0]
         if all(stage.ordered or stage.workers == 1 for stage in self.pipeline.stages):
             before = self._last.get(producer, ())
-            assert before < piece.path, f"{result} came after {before}"
+            assert before < piece.path, f"{piece} came after {before}"
         self._last[producer] = piece.path
-        fence = self._fences.get(producer, ())
-        assert piece.path[: len(fence)] > fence or not fence, f"{result} came after a sentinel put after {fence}"
         self._furthest[producer] = max(piece.path, self._furthest.get(producer, ()))
+        fence = self._fences.get(producer)
+        if fence is not None:
+            assert piece.path[: len(fence)] > fence, f"{piece} came after a sentinel put after {fence}"
+
+    def _read_sentinel(self, sentinel):
+        assert sentinel in self.accepted, f"{sentinel} was never accepted"
+        assert sentinel not in self.gone, f"{sentinel} was cleared"
+        assert sentinel not in self.seen, f"{sentinel} came twice"
+        self.seen.append(sentinel)
+        self._read_fence(sentinel)
 
     def _read_fence(self, sentinel):
         """What a producer put before a sentinel has to be read by now, and nothing that it put after it."""
