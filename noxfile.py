@@ -147,6 +147,13 @@ def soak(session: nox.Session) -> None:
     session.run("pytest", "--timeout=3600", "tests/guarantees/test_g11_interrupt_storm.py", *session.posargs, env=env)
 
 
+@nox.session(python=PYTHONS)
+def model(session: nox.Session) -> None:
+    """Play random chains and schedules against the guarantees, as many as are asked for: ``nox -s model -- N``."""
+    session.install(".[dev]")
+    session.run("python", "tests/model", *(session.posargs or ["1000"]))
+
+
 @nox.session(python="3.11")  # the only one that 0.1.10 runs on
 def bench(session: nox.Session) -> None:
     """Measure against 0.1.10, plain threads and other libraries; writes bench.json."""
