@@ -53,8 +53,9 @@ def checked_source(name: str, source: Any, *, in_thread: bool) -> Any:
         )
     if not isinstance(source, (AsyncIterable, Iterable)) and not hasattr(type(source), "__getitem__"):
         raise TypeError(f"{name} must be an iterable or an async iterable, not {shown(source)}")
-    here = not flag("in_thread", in_thread) and not isinstance(source, (AsyncIterable, *_IN_MEMORY))
-    return Here(source) if here else source
+    if flag("in_thread", in_thread) or isinstance(source, (AsyncIterable, *_IN_MEMORY)):
+        return source
+    return Here(source)
 
 
 async def feed(input_: Input, source: Any, put: Put | None = None) -> None:
@@ -106,7 +107,7 @@ async def _feed_async(source: AsyncIterable[Any], put: Put) -> None:
 
 
 async def _close(iterator: AsyncIterator[Any]) -> None:
-    close = getattr(iterator, "aclose", None)
+    close: Callable[[], Awaitable[object]] | None = getattr(iterator, "aclose", None)
     if not callable(close):
         return
     try:
