@@ -3,8 +3,8 @@
 The rule: the schedule is drawn, the judgement is the oracle's. A case is one pipeline that lives once,
 twice or thrice; in each life producers of every kind put as fast as they may, one consumer reads, and
 beside them somebody interrupts, clears and looks, and now and then a stage does. Then the input is closed,
-or the pipeline is stopped, or a stage raises what ends it, and everything has to come to its end before the
-deadline, with nothing left of it.
+at once or when all has come to rest, or the pipeline is stopped, or a stage raises what ends it; and
+everything has to come to its end before the deadline, with nothing left of it.
 
 Who does what is drawn; when, is up to the threads. So a seed that has failed may pass the next time:
 run it again often, at a short switch interval.
@@ -46,6 +46,7 @@ class Case:
         self.executors = add_stages(self.pipeline, lots, self)
         self.oracle = Oracle(self.pipeline)
         self.over = False
+        self.producers = 0
         self.state = "new"
 
     def lots(self, who):
@@ -289,7 +290,7 @@ class Case:
 
     async def live(self, lots, life):
         way = lots.choice([self.in_a_scope, self.in_a_task, self.started])
-        end = lots.choice([*[self.close] * 5, *[self.stop] * 2, self.fail])
+        end = lots.choice([*[self.close] * 2, *[self.come_to_rest] * 3, *[self.stop] * 2, self.fail])
         self.state = f"life {life}, {way.__name__}, {end.__name__}"
         self.over = False
         self.oracle.begin_life()
@@ -299,7 +300,7 @@ class Case:
         except* FatalError:
             failed = True
         assert failed == (end == self.fail)
-        self.oracle.check_end(stopped=end != self.close)
+        self.oracle.check_end(stopped=end in (self.stop, self.fail))
 
     async def in_a_scope(self, lots, life, end):
         async with self.pipeline:
@@ -340,6 +341,13 @@ class Case:
     async def close(self, life):
         self.pipeline.close_input()
 
+    async def come_to_rest(self, life):
+        """Let every put return and everything come out, with nothing to set it going but what is there."""
+        with fail_after(DEADLINE / 2):
+            while self.producers or self.pipeline.statistics().inside:
+                await anyio.sleep(PAUSE)
+        self.pipeline.close_input()
+
     async def stop(self, life):
         await self.pipeline.stop()
 
@@ -356,8 +364,11 @@ class Case:
 
     async def until_closed(self, put, life):
         """Put until the run is over, which refuses what is put then."""
+        self.producers += 1
         try:
             await put(put.__name__, life)
         except* PipelineStateError:
             if not self.over:
                 raise
+        finally:
+            self.producers -= 1
