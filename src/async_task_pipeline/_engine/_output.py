@@ -86,7 +86,8 @@ class Output:
     async def read(self) -> Any:
         """The next result or sentinel; see :py:class:`OutputStream`."""
         link = self.link
-        if link.taken == link.sent or self._ended or perf_counter() - self._waker.ran_at > STEP_SECONDS:
+        keeps_loop = perf_counter() - self._waker.ran_at > STEP_SECONDS
+        if link.taken == link.sent or self._ended or self._reading or keeps_loop:
             item = await self._next()
         else:
             item = link.pop()
