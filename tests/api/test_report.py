@@ -7,7 +7,9 @@ it, so every interval is a whole number that can be worked out by hand, and is c
 from __future__ import annotations
 
 import json
+import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -18,7 +20,7 @@ from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, DetailedTiming, ItemTimingTotals, StageTimingDetail
 from tests.support.gates import AsyncGate
-from tests.support.waiting import PATIENCE, drain, read, until, until_waiting
+from tests.support.waiting import PATIENCE, drain, read, until
 
 pytestmark = pytest.mark.anyio
 
@@ -30,9 +32,12 @@ class Ticks:
 
     def __init__(self, now: float = 100.0) -> None:
         self.now = now
+        self.asked_by: Counter[str] = Counter()
 
     def __call__(self) -> float:
-        return self.now
+        now = self.now  # first: whoever waits for the count may spend some
+        self.asked_by[sys._getframe(1).f_code.co_name] += 1
+        return now
 
     def spend(self, seconds: float) -> None:
         self.now += seconds
@@ -243,7 +248,7 @@ async def test_an_item_of_a_stream_is_created_when_it_is_read(source: Any) -> No
     async with pipeline, create_task_group() as tg:
         tg.start_soon(pipeline.process_input_stream, source())
         await gate.entered()
-        await until_waiting(pipeline, 1)
+        await until(lambda: ticks.asked_by["read"] == 3)  # each item was created, in whatever thread
         ticks.spend(7)
         gate.open()
         assert await read(pipeline, 3) == ["held", "behind it", "waits"]
