@@ -136,11 +136,7 @@ class Link:
         found = next((entry for entry in entries if entry.outcome < SENTINEL), None)
         if found is not None:
             entries.remove(found)
-        # All that is left goes back in one piece, which is as it was but for where bursts end.
-        self.taken -= len(entries)
-        self.others_taken -= sum(entry.outcome >= SENTINEL for entry in entries)
-        entries.reverse()
-        self._rest = entries
+        self._put_back(entries)
         return found
 
     def drain(self) -> list[Item]:
@@ -151,13 +147,15 @@ class Link:
         self.others_taken += sum(entry.outcome >= SENTINEL for entry in entries)
         return entries
 
+    def _put_back(self, entries: list[Item]) -> None:
+        """Undo a :py:meth:`drain` of these, in one piece: all is as it was but for where bursts end."""
+        self.taken -= len(entries)
+        self.others_taken -= sum(entry.outcome >= SENTINEL for entry in entries)
+        entries.reverse()
+        self._rest = entries
+
     def close(self) -> None:
         """Close the stream, or it would warn when it is collected; what waits can still be taken."""
-        if self.level:
-            entries = self.drain()
-            self.taken -= len(entries)
-            self.others_taken -= sum(entry.outcome >= SENTINEL for entry in entries)
-            entries.reverse()
-            self._rest = entries
+        self._put_back(self.drain())
         self._sender.close()
         self._receiver.close()
