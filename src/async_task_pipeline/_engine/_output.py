@@ -14,7 +14,6 @@ import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from time import perf_counter
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
@@ -24,7 +23,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from ._item import END, PASSED, SENTINEL, Item
 from ._link import Link
 from ._stage_runner import StageRunner
-from ._wakeup import STEP_SECONDS, Waker, posting
+from ._wakeup import Waker, posting
 from ._window import lasting
 
 OutT = TypeVar("OutT")
@@ -86,8 +85,7 @@ class Output:
     async def read(self) -> Any:
         """The next result or sentinel; see :py:class:`OutputStream`."""
         link = self.link
-        keeps_loop = perf_counter() - self._waker.ran_at > STEP_SECONDS
-        if link.taken == link.sent or self._ended or self._reading or keeps_loop:
+        if link.taken == link.sent or self._ended or self._reading or self._waker.keeps_loop:
             item = await self._next()
         else:
             item = link.pop()

@@ -17,7 +17,6 @@ import time
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from functools import partial
-from time import perf_counter
 from types import CoroutineType, GeneratorType
 from typing import Any, Self
 
@@ -26,7 +25,6 @@ from anyio import create_task_group
 from .._engine._item import PASSED, Batch, Item, Taken
 from .._engine._shift import Shift, TaskParking
 from .._engine._stage_runner import StageRunner
-from .._engine._wakeup import STEP_SECONDS
 from .._exceptions import closing_error, raisable, unawaited
 from .._native import NativeCancellations, cancelled_from_outside
 from ._worker import StageWorker
@@ -98,7 +96,7 @@ class TaskWorker(StageWorker[TaskShift]):
             await self._reset()
         taken: Taken | None
         while not (shift.over or self._context_changed):
-            if perf_counter() - waker.ran_at > STEP_SECONDS:
+            if waker.keeps_loop:
                 await waker.let_others_run()
             if self._expanded and not await self._room(shift):
                 return None
