@@ -242,15 +242,7 @@ class AsReady:
                 ready.popleft()  # noted twice
                 continue
             outcome = item.outcome
-            if outcome == PASSED:
-                if room <= 0:
-                    break
-                room -= 1
-                leaving.append(ready.popleft())
-                self._length -= 1
-                del items[item]
-                continue
-            plain = False
+            plain = plain and outcome == PASSED
             if outcome in (WAITING, EXPANDED):
                 room, first, further = expand(item, leaving, room)
                 self._begun += first

@@ -216,15 +216,9 @@ class StageWorker(ABC, Generic[ShiftT]):
     def returned(self, item: Item, value: Any, start: float, end: float) -> None:
         """Write what a plain call returned; ``None`` means filtered."""
         if self.timed:
-            spent = self.stage.counts.spent_by(self)
-            spent.seconds += end - start
-            if value is None or item.stale:
-                spent.unproductive += end - start
+            self.spend(item, start, end, useful=value is not None)
             item.timestamps += (start, end)
-        item.data = value
-        item.outcome = FILTERED if value is None else PASSED  # publishes the rest
-        if not self._ordered:
-            self.runner.published.append(item)
+        self._write(item, value, FILTERED if value is None else PASSED)
 
     def yielded(self, item: Item, value: Any, start: float, end: float) -> None:
         """Add one outcome of a generator; ``None`` means filtered."""
