@@ -66,22 +66,34 @@ async def feed(input_: Input, source: Any, put: Put | None = None) -> None:
         source: Where they come from.
         put: How a subclass puts an item, if it has a way of its own.
     """
+    put_one: Put = put or (lambda data: input_.put(input_.read(data)))
     if isinstance(source, AsyncIterable):
-        await _feed_async(source, put or (lambda data: input_.put(input_.read(data))))
+        await _feed_async(source, put_one)
+    elif isinstance(source, Here):
+        await _feed_async(_read_here(source.iterable), put_one)
     elif put is not None:
         await _feed_async(_read_in_steps(source), put)
-    elif isinstance(source, Here):
-        await _feed_here(input_, source.iterable)
     elif isinstance(source, _IN_MEMORY):
         await _feed_container(input_, source)
     else:
         await _feed_from_thread(input_, source)
 
 
-async def _read_in_steps(source: Iterable[Any] | Here) -> AsyncGenerator[Any, None]:
+async def _read_here(source: Iterable[Any]) -> AsyncGenerator[Any, None]:
+    iterator = iter(source)
+    try:
+        for data in iterator:
+            yield data
+            await checkpoint()  # what is bound to the thread may be slow
+    finally:
+        if isinstance(iterator, Generator):
+            iterator.close()
+
+
+async def _read_in_steps(source: Iterable[Any]) -> AsyncGenerator[Any, None]:
     """Read an iterable item by item, one that may block in a thread."""
-    if isinstance(source, (Here, *_IN_MEMORY)):
-        for data in source.iterable if isinstance(source, Here) else source:
+    if isinstance(source, _IN_MEMORY):
+        for data in source:
             yield data
         return
     missing, limiter = object(), CapacityLimiter(1)
@@ -115,17 +127,6 @@ async def _close(iterator: AsyncIterator[Any]) -> None:
     except BaseException as exc:
         if (error := closing_error(exc)) is not None:
             raise error from None
-
-
-async def _feed_here(input_: Input, source: Iterable[Any]) -> None:
-    iterator = iter(source)
-    try:
-        for data in iterator:
-            await input_.put(input_.read(data))
-            await checkpoint()  # what is bound to the thread may be slow
-    finally:
-        if isinstance(iterator, Generator):
-            iterator.close()
 
 
 async def _feed_container(input_: Input, source: Iterable[Any]) -> None:
