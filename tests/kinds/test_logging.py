@@ -14,7 +14,7 @@ from functools import partial
 
 import pytest
 
-from async_task_pipeline._workers import _logging
+from async_task_pipeline._workers import _logging, _wire
 from async_task_pipeline._workers._elsewhere import WorkerGoneError
 from async_task_pipeline._workers._process import WorkerProcess
 from tests.kinds import elsewhere, functions, speaking
@@ -130,7 +130,7 @@ def test_whatever_is_logged_crosses_as_text(worker, listening, what):
     elif what == "extra":
         assert (heard.number, heard.thing) == (5, "<unlocked>")
     elif what == "long":
-        assert len(text) < _logging.MOST_TEXT + 100
+        assert len(text) < _wire.MOST_TEXT + 100
         assert text.endswith("... and 10000000 more characters")
     else:
         assert text == "about <unlocked>"

@@ -18,13 +18,10 @@ from typing import TypeAlias
 
 from .._exceptions import shown
 from .._log import logger
-from ._wire import Payload, Word, message, packed, unpacked
+from ._wire import Payload, Word, cut, message, packed, unpacked
 
 MOST_WAITING = 1000
 """How many records a worker keeps while nobody reads what it sends."""
-
-MOST_TEXT = 20_000
-"""Characters that cross of a message, of a traceback, and of each other text of a record."""
 
 _PLAIN = (int, float, bool, type(None))
 
@@ -141,7 +138,7 @@ def packed_record(record: logging.LogRecord) -> bytes:
     trace = record.exc_text
     if record.exc_info and not trace:
         trace = logging.Formatter().formatException(record.exc_info)
-    fields |= {"msg": _cut(record.getMessage()), "args": (), "exc_info": None, "exc_text": trace and _cut(trace)}
+    fields |= {"msg": cut(record.getMessage()), "args": (), "exc_info": None, "exc_text": trace and cut(trace)}
     return packed(fields)
 
 
@@ -159,10 +156,5 @@ def log_here(payload: Payload, stage: str) -> None:
 
 def _plain(value: object) -> object:
     if type(value) is str:
-        return _cut(value)
+        return cut(value)
     return value if type(value) in _PLAIN else shown(value)
-
-
-def _cut(text: str) -> str:
-    left = len(text) - MOST_TEXT
-    return str(text) if left <= 0 else f"{text[:MOST_TEXT]}... and {left} more characters"

@@ -20,7 +20,9 @@ from typing import Any, TypeAlias
 from .._exceptions import RemoteCallError, add_note, kind_of, notes_of, shown, text_of
 
 _HEADER = struct.Struct("<Bd")
-_MOST_TRACEBACK = 20_000
+MOST_TEXT = 20_000
+"""Characters that cross of a traceback, and of each text of a log record."""
+
 _NOT_ITSELF = "raised in the worker, and cannot be brought back itself"
 
 
@@ -105,8 +107,13 @@ def _traceback(exc: BaseException) -> str:
         text = "".join(traceback.format_exception(exc)).rstrip()
     except BaseException:  # what is formatted is anybody's
         return shown(exc)
-    left = len(text) - _MOST_TRACEBACK
-    return text if left <= 0 else f"{text[:_MOST_TRACEBACK]}... and {left} more characters"
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """The beginning of a text, and how much more there was of it."""
+    left = len(text) - MOST_TEXT
+    return str(text) if left <= 0 else f"{text[:MOST_TEXT]}... and {left} more characters"
 
 
 def watch(*watched: Connection | int) -> Callable[[float | None], list[Connection | int]]:
