@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from ._exceptions import shown
@@ -36,6 +37,12 @@ def flag(name: str, value: Any) -> bool:
         return (False, True).index(value) == 1
     except ValueError:  # what many numbers in one are compared to, too
         raise TypeError(f"{name} must be a bool, not {shown(value)}") from None
+
+
+def one_of(name: str, value: Any, choices: Collection[str]) -> None:
+    """An argument that is a word, or one of a few names."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {choices}, not {shown(value)}")
 
 
 def seconds(name: str, value: Any, *, zero: bool = True) -> float:

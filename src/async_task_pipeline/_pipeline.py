@@ -36,7 +36,7 @@ from anyio import (
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._arguments import MOST_KEPT, flag, seconds, whole_number
+from ._arguments import MOST_KEPT, flag, one_of, seconds, whole_number
 from ._counts import StageCounts
 from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
@@ -127,8 +127,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.on_error: OnError = _meaning(on_error, returned=flag("return_exceptions", return_exceptions))
         if not callable(clock):
             raise TypeError(f"clock must be callable, not {shown(clock)}")
-        if overflow not in get_args(Overflow):
-            raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {shown(overflow)}")
+        one_of("overflow", overflow, get_args(Overflow))
         self.overflow: Overflow = overflow
         self.stages: list[PipelineStage] = []
         kept = whole_number("timing_history", timing_history, at_least=0, at_most=MOST_KEPT)
@@ -186,8 +185,8 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
                 has not ended, in a worker of its own. Each such call keeps a thread.
             workers: How many calls run at once.
             ordered: Whether items leave in the order in which they came. If not, an item may
-                overtake others in this stage; no item overtakes a sentinel, nor is overtaken
-                by one.
+                overtake others in this stage; no item overtakes a sentinel, and no sentinel an
+                item.
             executor: Where a plain function runs: ``"thread"`` (the default), ``"process"``,
                 ``"interpreter"`` (Python 3.13 and later), or an executor of your own, which
                 stays yours to shut down. A function for another process or interpreter has
@@ -907,8 +906,7 @@ def _meaning(on_error: OnError | None, *, returned: bool) -> OnError:
     """What a failure means in stages that do not say."""
     if on_error is None:
         return "return" if returned else "raise"
-    if on_error not in get_args(OnError):
-        raise ValueError(f"on_error must be one of {get_args(OnError)}, not {shown(on_error)}")
+    one_of("on_error", on_error, get_args(OnError))
     if returned and on_error != "return":
         raise ValueError(f"return_exceptions=True means on_error='return', and on_error is {shown(on_error)}")
     return on_error
@@ -944,8 +942,7 @@ def _index_of(stages: Sequence[PipelineStage], name: str | None) -> int:
     if name is None:
         return 0
     names = [stage.name for stage in stages]
-    if name not in names:
-        raise ValueError(f"from_stage must be one of {names}, not {shown(name)}")
+    one_of("from_stage", name, names)
     return names.index(name)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 import attrs
 
-from ._arguments import MOST_KEPT, flag, plain_number, seconds, whole_number
+from ._arguments import MOST_KEPT, flag, one_of, plain_number, seconds, whole_number
 from ._counts import StageCounts
 from ._exceptions import shown
 
@@ -82,8 +82,7 @@ def _checked_function(stage: PipelineStage, _: attrs.Attribute[StageFunction], f
 
 
 def _checked_on_error(stage: PipelineStage, _: attrs.Attribute[OnError], meaning: OnError) -> None:
-    if meaning not in get_args(OnError):
-        raise ValueError(f"on_error of stage {stage.name!r} must be one of {get_args(OnError)}, not {shown(meaning)}")
+    one_of(f"on_error of stage {stage.name!r}", meaning, get_args(OnError))
 
 
 def _checked_flag(stage: PipelineStage, field: attrs.Attribute[bool], value: bool) -> None:
