@@ -7,7 +7,6 @@ needed to tell that they did.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from concurrent.futures import Executor, Future
@@ -22,6 +21,7 @@ from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.gates import Gate
+from tests.support.switching import switching_every
 from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
@@ -244,10 +244,9 @@ async def test_emptying_the_queues_never_waits_for_an_item(call):
     It froze the loop within 107 interrupts, with processor load between put and
     interrupt; at once with a short switch interval.
     """
-    rounds, interval = 1000, sys.getswitchinterval()
+    rounds = 1000
     pipeline = AsyncTaskPipeline().add_stage("a", lambda x: x).add_stage("b", lambda x: x)
-    sys.setswitchinterval(1e-5)
-    try:
+    with switching_every(1e-5):
         async with pipeline:
             for turn in range(rounds):
                 for i in range(3):
@@ -262,5 +261,3 @@ async def test_emptying_the_queues_never_waits_for_an_item(call):
                     await checkpoint()
             await pipeline.process_input_data("new")
             assert await rest_of(pipeline) == ["new"]
-    finally:
-        sys.setswitchinterval(interval)

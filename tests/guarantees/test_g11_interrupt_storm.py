@@ -13,7 +13,6 @@ from __future__ import annotations
 import gc
 import os
 import random
-import sys
 import threading
 from collections import Counter
 
@@ -24,6 +23,7 @@ from anyio.lowlevel import checkpoint
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, TurnOverError
 from tests.support.law import assert_law
 from tests.support.leftovers import tasks, threads_at_work
+from tests.support.switching import switching_every
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -168,10 +168,8 @@ async def rage(storm):
 @pytest.fixture(params=[0.005, 1e-5], ids=["5ms", "10us"])
 def switch_interval(request):
     """How often threads take turns: as Python has it, and so often that every moment comes up."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(request.param)
-    yield request.param
-    sys.setswitchinterval(before)
+    with switching_every(request.param):
+        yield
 
 
 @pytest.mark.usefixtures("switch_interval")

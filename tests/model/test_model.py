@@ -6,11 +6,10 @@ on every backend, with threads that take turns as Python has it, and far more of
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from tests.model.case import Case
+from tests.support.switching import switching_every
 
 pytestmark = pytest.mark.anyio
 
@@ -22,10 +21,8 @@ CASES = 10
 @pytest.fixture(params=[0.005, 1e-5], ids=["5ms", "10us"])
 def switch_interval(request):
     """How often threads take turns."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(request.param)
-    yield request.param
-    sys.setswitchinterval(before)
+    with switching_every(request.param):
+        yield
 
 
 @pytest.mark.usefixtures("switch_interval")
