@@ -47,7 +47,7 @@ def timed(ticks: Ticks, **options: Any) -> Pipeline:
     return Pipeline(enable_timing=True, clock=ticks, **options)
 
 
-async def settled(pipeline: Pipeline) -> None:
+async def until_quiet(pipeline: Pipeline) -> None:
     """Let the loop turn until something waits for the consumer."""
     await until(lambda: pipeline.statistics().output_depth)
 
@@ -67,7 +67,7 @@ async def test_one_item_through_two_stages() -> None:
     pipeline.add_stage("three", three).add_stage("five", five)
     async with pipeline:
         await pipeline.process_input_data("x", created_at=98.0)
-        await settled(pipeline)
+        await until_quiet(pipeline)
         ticks.spend(1000)  # lying in the output is the consumer's time
         assert await anext(pipeline.generate_output_stream()) == "x"
         report = pipeline.get_report()
@@ -139,7 +139,7 @@ async def test_outcomes_of_every_kind_are_counted_apart() -> None:
         assert await anext(output) == 1
         assert isinstance(await anext(output), ValueError)
         await pipeline.process_input_data(8)
-        await settled(pipeline)
+        await until_quiet(pipeline)
         await pipeline.interrupt()
         report = pipeline.get_report()
     assert report is not None

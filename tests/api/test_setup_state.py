@@ -16,21 +16,21 @@ def pair(*arguments: Any) -> tuple[Any, ...]:
 
 
 def test_without_a_setup_the_function_is_itself() -> None:
-    preparation = WorkerState(pair, None)
-    assert preparation.entered
-    preparation.enter()
-    assert preparation.function is pair
-    preparation.leave()
+    worker_state = WorkerState(pair, None)
+    assert worker_state.entered
+    worker_state.enter()
+    assert worker_state.function is pair
+    worker_state.leave()
 
 
 @pytest.mark.parametrize("state", [None, 0, "state", [], object()])
 def test_what_is_returned_is_the_first_argument(state: Any) -> None:
-    preparation = WorkerState(pair, lambda: state)
-    assert not preparation.entered
-    preparation.enter()
-    assert preparation.entered
-    assert preparation.function("data") == (state, "data")
-    preparation.leave()
+    worker_state = WorkerState(pair, lambda: state)
+    assert not worker_state.entered
+    worker_state.enter()
+    assert worker_state.entered
+    assert worker_state.function("data") == (state, "data")
+    worker_state.leave()
 
 
 def test_a_context_manager_is_entered_once_and_left_once() -> None:
@@ -42,14 +42,14 @@ def test_a_context_manager_is_entered_once_and_left_once() -> None:
         yield "inner"
         log.append("left")
 
-    preparation = WorkerState(pair, setup)
-    preparation.leave()  # before there is anything
-    preparation.enter()
-    preparation.enter()
-    assert preparation.function("data") == ("inner", "data")
+    worker_state = WorkerState(pair, setup)
+    worker_state.leave()  # before there is anything
+    worker_state.enter()
+    worker_state.enter()
+    assert worker_state.function("data") == ("inner", "data")
     assert log == ["entered"]
-    preparation.leave()
-    preparation.leave()
+    worker_state.leave()
+    worker_state.leave()
     assert log == ["entered", "left"]
 
 
@@ -58,21 +58,21 @@ def test_an_object_with_the_methods_on_itself_is_no_context_manager() -> None:
         def __init__(self) -> None:
             self.__enter__ = self.__exit__ = lambda *_: pytest.fail("a with statement would not call this")
 
-    preparation = WorkerState(pair, State)
-    preparation.enter()
-    assert isinstance(preparation.function("data")[0], State)
-    preparation.leave()
+    worker_state = WorkerState(pair, State)
+    worker_state.enter()
+    assert isinstance(worker_state.function("data")[0], State)
+    worker_state.leave()
 
 
 def test_what_setup_raises_is_raised_and_nothing_is_left() -> None:
     def setup() -> None:
         raise FileNotFoundError("model")
 
-    preparation = WorkerState(pair, setup)
+    worker_state = WorkerState(pair, setup)
     with pytest.raises(FileNotFoundError, match="model"):
-        preparation.enter()
-    assert not preparation.entered
-    preparation.leave()
+        worker_state.enter()
+    assert not worker_state.entered
+    worker_state.leave()
 
 
 def test_what_leaving_raises_is_raised_once() -> None:
@@ -81,8 +81,8 @@ def test_what_leaving_raises_is_raised_once() -> None:
         yield
         raise OSError("flush")
 
-    preparation = WorkerState(pair, setup)
-    preparation.enter()
+    worker_state = WorkerState(pair, setup)
+    worker_state.enter()
     with pytest.raises(OSError, match="flush"):
-        preparation.leave()
-    preparation.leave()
+        worker_state.leave()
+    worker_state.leave()

@@ -1,6 +1,6 @@
 """What the stages of these tests call, in the processes of the cluster.
 
-The rule: a call is held and let go through named pipes in the test's directory, which
+The rule: a call is held and released through named pipes in the test's directory, which
 wait without polling and can be reached from any process of this machine.
 """
 

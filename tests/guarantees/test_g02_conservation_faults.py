@@ -1,7 +1,7 @@
 """G2, faults of the engine before this one: each fails there always, by a gate in the very step.
 
 The rule: the gate stands where users' code runs within that step, in a note that is added or an item
-that is let go, and the loop does nothing else meanwhile; so what a thread does then comes neither
+that is released, and the loop does nothing else meanwhile; so what a thread does then comes neither
 before the step nor after it. What is asserted is the law, and nothing stale.
 """
 
@@ -70,7 +70,7 @@ async def test_what_a_source_puts_in_the_step_of_a_clear_is_counted():
     reader = []
 
     class Dropped:
-        """Is let go in the step of the clear, and has the source read on, as far as it gets."""
+        """Is released in the step of the clear, and has the source read on, as far as it gets."""
 
         def __del__(self):
             read_on.set()

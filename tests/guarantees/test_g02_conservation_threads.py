@@ -56,11 +56,11 @@ class Asking(threading.Thread):
 
 def stays_in(ident, method):
     """Whether a thread is in a method of the library, and comes no further."""
-    places = set()
+    frames = set()
     for _ in range(5):
-        places.add(stands_in(ident, {method}))
+        frames.add(stands_in(ident, {method}))
         time.sleep(0.001)
-    return len(places) == 1 and None not in places
+    return len(frames) == 1 and None not in frames
 
 
 def held_or_fails(gate):

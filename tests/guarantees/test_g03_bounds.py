@@ -22,7 +22,7 @@ from tests.support.waiting import PATIENCE, until, waiting
 pytestmark = pytest.mark.anyio
 
 
-async def settled(pipeline: AsyncTaskPipeline[int, str], expected: int) -> int:
+async def until_quiet(pipeline: AsyncTaskPipeline[int, str], expected: int) -> int:
     """Wait until as many are inside, and then until nothing moves any more; return how many are."""
     with anyio.fail_after(PATIENCE):
         await until(lambda: pipeline.statistics().inside >= expected)
@@ -53,7 +53,7 @@ async def test_an_idle_consumer_bounds_what_is_inside(anyio_backend: object, siz
     for index in range(stages):
         pipeline.add_stage(f"s{index}", lambda value: value)
     async with pipeline.process(source()):
-        inside = await settled(pipeline, (2 * stages + 1) * size)
+        inside = await until_quiet(pipeline, (2 * stages + 1) * size)
         assert inside == (2 * stages + 1) * size
         assert asked == inside + 1
         for link in (pipeline.input_queue, *pipeline.queues):
@@ -74,7 +74,7 @@ async def test_a_source_read_by_a_thread_is_one_queue_ahead(anyio_backend: objec
 
     pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(3).add_stage("s", lambda value: value)
     async with pipeline.process(source()):
-        assert await settled(pipeline, 9) == 9
+        assert await until_quiet(pipeline, 9) == 9
         assert asked <= 9 + 3 + 1
 
 

@@ -205,7 +205,7 @@ class Script:
 
 
 STEPS = st.lists(
-    st.sampled_from(["item", "sentinel", "interrupt", "marker", "from_thread", "settle"]), min_size=1, max_size=25
+    st.sampled_from(["item", "sentinel", "interrupt", "marker", "from_thread", "quiet"]), min_size=1, max_size=25
 )
 
 
@@ -228,7 +228,7 @@ async def test_whatever_happens_markers_and_sentinels_are_where_a_list_says(step
                     with contextlib.suppress(anyio.WouldBlock):
                         put((step, number))
                         script.put(step, number)
-                elif step == "settle":
+                elif step == "quiet":
                     await anyio.wait_all_tasks_blocked()
                 elif step == "interrupt":
                     await pipeline.interrupt()

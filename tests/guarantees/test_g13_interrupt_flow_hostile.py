@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Hostile:
-    """A stage that is in a call of the old turn, and ends it only when it is let go."""
+    """A stage that is in a call of the old turn, and ends it only when it is released."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()

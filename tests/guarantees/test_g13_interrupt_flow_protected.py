@@ -58,7 +58,7 @@ KINDS = {
     "async generator": (AsyncGate, as_async_generator, ["1", "2", "3"]),
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
-places = pytest.mark.parametrize("place", ["first", "middle", "last"])
+positions = pytest.mark.parametrize("place", ["first", "middle", "last"])
 
 
 def scene(kind: str, place: str, size: int = 100):
@@ -79,7 +79,7 @@ def of(data, suffixes) -> list:
 
 
 @kinds
-@places
+@positions
 async def test_several_interrupts_touch_nothing_of_it(kind, place):
     pipeline, gate, suffixes = scene(kind, place)
     async with pipeline:

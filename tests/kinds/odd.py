@@ -31,7 +31,7 @@ def like(kind, name):
 
 @contextlib.contextmanager
 def at_once(let_go):
-    """Let go of what a hang stands at, late but before the test is given up, and say that it hung."""
+    """Release what a hang stands at, late but before the test is given up, and say that it hung."""
     hung = []
 
     def rescue():
@@ -45,7 +45,7 @@ def at_once(let_go):
     finally:
         timer.cancel()
         timer.join()
-    assert not hung, "it hung until it was let go"
+    assert not hung, "it hung until it was released"
 
 
 # -- results that cannot be compared ----------------------------------------------------------

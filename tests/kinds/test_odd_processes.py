@@ -40,7 +40,7 @@ class Child:
         self._writer = None
 
     async def begun(self) -> None:
-        """Wait until it is there; it stays until let go."""
+        """Wait until it is there; it stays until it is released."""
         self._writer = await to_thread.run_sync(partial(open, self.fifo, "wb", buffering=0))
 
     def let_go(self) -> None:
@@ -141,7 +141,7 @@ async def test_nobody_waits_for_a_thread_that_a_call_left_behind(kind, gate, end
         await gate.entered("thread")
         if end == "drain":
             assert await rest_of(pipeline) == []
-    # It was not let go, but ended with its process.
+    # It was not released, but ended with its process.
     await gate.left("thread")
 
 

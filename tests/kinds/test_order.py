@@ -103,8 +103,8 @@ async def test_many_items_through_narrow_links(kind, ordered):
 
 def segment(entries, number):
     """What lies behind so many markers, sorted."""
-    places = [index for index, each in enumerate(entries) if str(each).startswith("marker")]
-    bounds = [-1, *places, len(entries)]
+    positions = [index for index, each in enumerate(entries) if str(each).startswith("marker")]
+    bounds = [-1, *positions, len(entries)]
     return sorted(entries[bounds[number] + 1 : bounds[number + 1]])
 
 

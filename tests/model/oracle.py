@@ -247,9 +247,9 @@ class Oracle:
         self._check_order()
 
     def _check_order(self):
-        places = {sentinel: place for place, sentinel in enumerate(self.accepted)}
+        positions = {sentinel: place for place, sentinel in enumerate(self.accepted)}
         for at, sentinel in enumerate(self.seen):
-            later = [each for each in self.seen[at + 1 :] if places[each] < places[sentinel]]
+            later = [each for each in self.seen[at + 1 :] if positions[each] < positions[sentinel]]
             if sentinel.first is not None and (sentinel.first > 0 or self.protected):
                 later = [each for each in later if each.first is not None]
             assert not later, f"{sentinel} overtook {later}"

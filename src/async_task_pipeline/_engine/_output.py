@@ -23,7 +23,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from ._item import END, PASSED, SENTINEL, Item
 from ._link import Link
 from ._stage_runner import StageRunner
-from ._wakeup import Waker, posting
+from ._wakeup import Waker, current_run_sync_soon
 from ._window import lasting
 
 OutT = TypeVar("OutT")
@@ -174,7 +174,7 @@ class CurrentOutput:
     async def get(self) -> Output:
         """The current one, as soon as there is one."""
         event = Event()
-        self._waiting[event] = posting()  # before the look
+        self._waiting[event] = current_run_sync_soon()  # before the look
         try:
             if self._output is None:
                 await event.wait()

@@ -31,7 +31,7 @@ STEP_SECONDS = 0.001
 notice, and a hundred times what letting others run costs."""
 
 
-def posting() -> Callable[[Callable[[], object]], object]:
+def current_run_sync_soon() -> Callable[[Callable[[], object]], object]:
     """How any thread has the loop of the current task run a callback soon."""
     native: Any = current_token().native_token
     post: Callable[[Callable[[], object]], object]
@@ -85,7 +85,7 @@ class Waker:
     def __init__(self, failed: Callable[[BaseException], object]) -> None:
         native: Any = current_token().native_token
         self.thread: int = threading.get_ident()
-        self._post = posting()
+        self._post = current_run_sync_soon()
         self._native = native
         if hasattr(native, "run_sync_soon"):
             self._running = sys.modules["trio"].lowlevel.current_trio_token
@@ -206,26 +206,26 @@ class Parking:
     """Where one thread waits until the loop has something for it.
 
     The thread raises the flag first and looks again second; the loop changes the data first and
-    reads the flag second. So one of the two always sees the other, and at worst there is one ticket
+    reads the flag second. So one of the two always sees the other, and at worst there is one entry
     too many, which costs one more look.
     """
 
-    __slots__ = ("_tickets", "parked")
+    __slots__ = ("_unparked", "parked")
 
     def __init__(self) -> None:
         self.parked: bool = False
-        self._tickets: SimpleQueue[None] = SimpleQueue()
+        self._unparked: SimpleQueue[None] = SimpleQueue()
 
     def wait(self) -> None:
         """Block until unparked; after ``parked`` was set and everything looked at again."""
-        self._tickets.get()
+        self._unparked.get()
 
     def unpark(self) -> bool:
         """Let the thread look again if it is parked; whether it was."""
         if not self.parked:
             return False
         self.parked = False
-        self._tickets.put(None)
+        self._unparked.put(None)
         return True
 
 

@@ -20,7 +20,7 @@ from typing import Any, overload
 
 from .._stage import PipelineStage
 from ._clock import DetailedTiming
-from ._item import STAMPS_PER_STAGE, PipelineItem, Timed, item_breakdown
+from ._item import TIMESTAMPS_PER_STAGE, PipelineItem, Timed, item_breakdown
 from ._report import (
     EfficiencyMetrics,
     ItemTimingBreakdown,
@@ -120,8 +120,8 @@ class TimingHistory:
         columns = list(zip(*(timed.timestamps for timed in pending), strict=True))
         computed = [0.0] * len(pending)
         for index, name in enumerate(self._names):
-            at = index * STAMPS_PER_STAGE
-            enters, starts, ends, exits = columns[at : at + STAMPS_PER_STAGE + 1]
+            at = index * TIMESTAMPS_PER_STAGE
+            enters, starts, ends, exits = columns[at : at + TIMESTAMPS_PER_STAGE + 1]
             stage = self._stages.get(name)
             if stage is None:
                 stage = self._stages[name] = _StageIntervals()

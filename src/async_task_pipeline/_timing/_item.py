@@ -16,7 +16,7 @@ from ._report import ItemTimingBreakdown, ItemTimingTotals, StageTimingDetail
 
 DataT = TypeVar("DataT")
 
-STAMPS_PER_STAGE = 3
+TIMESTAMPS_PER_STAGE = 3
 """Instants added per stage: accepted, call began, call ended. The next stage's acceptance is this
 one's end, so the intervals of all stages sum to the latency."""
 
@@ -40,15 +40,15 @@ class Timed(Protocol):
 
 def item_breakdown(timed: Timed, names: tuple[str, ...]) -> ItemTimingBreakdown:
     """The intervals of one delivered item, stage by stage."""
-    stamps = timed.timestamps
+    timestamps = timed.timestamps
     stages: dict[str, StageTimingDetail] = {}
     computation = 0.0
     for index, name in enumerate(names):
-        enter, start, end, leave = stamps[index * STAMPS_PER_STAGE : (index + 1) * STAMPS_PER_STAGE + 1]
+        enter, start, end, leave = timestamps[index * TIMESTAMPS_PER_STAGE : (index + 1) * TIMESTAMPS_PER_STAGE + 1]
         computation += end - start
         stages[name] = StageTimingDetail(start - enter, end - start, leave - end, leave - enter)
-    began = stamps[0] if timed.created_at is None else timed.created_at
-    return ItemTimingBreakdown(_totals(computation, stamps[-1] - began, stamps[0] - began), stages)
+    began = timestamps[0] if timed.created_at is None else timed.created_at
+    return ItemTimingBreakdown(_totals(computation, timestamps[-1] - began, timestamps[0] - began), stages)
 
 
 def _totals(computation: float, latency: float, admission: float) -> ItemTimingTotals:
@@ -83,11 +83,11 @@ class PipelineItem(Generic[DataT]):
 
     @classmethod
     def _from_timed(cls, timed: Timed, names: tuple[str, ...]) -> PipelineItem[DataT]:
-        stamps = timed.timestamps
-        began = stamps[0] if timed.created_at is None else timed.created_at
+        timestamps = timed.timestamps
+        began = timestamps[0] if timed.created_at is None else timed.created_at
         item = cls(timed.data, start_timestamp=began, turn=timed.turn)
         for index, name in enumerate(names):
-            visit = DetailedTiming(*stamps[index * STAMPS_PER_STAGE : (index + 1) * STAMPS_PER_STAGE + 1])
+            visit = DetailedTiming(*timestamps[index * TIMESTAMPS_PER_STAGE : (index + 1) * TIMESTAMPS_PER_STAGE + 1])
             item.record_entry_time(name, visit.queue_enter_time)
             item.record_detailed_timing(name, visit)
             item.record_completion_time(name, visit.queue_exit_time)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
-from ._item import STAMPS_PER_STAGE, Timed
+from ._item import TIMESTAMPS_PER_STAGE, Timed
 from ._report import InterruptStatistics, Percentiles, TurnStatistics
 from ._sketch import Sketch
 
@@ -170,6 +170,6 @@ def computation(entries: Iterable[Timed]) -> float:
     calls = {
         (at, *timed.timestamps[at : at + 2])
         for timed in entries
-        for at in range(1, len(timed.timestamps) - 1, STAMPS_PER_STAGE)
+        for at in range(1, len(timed.timestamps) - 1, TIMESTAMPS_PER_STAGE)
     }
     return sum(end - start for _, start, end in calls)
