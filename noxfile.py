@@ -30,6 +30,8 @@ ORIGINAL = "async-task-pipeline==0.1.10"
 # Two processes of tests: much of their time is waiting for threads and processes.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
 
+BUILD_DOCS = ("sphinx-build", "-W", "-n", "-E", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
 # The tests use what is installed and never fetch a Python.
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 
@@ -94,7 +96,18 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     session.install(".[cli]", *group("docs"))
-    session.run("sphinx-build", "-W", "-n", "-E", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run(*BUILD_DOCS)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation and look at it in Chromium: links, cut code, errors, search."""
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.skip("there is no Chromium: apt-get install chromium")
+    session.install(".[cli]", *group("docs"), *group("site"))
+    shutil.rmtree("docs/_build/html", ignore_errors=True)  # a page that is gone would be looked at
+    session.run(*BUILD_DOCS)
+    session.run("python", "tests/site", "docs/_build/html", *session.posargs)
 
 
 @nox.session(python=PYTHONS[-1])  # interpreters need 3.13

@@ -65,7 +65,9 @@ def main() -> None:
     """Connect to a cluster, or start one; ask it; say how much it was."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file")
-    parser.add_argument("--scheduler", help="the address of a cluster, such as tcp://10.0.0.1:8786")
+    parser.add_argument(
+        "--scheduler", help="the address of a cluster, such as tcp://10.0.0.1:8786"
+    )
     options = parser.parse_args()
     cluster = {"address": options.scheduler} if options.scheduler else TWO_PROCESSES
     with Client(**cluster) as client, Path(options.file).open(encoding="utf-8") as lines:

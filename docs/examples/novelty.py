@@ -74,7 +74,9 @@ def deflate(line: Line) -> Line:
     without = zlib.compressobj(9)
     without.compress(line.before)
     both = without.copy()
-    return attrs.evolve(line, deflated=len(both.compress(line.text) + both.flush()) - len(without.flush()))
+    return attrs.evolve(
+        line, deflated=len(both.compress(line.text) + both.flush()) - len(without.flush())
+    )
 
 
 def pack(data: bytes) -> int:
