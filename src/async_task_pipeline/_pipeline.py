@@ -2,41 +2,43 @@
 
 The rule: this file turns arguments into steps of the current run. It finds what is wrong
 with an argument, before anything is accepted, and moves no item itself. The pipeline
-owns its parts and inherits nothing but the way to be entered; what it keeps are four
-private attributes (the run, the supervisor of ``start``, the records that outlive a run,
-what ``clear`` does inside an interrupt), whose names Python mangles, so that no subclass meets
-them by accident.
+owns its parts and inherits nothing; what it keeps are five private attributes (the run, the
+block around it, the supervisor of ``start``, the records that outlive a run, what ``clear`` does
+inside an interrupt), whose names Python mangles, so that no subclass meets them by accident.
 
 Each way to run it is ``Run.serve`` in a task of somebody's. None has a task group of its
-own around user code but the two context managers, which raise a lone failure bare,
+own around user code but a block (:py:mod:`._block`), which raises a lone failure bare,
 because a pipeline has one reason to fail and nobody wants a group of one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, Final, Generic, Literal, Self, TypeAlias, Unpack, get_args
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, Self, TypeAlias, Unpack, get_args
 
 from anyio import (
     TASK_STATUS_IGNORED,
-    AsyncContextManagerMixin,
     CancelScope,
     CapacityLimiter,
     Event,
-    create_task_group,
+    NoEventLoopError,
     get_cancelled_exc_class,
     move_on_after,
     to_thread,
 )
+from anyio import run as run_loop
 from anyio.abc import TaskStatus
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled, current_token
 
 from ._arguments import MOST_KEPT, flag, one_of, seconds, whole_number
+from ._block import Block
 from ._counts import StageCounts
 from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
@@ -47,7 +49,7 @@ from ._engine._run import Run
 from ._engine._source import Put, checked_source, feed
 from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
-from ._exceptions import PipelineStateError, PipelineStoppedError, leaves_of, raisable, shown, stopped, without
+from ._exceptions import PipelineStateError, raisable, shown, stopped
 from ._native import cancelled_from_outside
 from ._records import Records
 from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions
@@ -69,8 +71,16 @@ class _Nothing(enum.Enum):
 Nothing: TypeAlias = Literal[_Nothing.NOTHING]
 NOTHING: Final = _Nothing.NOTHING
 
+Backend: TypeAlias = Literal["asyncio", "trio"]
+"""The event loops that :py:func:`anyio.run` knows."""
 
-class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
+_HOW_TO_READ: Final = (
+    "for a whole job write 'async with pipeline.process(source) as results:' and in it 'async for result in results:'; "
+    "of a pipeline that runs, 'async for result in pipeline.output():'"
+)
+
+
+class AsyncTaskPipeline(Generic[T, U, ResultT]):
     """An ordered chain of stages with an async input and an async output.
 
     ``T`` is the type of the data, ``U`` that of what passes through untouched
@@ -135,6 +145,7 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         # While an interrupt has a subclass's clear() called: what AsyncTaskPipeline.clear does then.
         self.__instead_of_clear: Callable[[], InterruptReceipt] | None = None
         self.__run: Run | None = None
+        self.__block: Block[Run] | None = None
         self.__supervisor: Supervisor | None = None
 
     def __class_getitem__(cls, types: Any) -> Any:
@@ -294,15 +305,49 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         """
         await self.__begin().serve(task_status=task_status)
 
-    @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        async with self.__open():
-            yield self
+    async def __aenter__(self) -> Self:
+        """Start the pipeline around a block, and wait until its workers are ready.
 
-    @asynccontextmanager
-    async def process(
+        Raises:
+            PipelineStateError: If the pipeline is running, is entered already, or has no stages.
+            BaseException: What a stage's ``setup`` raised.
+        """
+        if self.__block is not None:
+            raise PipelineStateError(f"cannot enter {self!r}: it is entered already")
+        block = Block(self.__begin, lambda run: run)
+        await block.__aenter__()
+        self.__block = block
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the pipeline and drop what is inside; raise what it or the block has failed with."""
+        block, self.__block = self.__block, None
+        if block is None:
+            raise PipelineStateError(f"cannot leave {self!r}: it was not entered")
+        await block.__aexit__(kind, exc, traceback)
+
+    if not TYPE_CHECKING:  # which refuse all three by themselves
+
+        def __aiter__(self) -> NoReturn:
+            """Say what to write."""
+            raise TypeError(f"'async for' over a pipeline means nothing: {_HOW_TO_READ}")
+
+        def __iter__(self) -> NoReturn:
+            """Say what to write."""
+            raise TypeError(f"'for' over a pipeline means nothing: {_HOW_TO_READ}")
+
+        def __enter__(self) -> NoReturn:
+            """Say what to write."""
+            raise TypeError("'with pipeline' means nothing: write 'async with pipeline:'")
+
+        def __exit__(self, *exc_info: object) -> None:
+            """Do nothing: it is never entered so. Python asks for it before it calls the other."""
+
+    def process(
         self, source: AsyncIterable[T] | Iterable[T], *, in_thread: bool = True
-    ) -> AsyncGenerator[OutputStream[ResultT | U]]:
+    ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], None]:
         """Do a whole job: feed a source, close the input, drain, stop.
 
         Use it as ``async with pipeline.process(source) as results:`` and iterate over
@@ -321,8 +366,69 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             BaseException: What a stage or the source raised, the object itself. An error of
                 the source comes after the results of everything read before it.
         """
-        async with self.__open(checked_source("source", source, in_thread=in_thread)) as run:
-            yield OutputStream(run.output, self.__records.output)
+        checked = checked_source("source", source, in_thread=in_thread)
+        return Block(
+            self.__begin,
+            lambda run: OutputStream(run.output, self.__records.output),
+            lambda run: _feed_job(run, checked, self.__own_put()),
+        )
+
+    async def collect(self, source: AsyncIterable[T] | Iterable[T], *, in_thread: bool = True) -> list[ResultT | U]:
+        """Do a whole job, and return all that came out, in order, as a list.
+
+        What ``process`` would have given one by one: the results, returned exceptions in the place of
+        their items, and sentinels that others put meanwhile. So memory grows with the number of results.
+        Cancelling stops the pipeline and loses what had come out; so does a failure.
+
+        Args:
+            source: As for ``process``.
+            in_thread: As for ``process``.
+
+        Raises:
+            TypeError: As ``process``.
+            PipelineStateError: As ``process``.
+            BaseException: What a stage or the source raised, the object itself.
+        """
+        # Not self.process: a subclass written for 0.1.10 may have one of its own.
+        async with AsyncTaskPipeline.process(self, source, in_thread=in_thread) as results:
+            return [each async for each in results]
+
+    def run_sync(
+        self,
+        source: AsyncIterable[T] | Iterable[T],
+        *,
+        in_thread: bool = True,
+        backend: Backend = "asyncio",
+        backend_options: dict[str, Any] | None = None,
+    ) -> list[ResultT | U]:
+        """Do a whole job from code that has no event loop, and return all that came out, as ``collect``.
+
+        Runs an event loop of its own from beginning to end, as :py:func:`anyio.run` does.
+
+        Args:
+            source: As for ``process``.
+            in_thread: As for ``process``.
+            backend: ``"asyncio"`` or ``"trio"``.
+            backend_options: For :py:func:`anyio.run`: ``{"use_uvloop": True}`` for example.
+
+        Raises:
+            PipelineStateError: If an event loop runs in this thread, as in a notebook; there write
+                ``await pipeline.collect(source)``. As ``process`` otherwise.
+            LookupError: If ``backend`` is not installed.
+            TypeError: As ``process``.
+            ValueError: If there is no such backend.
+            BaseException: As ``collect``.
+        """
+        checked_source("source", source, in_thread=in_thread)
+        one_of("backend", backend, get_args(Backend))
+        with contextlib.suppress(NoEventLoopError):
+            current_token()
+            raise PipelineStateError(
+                "run_sync() brings an event loop of its own, and in this thread one is running already, as always in a "
+                "notebook: write 'await pipeline.collect(source)' instead"
+            )
+        job = partial(AsyncTaskPipeline.collect, self, source, in_thread=in_thread)
+        return run_loop(job, backend=backend, backend_options=backend_options)
 
     async def start(self) -> None:
         """Start the pipeline in a task of its own, as in 0.1.10; returns when its workers are ready.
@@ -405,35 +511,6 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         self.__records.output.begin(self.__run.output)
         return self.__run
 
-    @asynccontextmanager
-    async def __open(self, source: Any = None) -> AsyncGenerator[Run]:
-        """Run in a task group around the block, and raise a lone failure bare."""
-        run = self.__begin()
-        errors: list[BaseException] = []
-        try:
-            async with create_task_group() as tg:
-                await tg.start(_serve_quietly, run, tg.cancel_scope)
-                if run.started:
-                    if source is not None:
-                        tg.start_soon(_feed_job, run, source, self.__own_put())
-                    try:
-                        yield run
-                    finally:
-                        run.stop()
-        except BaseExceptionGroup as group:
-            errors = [*group.exceptions]
-        except get_cancelled_exc_class():
-            if run.failure is None:
-                raise
-        finally:
-            run.stop()
-            run.discard_output()
-        errors = _told_once(errors, run.failure)
-        if len(errors) > 1:
-            raise BaseExceptionGroup("the pipeline and the block around it failed", errors)
-        for error in errors:
-            raise error
-
     # -- input ---------------------------------------------------------------------------
 
     async def process_input_stream(
@@ -505,6 +582,27 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
             return
         await run.input.put(Item(sentinel, SENTINEL))
 
+    async def put(self, data: T, created_at: float | None = None) -> None:
+        """Put one item, waiting for room: ``process_input_data``, by the name that a turn has for it.
+
+        Args:
+            data: The item; any object, ``None`` included.
+            created_at: As for ``process_input_data``.
+
+        Raises:
+            TypeError: As ``process_input_data``.
+            PipelineStateError: As ``process_input_data``.
+        """
+        await self.process_input_data(data, created_at)
+
+    async def put_sentinel(self, sentinel: U) -> None:
+        """Put a sentinel, waiting for room: ``process_input_sentinel``, by the name that a turn has for it.
+
+        Raises:
+            PipelineStateError: As ``process_input_data``.
+        """
+        await self.process_input_sentinel(sentinel)
+
     def __own_put(self) -> Put | None:
         """How a subclass puts each item of a stream, if it has a way of its own: by the calls of 0.1.10."""
         cls = type(self)
@@ -532,6 +630,25 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
     def put_input_sentinel(self, sentinel: U) -> None:
         """Put a sentinel from code that is not async; see ``put_input_data``."""
         _put_sync(self.__begun(), Item(sentinel, SENTINEL))
+
+    def put_from_thread(self, data: T, created_at: float | None = None) -> None:
+        """Put one item from another thread, blocking it until there is room: ``put_input_data`` there.
+
+        Raises:
+            TypeError: As ``process_input_data``.
+            PipelineStateError: As ``process_input_data``, or if this is the loop's own thread.
+        """
+        self.__begun().input.check_elsewhere()
+        self.put_input_data(data, created_at)
+
+    def put_sentinel_from_thread(self, sentinel: U) -> None:
+        """Put a sentinel from another thread; see ``put_from_thread``.
+
+        Raises:
+            PipelineStateError: As ``put_from_thread``.
+        """
+        self.__begun().input.check_elsewhere()
+        self.put_input_sentinel(sentinel)
 
     def turn(self) -> Turn[T, U]:
         """A new turn, as ``async with pipeline.turn() as turn: await turn.put(x)``.
@@ -569,6 +686,10 @@ class AsyncTaskPipeline(AsyncContextManagerMixin, Generic[T, U, ResultT]):
         that goes on over a stop and a new start finds the first run at its end.
         """
         return OutputStream(None, self.__records.output)
+
+    def output(self) -> OutputStream[ResultT | U]:
+        """The results in order, as an async iterator: ``generate_output_stream``, in a word."""
+        return self.generate_output_stream()
 
     # -- interrupts ----------------------------------------------------------------------
 
@@ -885,23 +1006,6 @@ async def _feed_job(run: Run, source: Any, put: Put | None) -> None:
         run.fail(exc)
 
 
-async def _serve_quietly(run: Run, scope: CancelScope, *, task_status: TaskStatus[None]) -> None:
-    """Serve a run in a child task; its failure ends the scope and stays in ``run.failure``.
-
-    Raised in the child, a ``SystemExit`` would stop asyncio's loop in mid-step, and raised
-    again by whoever waits for the child it would close the loop before anyio's idle
-    threads have heard of it: they would keep the process from ending.
-    """
-    try:
-        await run.serve(task_status=task_status)
-    except BaseException as exc:
-        if exc is not run.failure:
-            raise
-        scope.cancel()
-        if not run.started:
-            task_status.started()  # whoever waits for that finds that it has not
-
-
 def _meaning(on_error: OnError | None, *, returned: bool) -> OnError:
     """What a failure means in stages that do not say."""
     if on_error is None:
@@ -910,25 +1014,6 @@ def _meaning(on_error: OnError | None, *, returned: bool) -> OnError:
     if returned and on_error != "return":
         raise ValueError(f"return_exceptions=True means on_error='return', and on_error is {shown(on_error)}")
     return on_error
-
-
-def _told_once(errors: list[BaseException], failure: BaseException | None) -> list[BaseException]:
-    """What a run's failure and the errors of the block around it have to say, each thing once.
-
-    The block may have met the failure in the output, and a task group of the block, or trio, have put
-    it in a group, or rebuilt one that it is. A put that was refused for it says nothing new, nor does
-    a cancellation beside an error: trio has it in the same group.
-    """
-    if failure is not None:
-        told = {id(each) for each in leaves_of(failure)}
-        errors = without(errors, lambda each: id(each) in told or _told_by(each, failure))
-        errors.append(failure)
-    return without(errors, lambda each: isinstance(each, get_cancelled_exc_class())) or errors
-
-
-def _told_by(error: BaseException, failure: BaseException) -> bool:
-    """Whether an error only tells that the pipeline has stopped because of its failure."""
-    return isinstance(error, PipelineStoppedError) and error.__cause__ is failure
 
 
 def _put_sync(run: Run, item: Item) -> None:

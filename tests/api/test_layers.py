@@ -45,7 +45,7 @@ LAYERS = (
     ("_workers._process_worker",),
     ("_workers._kinds",),
     # The pipeline.
-    ("_records",),
+    ("_block", "_records"),
     ("_pipeline",),
     ("_chain",),
     ("__init__",),

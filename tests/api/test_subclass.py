@@ -9,20 +9,22 @@ from __future__ import annotations
 from typing import Any, Generic
 
 import pytest
-from anyio import AsyncContextManagerMixin
 
 from async_task_pipeline import AsyncTaskPipeline
 
 PUBLIC = {"max_queue_size", "enable_timing", "on_error", "overflow", "stages"}
 
 
-def test_it_inherits_nothing_but_the_way_to_be_entered() -> None:
-    assert AsyncTaskPipeline.__mro__ == (AsyncTaskPipeline, AsyncContextManagerMixin, Generic, object)
+PRIVATE = ("instead_of_clear", "run", "block", "supervisor", "records")
 
 
-def test_it_keeps_four_things_for_itself() -> None:
+def test_it_inherits_nothing() -> None:
+    assert AsyncTaskPipeline.__mro__ == (AsyncTaskPipeline, Generic, object)
+
+
+def test_it_keeps_five_things_for_itself() -> None:
     private = set(vars(AsyncTaskPipeline())) - PUBLIC
-    assert private == {f"_AsyncTaskPipeline__{part}" for part in ("instead_of_clear", "run", "supervisor", "records")}
+    assert private == {f"_AsyncTaskPipeline__{part}" for part in PRIVATE}
 
 
 def test_each_method_of_its_own_is_public_or_has_such_a_name() -> None:

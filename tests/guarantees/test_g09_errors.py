@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -406,3 +407,40 @@ async def test_a_failure_that_is_read_again_and_again_keeps_its_traceback_short(
     with pytest.raises(LookupError):
         await pipeline.stop()
     assert lengths[1:] == lengths[1:2] * 19
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenError(Exception):
+    """Refuses every attribute, its traceback too."""
+
+    code: int
+
+
+@pytest.mark.parametrize("form", ["scope", "process", "collect"])
+@pytest.mark.parametrize("raised_by", ["stage", "source", "block"])
+async def test_a_frozen_exception_leaves_the_block_as_it_is(form, raised_by):
+    """contextlib sets the traceback of what leaves a block, and a ``FrozenInstanceError`` came out."""
+    exc = FrozenError(3)
+
+    async def source():
+        yield 1
+        if raised_by == "source":
+            raise exc
+
+    stage = on_loop(exc) if raised_by == "stage" else (lambda value: value)
+    pipeline = AsyncTaskPipeline().add_stage("stage", stage)
+    with pytest.raises(FrozenError) as caught:
+        if form == "scope":
+            async with pipeline:
+                await pipeline.process_input_stream(source(), close_input=True)
+                async for _ in pipeline.generate_output_stream():
+                    raise exc
+        elif form == "process":
+            async with pipeline.process(source()) as results:
+                async for _ in results:
+                    if raised_by == "block":
+                        raise exc
+        else:
+            await pipeline.collect(source())
+            raise exc
+    assert caught.value is exc

@@ -95,6 +95,29 @@ async def lifetimes(pipeline: AsyncTaskPipeline[str, None]) -> None:
             assert_type(result, str | None)
     async with pipeline.process(lines()) as results, contextlib.aclosing(results):
         await anext(results)
+    assert_type(await pipeline.collect(["a", "b"]), list[str | None])
+    assert_type(await pipeline.collect(lines(), in_thread=False), list[str | None])
+
+
+async def first(pipeline: AsyncTaskPipeline[str, None]) -> str | None:
+    """No block swallows an exception, so nothing is missing behind it."""
+    async with pipeline.process(["a", "b"]) as results:
+        return await anext(results)
+
+
+def script(pipeline: AsyncTaskPipeline[str, None]) -> None:
+    assert_type(pipeline.run_sync(["a"]), list[str | None])
+    pipeline.run_sync(lines(), in_thread=True, backend="trio")
+    pipeline.run_sync(["a"], backend="asyncio", backend_options={"use_uvloop": True})
+
+
+async def without_async_with(pipeline: AsyncTaskPipeline[str, None]) -> None:
+    """Both checkers refuse what raises a TypeError."""
+    await pipeline.process(["a"])  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+    async for _ in pipeline.process(["a"]):  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        pass
+    async for _ in pipeline:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+        pass
 
 
 async def feeding(pipeline: AsyncTaskPipeline[str, None]) -> None:
@@ -106,6 +129,12 @@ async def feeding(pipeline: AsyncTaskPipeline[str, None]) -> None:
     await pipeline.process_input_sentinel(None)
     pipeline.put_input_data("a", 1.0)
     pipeline.put_input_sentinel(None)
+    await pipeline.put("a")
+    await pipeline.put("a", created_at=1.0)
+    await pipeline.put_sentinel(None)
+    pipeline.put_from_thread("a", 1.0)
+    pipeline.put_sentinel_from_thread(None)
+    assert_type(pipeline.output(), OutputStream[str | None])
     pipeline.close_input()
     async for output in pipeline.generate_output_stream():
         assert_type(output, str | None)

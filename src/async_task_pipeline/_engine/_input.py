@@ -108,6 +108,11 @@ class Input:
         """Raise if the caller is in another thread, or on another loop."""
         self._shared.waker.check_here("a put that waits in a task")
 
+    def check_elsewhere(self) -> None:
+        """Raise if the caller is in the loop's thread."""
+        if threading.get_ident() == self._shared.waker.thread:
+            raise PipelineStateError("a put that blocks belongs in another thread than the event loop's")
+
     def check_open(self) -> None:
         """Raise what closed the input, if it is closed."""
         if self._closed is not None:
@@ -200,8 +205,7 @@ class Input:
     def put_from_thread(self, item: Item, turn: Turn[Any, Any] | None = None, *, source: object = None) -> None:
         """Accept an item from another thread, blocking it until there is room."""
         waker = self._shared.waker
-        if threading.get_ident() == waker.thread:
-            raise PipelineStateError("a put that blocks belongs in another thread than the event loop's")
+        self.check_elsewhere()
         answer: SimpleQueue[BaseException | None] = SimpleQueue()
         producer = Producer(item, answer, turn, source)
         with self.lock:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextvars
 import math
 import time
+from collections.abc import Callable
 from types import GeneratorType
 from typing import Any
 
@@ -45,7 +46,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
     def __init__(self, runner: StageRunner) -> None:
         super().__init__(runner)
         self.state = WorkerState(self.stage.process_fn, self.stage.setup)
-        self._copy = self.shared.context.copy
+        self._copy: Callable[[], contextvars.Context]  # of the context for calls; set by each thread
         # Whether a thread is inside; on asyncio it may be when its task is not.
         self._inside = False
         if self.state.entered:
@@ -116,11 +117,15 @@ class ThreadWorker(StageWorker[ThreadShift]):
 
     def _serve(self, shift: ThreadShift) -> BaseException | None:
         self._inside = True
+        # The pipeline's, without the name of the loop's library, which is not this thread's: a call may run
+        # a loop of its own.
+        context = contextvars.copy_context()
+        self._copy = context.copy
         try:
             try:
                 self.enter()
                 if shift.resets and not shift.over and self.stage.on_interrupt is not None:
-                    self.shared.context.copy().run(self.stage.on_interrupt)
+                    context.copy().run(self.stage.on_interrupt)
                 return self._work(shift)
             finally:
                 # In this thread, which made it, or was the last to use it.
