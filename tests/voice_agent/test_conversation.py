@@ -53,7 +53,7 @@ class Decoder:
 def speak(sentence):
     """Two frames if it is brief, and no end of them if not."""
     for _ in range(2) if sentence.text == "Brief." else itertools.count():
-        yield VoiceFrame(sentence.trace, sentence.turn, LOUD)
+        yield VoiceFrame(sentence.trace, sentence.turn, sentence.text, LOUD)
 
 
 class Stage:
@@ -90,7 +90,7 @@ class Stage:
     async def user_says(self, text):
         """The user begins to talk, and ends."""
         self.waiting, self.thinking = anyio.Event(), anyio.Event()
-        self.timeline.user.append(Span(0.0, 0.0, text))
+        self.timeline.user_says(Span(0.0, 0.0, text))
         await self.agent.react(SpeechBegan(Trace(0.0)))
         await self.agent.react(Heard(Trace(0.0), text))
 
@@ -104,7 +104,7 @@ class Stage:
         told = [news for _ in range(periods) for news in self.agent.card.tick()]
         for news in told:
             if isinstance(news, Played):
-                self.timeline.played(news.turn, 0.0, 0.0)
+                self.timeline.played(news.turn, news.text, 0.0, 0.0)
             else:
                 self.timeline.finished(news.turn, 0.0)
         return told
@@ -225,7 +225,7 @@ class Conversation:
     async def microphone(self):
         turns = self.timeline.turns
         for number in range(1, self.lines + 1):
-            self.timeline.user.append(Span(0.0, 0.0, "line"))
+            self.timeline.user_says(Span(0.0, 0.0, "line"))
             for sound in [LOUD] * 10 + [QUIET] * 30:
                 yield MicrophoneFrame(Trace(0.0), sound)
             await until(lambda: number in turns and turns[number].first_audio is not None)  # noqa: B023 # awaited here

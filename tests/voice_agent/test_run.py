@@ -7,7 +7,9 @@ looks at how long anything took, because that is the machine's affair.
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import re
 import subprocess
 import sys
 import wave
@@ -21,6 +23,7 @@ from docs.examples.voice_agent.command import BACKENDS, missing
 
 ROOT = Path(__file__).parents[2]
 LACKING = {backend: missing(backend) for backend in BACKENDS}
+COMPARED = "asyncio"
 BLOCKS = 100
 """Blocks of sound per second, each of them loud or not."""
 
@@ -65,11 +68,16 @@ def test_the_list_of_what_is_missing_names_the_extra_of_each_package(monkeypatch
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """What each backend printed, and the folder with its files; all at once, for each takes twenty seconds."""
+    """What each backend printed, and the folder with its files; all at once, for each takes twenty seconds.
+
+    On asyncio the conversation is held without interrupts too, as it is by default.
+    """
     folder = tmp_path_factory.mktemp("runs")
     processes = {
         backend: subprocess.Popen(
-            command("--backend", backend, "--output", str(folder / backend)),
+            command(
+                *([] if backend == COMPARED else ["--alone"]), "--backend", backend, "--output", str(folder / backend)
+            ),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -110,15 +118,14 @@ def spans(loud):
     return list(zip([at[0], *(two for _, two in breaks)], [*(one for one, _ in breaks), at[-1]], strict=True))
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [
-        pytest.param(
-            backend, marks=pytest.mark.skipif(bool(lacking), reason=f"the audio run needs {'; '.join(lacking)}")
-        )
-        for backend, lacking in LACKING.items()
-    ],
-)
+def equipped(backend):
+    """The backend, or why it is skipped."""
+    lacking = LACKING[backend]
+    reason = f"the audio run needs {'; '.join(lacking)}"
+    return pytest.param(backend, marks=pytest.mark.skipif(bool(lacking), reason=reason))
+
+
+@pytest.mark.parametrize("backend", [equipped(backend) for backend in BACKENDS])
 def test_the_user_talks_over_two_answers_and_hears_the_other_two_whole(backend, runs):
     from docs.examples.voice_agent import scenario
 
@@ -138,3 +145,32 @@ def test_the_user_talks_over_two_answers_and_hears_the_other_two_whole(backend, 
         shares.append(sum(agent[ended:following]) / sum(whole))
     assert all(0 < share < 0.5 for share in shares[:2]), shares
     assert all(share > 0.9 for share in shares[2:]), shares
+
+
+@pytest.mark.parametrize("backend", [equipped(backend) for backend in BACKENDS])
+def test_what_is_heard_said_and_cut_is_printed_in_order(backend, runs):
+    printed, _, _ = runs[backend]
+    lines = [line.split(" s  ", 1)[1].split() for line in printed.splitlines() if line.startswith("with interrupt()")]
+    cuts = [at for at, line in enumerate(lines) if line[:2] == ["agent", "cuts"]]
+    assert len(cuts) == 2
+    for at in cuts:
+        assert lines[at - 1][:4] == ["agent", "is", "talked", "over"]
+        following = [line[:2] for line in lines[at + 1 :] if line[:2] != ["agent", "flushes"]]
+        assert following[0] == ["agent", "heard"]  # nothing is said between the cut and the next answer
+    assert not [line for line in lines if line[-1] == "(stale)"]
+
+
+@pytest.mark.parametrize("backend", [equipped(COMPARED)])
+def test_the_page_has_the_same_conversation_without_interrupts_beside_it(backend, runs):
+    _, _, folder = runs[backend]
+    page = (folder / "conversation.html").read_text()
+    data = json.loads(re.search(r"^const data = (.*);$", page, re.MULTILINE)[1])
+    interrupted, talking = data["conversations"]
+    assert [line["text"] for line in interrupted["lines"]] == [line["text"] for line in talking["lines"]]
+    for each in (interrupted, talking):
+        assert set(each["lanes"]) == {"detection", "recognition", "model", "sentences", "voice", "pace"}
+        assert all(each["lanes"].values())
+    stale = next(row for row in data["figures"] if row["name"] == "stale frames that got out")
+    assert [cell["missed"] for cell in stale["cells"]] == [False, True]
+    assert talking["seconds"] > interrupted["seconds"] + 5  # of sound, whatever the machine does
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")

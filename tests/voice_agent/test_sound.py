@@ -40,14 +40,14 @@ def test_bytes_become_seconds_and_seconds_bytes(seconds):
 
 
 def frame(turn, value=1):
-    return VoiceFrame(Trace(0.0), turn, bytes([value]) * FRAME_SIZE)
+    return VoiceFrame(Trace(0.0), turn, "Hello.", bytes([value]) * FRAME_SIZE)
 
 
 def test_a_frame_is_played_as_two_periods_with_its_turn():
     card = SoundCard()
     card.write(frame(3))
     assert card.waiting == 2
-    assert [card.tick() for _ in range(3)] == [[Played(3)], [Played(3)], []]
+    assert [card.tick() for _ in range(3)] == [[Played(3, "Hello.")], [Played(3, "Hello.")], []]
 
 
 def test_the_end_of_a_turn_is_told_when_its_last_period_is_over():
@@ -55,7 +55,11 @@ def test_the_end_of_a_turn_is_told_when_its_last_period_is_over():
     card.write(frame(1))
     card.mark_end(1)
     card.write(frame(2))
-    assert [card.tick() for _ in range(3)] == [[Played(1)], [Played(1)], [Finished(1), Played(2)]]
+    assert [card.tick() for _ in range(3)] == [
+        [Played(1, "Hello.")],
+        [Played(1, "Hello.")],
+        [Finished(1), Played(2, "Hello.")],
+    ]
 
 
 def test_a_flush_forgets_what_has_not_begun_and_marks_too():

@@ -57,7 +57,7 @@ async def test_lateness_does_not_add_up_and_what_was_missed_follows_at_once(hand
 
 
 def frames(number):
-    return [VoiceFrame(TRACE, 1, bytes(FRAME_SIZE))] * number
+    return [VoiceFrame(TRACE, 1, "Hello.", bytes(FRAME_SIZE))] * number
 
 
 async def test_the_card_is_filled_at_once_and_then_kept_as_full(hand):

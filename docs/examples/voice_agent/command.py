@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -43,11 +44,24 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--backend", choices=sorted(BACKENDS), default="asyncio", help="the event loop")
     parser.add_argument("--output", type=Path, default=Path("voice-agent-out"), help="the folder for the files")
     parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="do not hold the same conversation beside it without interrupts, which takes another twenty seconds",
+    )
+    parser.add_argument(
         "--no-interrupt",
         action="store_true",
-        help="at a barge-in only flush the sound card, as an agent without interrupts would; ends with exit code 1",
+        help="at a barge-in only flush the sound card, as an agent without interrupts would, and hold the"
+        " conversation alone; ends with exit code 1",
     )
     return parser.parse_args(argv)
+
+
+def follow() -> None:
+    """Print what is heard, said and cut, as it happens."""
+    logger = logging.getLogger(__package__)
+    logger.addHandler(logging.StreamHandler(sys.stdout))
+    logger.setLevel(logging.INFO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,4 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     from .run import converse  # noqa: PLC0415 # it imports what may have been missing
 
-    return anyio.run(converse, asked.output, not asked.no_interrupt, **BACKENDS[asked.backend])
+    follow()
+    alone = asked.alone or asked.no_interrupt
+    return anyio.run(converse, asked.output, not asked.no_interrupt, not alone, **BACKENDS[asked.backend])

@@ -77,15 +77,17 @@ class Agent:
         sentences, pace = Sentences(), Pace(LEAD, clock, sleep)
         self.uplink: AsyncTaskPipeline[object, None] = (
             AsyncTaskPipeline[object, None](enable_timing=True, clock=clock)
-            .add_stage("detection", in_thread(detector, clock))
-            .add_stage("recognition", in_thread(recogniser, clock))
+            .add_stage("detection", in_thread(detector, clock, timeline.lane("detection")))
+            .add_stage("recognition", in_thread(recogniser, clock, timeline.lane("recognition")))
         )
         self.downlink: AsyncTaskPipeline[object, Mark] = (
             AsyncTaskPipeline[object, Mark](BOUND, enable_timing=True, clock=clock)
-            .add_stage("model", on_loop(model, clock))
-            .add_stage("sentences", on_loop(sentences, clock), on_interrupt=sentences.forget)
-            .add_stage("voice", in_thread(voice, clock))
-            .add_stage("pace", on_loop(pace, clock), on_interrupt=pace.forget)
+            .add_stage("model", on_loop(model, clock, timeline.lane("model")))
+            .add_stage(
+                "sentences", on_loop(sentences, clock, timeline.lane("sentences")), on_interrupt=sentences.forget
+            )
+            .add_stage("voice", in_thread(voice, clock, timeline.lane("voice")))
+            .add_stage("pace", on_loop(pace, clock, timeline.lane("pace")), on_interrupt=pace.forget)
         )
 
     async def run(self, microphone: AsyncIterator[MicrophoneFrame]) -> None:
@@ -104,7 +106,7 @@ class Agent:
             case SpeechBegan():
                 await self.barge_in()
             case Heard(trace, text):
-                self.timeline.heard.append(text)
+                self.timeline.hears(text, self.clock())
                 async with self.downlink.turn() as turn:
                     self.timeline.began_turn(turn.number, text, trace.began)
                     await turn.put(Request(trace, turn.number, text))
@@ -118,7 +120,7 @@ class Agent:
         self.timeline.barged_in(answer, self.clock())
         if self.interrupting:
             receipt = await self.downlink.interrupt(sentinel=Flush(answer.number))
-            answer.dropped = receipt.total
+            self.timeline.interrupted(answer, receipt.total, self.clock())
         else:
             self.flush(answer.number)
 
@@ -147,6 +149,6 @@ class Agent:
             now = self.clock()
             for news in self.card.tick():
                 if isinstance(news, Played):
-                    self.timeline.played(news.turn, now, now + PERIOD)
+                    self.timeline.played(news.turn, news.text, now, now + PERIOD)
                 else:
                     self.timeline.finished(news.turn, now)

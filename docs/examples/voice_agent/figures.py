@@ -2,12 +2,15 @@
 
 The rule: text out of records; a run that let a stale frame out, or that was not the
 conversation it should have been, has failed, whatever its numbers are. A target that was
-missed is no failure, because a busy machine misses it too; so both numbers are printed.
+missed is no failure, because a busy machine misses it too; so both numbers are printed, and
+which it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
+import attrs
 
 from async_task_pipeline import PipelineAnalysis
 
@@ -15,14 +18,63 @@ from .sound_card import PERIOD
 from .timeline import Timeline, Turn
 
 
-def milliseconds(seconds: float | None, width: int = 7) -> str:
+def milliseconds(seconds: float | None, width: int = 7, digits: int = 1) -> str:
     """A duration, or a dash if there is none."""
-    return f"{'-' if seconds is None else f'{seconds * 1e3:.1f}':>{width}} ms"
+    return f"{'-' if seconds is None else f'{seconds * 1e3:.{digits}f}':>{width}} ms"
 
 
-def worst(durations: Iterable[float | None]) -> str:
+def worst(durations: Iterable[float | None]) -> float | None:
     """The longest of those that there are."""
-    return milliseconds(max((each for each in durations if each is not None), default=None), 0)
+    return max((each for each in durations if each is not None), default=None)
+
+
+@attrs.frozen
+class Figure:
+    """What a conversation is judged by.
+
+    Attributes:
+        name: What it is.
+        value: The worst of the conversation, in seconds; ``None`` if it never came to that.
+        target: What it should be below, in seconds; ``None`` if that depends on who talks.
+    """
+
+    name: str
+    value: float | None
+    target: float | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Whether there is a target, and it was missed."""
+        return self.target is not None and self.value is not None and self.value >= self.target
+
+    @property
+    def verdict(self) -> str:
+        """The target beside the figure, and what became of it."""
+        if self.target is None:
+            return ""
+        verdict = "not known" if self.value is None else "missed" if self.missed else "met"
+        return f"target: below {milliseconds(self.target, 0, 0)}, {verdict}"
+
+
+def overhead(turns: Iterable[Turn]) -> Figure:
+    """The library's own share of the wait for an answer."""
+    return Figure("the library's own share", worst(turn.overhead for turn in turns), 0.005)
+
+
+def silence(turns: Iterable[Turn]) -> Figure:
+    """How long the agent was heard after the user's barge-in was known of."""
+    return Figure("barge-in -> last agent frame ended", worst(turn.silenced for turn in turns), 0.02)
+
+
+def figures_of(timeline: Timeline) -> list[Figure]:
+    """The few that tell one conversation from another."""
+    turns = list(timeline.turns.values())
+    return [
+        Figure("end of user's speech -> first agent audio", worst(turn.response for turn in turns)),
+        overhead(turns),
+        silence(turns),
+        Figure("stale speech that the user had to listen to", timeline.talked_on),
+    ]
 
 
 def answer_lines(turns: Sequence[Turn]) -> list[str]:
@@ -34,20 +86,22 @@ def answer_lines(turns: Sequence[Turn]) -> list[str]:
         f"  + the library {milliseconds(turn.overhead, 5)}"
         for turn in turns
     ]
-    return [*lines, f"  the library's own share: {worst(turn.overhead for turn in turns)} at most; target: below 5 ms"]
+    share = overhead(turns)
+    return [*lines, f"  {share.name}: {milliseconds(share.value, 0)} at most; {share.verdict}"]
 
 
 def barge_in_lines(turns: Sequence[Turn]) -> list[str]:
     """How soon the agent was silent each time."""
     cut = [turn for turn in turns if turn.barged_in is not None]
-    lines = ["barge-in -> last agent frame ended"]
+    silenced = silence(cut)
+    lines = [silenced.name]
     lines += [
         f"  turn {turn.number}  {milliseconds(turn.silenced)}  (the voice was detected after"
         f" {milliseconds(turn.detection, 0)}; {turn.dropped} items dropped,"
         f" {turn.flushed_periods * PERIOD * 1e3:.0f} ms of sound flushed)"
         for turn in cut
     ]
-    return [*lines, f"  {worst(turn.silenced for turn in cut)} at most; target: 20 ms"]
+    return [*lines, f"  {milliseconds(silenced.value, 0)} at most; {silenced.verdict}"]
 
 
 def stale_line(timeline: Timeline) -> str:
@@ -77,7 +131,7 @@ def turn_lines(report: PipelineAnalysis) -> list[str]:
     ]
     interrupts = report.interrupts
     if interrupts is not None and interrupts.with_calls:
-        lines.append(f"  idle {worst([interrupts.max_time_to_idle])} after an interrupt, at most")
+        lines.append(f"  idle {milliseconds(interrupts.max_time_to_idle, 0)} after an interrupt, at most")
     return lines
 
 

@@ -94,9 +94,10 @@ class Sentence(Message):
 
 @attrs.frozen
 class VoiceFrame(Message):
-    """20 ms of the agent's voice."""
+    """20 ms of the agent's voice, out of this sentence."""
 
     turn: int
+    text: str
     sound: Sound
 
 

@@ -21,9 +21,10 @@ PERIOD_SIZE = size_of(PERIOD)
 
 @attrs.frozen
 class Played:
-    """A period of this turn begins to sound."""
+    """A period of this turn begins to sound, out of this sentence."""
 
     turn: int
+    text: str
 
 
 @attrs.frozen
@@ -54,7 +55,7 @@ class SoundCard:
 
     def write(self, frame: VoiceFrame) -> None:
         """Queue a frame."""
-        self._buffer.extend((Played(frame.turn), piece) for piece in Cutter(PERIOD_SIZE).cut(frame.sound))
+        self._buffer.extend((Played(frame.turn, frame.text), piece) for piece in Cutter(PERIOD_SIZE).cut(frame.sound))
 
     def mark_end(self, turn: int) -> None:
         """Queue the mark that all of a turn has been written."""

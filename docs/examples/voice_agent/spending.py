@@ -5,6 +5,9 @@ beside it. What is left of an end-to-end time is then the library's own share, h
 much overlapped. The example does not take the library's report for that, because a
 judge should not be a party.
 
+When a stage was at work is written down on the way, for its lane on the page, the last call of an
+interrupted turn included.
+
 Every stage of the agent is a generator, so there are two wrappers: one for those that
 run in a thread, one for those on the event loop.
 """
@@ -19,38 +22,53 @@ import attrs
 
 from .messages import Message, Trace
 from .pacing import Clock
+from .timeline import Lane
 
 In = TypeVar("In", bound=Message)
 Out = TypeVar("Out", bound=Message)
 
 
 def in_thread(
-    stage: Callable[[In], Generator[Out, None, None]], clock: Clock
+    stage: Callable[[In], Generator[Out, None, None]], clock: Clock, lane: Lane
 ) -> Callable[[In], Generator[Out, None, None]]:
     """The same stage; what it yields carries the time that went into it."""
 
     def watched(message: In) -> Generator[Out, None, None]:
-        spent, resumed = message.trace.spent, clock()
+        spent = message.trace.spent
         with closing(stage(message)) as outcomes:
-            for outcome in outcomes:
-                spent += clock() - resumed
-                yield attrs.evolve(outcome, trace=Trace(message.trace.began, spent))
+            while True:
                 resumed = clock()
+                try:
+                    outcome = next(outcomes, None)
+                finally:
+                    yielded = clock()
+                    lane.append((resumed, yielded))
+                if outcome is None:
+                    return
+                spent += yielded - resumed
+                yield attrs.evolve(outcome, trace=Trace(message.trace.began, spent))
 
     return watched
 
 
 def on_loop(
-    stage: Callable[[In], AsyncGenerator[Out, None]], clock: Clock
+    stage: Callable[[In], AsyncGenerator[Out, None]], clock: Clock, lane: Lane
 ) -> Callable[[In], AsyncGenerator[Out, None]]:
     """As :py:func:`in_thread`, for an async generator."""
 
     async def watched(message: In) -> AsyncGenerator[Out, None]:
-        spent, resumed = message.trace.spent, clock()
+        spent = message.trace.spent
         async with aclosing(stage(message)) as outcomes:
-            async for outcome in outcomes:
-                spent += clock() - resumed
-                yield attrs.evolve(outcome, trace=Trace(message.trace.began, spent))
+            while True:
                 resumed = clock()
+                try:
+                    outcome = await anext(outcomes, None)
+                finally:
+                    yielded = clock()
+                    lane.append((resumed, yielded))
+                if outcome is None:
+                    return
+                spent += yielded - resumed
+                yield attrs.evolve(outcome, trace=Trace(message.trace.began, spent))
 
     return watched

@@ -3,13 +3,24 @@
 The rule: whoever sees something writes down the instant, and nothing else; every figure
 is computed here, from what was written down. A frame is stale if its turn had been
 ended by a barge-in when the sink was handed it: that is the only definition there is.
+
+What is heard, said and cut is logged as well, so that whoever runs the agent can follow it.
 """
 
 from __future__ import annotations
 
+import logging
+from typing import TypeAlias
+
 import attrs
 
 from .messages import VoiceFrame
+from .sound_card import PERIOD
+
+logger = logging.getLogger(__package__)
+
+Lane: TypeAlias = list[tuple[float, float]]
+"""When a stage was at work: from its call, or from where it was resumed, to its next outcome."""
 
 
 @attrs.frozen
@@ -41,6 +52,7 @@ class Turn:
         flushed_periods: Periods that were in it.
         dropped: Items that the interrupt dropped inside the pipeline.
         finished: When all of it had been played.
+        said: Its sentences, as far as they could be heard.
     """
 
     number: int
@@ -57,6 +69,7 @@ class Turn:
     flushed_periods: int = 0
     dropped: int = 0
     finished: float | None = None
+    said: list[Span] = attrs.field(factory=list)
 
     @property
     def over(self) -> bool:
@@ -93,15 +106,28 @@ class Turn:
         """Barge-in to the end of the last frame that was heard of this turn; not positive if it had ended before."""
         return None if self.barged_in is None or self.last_audio is None else self.last_audio - self.barged_in
 
+    @property
+    def talked_on(self) -> float:
+        """Seconds for which the agent was heard although the user had talked over it."""
+        began = self.barged_in
+        return 0.0 if began is None else sum(max(0.0, said.ended - max(said.began, began)) for said in self.said)
+
 
 class Timeline:
-    """The turns of a conversation, and what the user said, since ``start``."""
+    """The turns of a conversation, and what the user said, since ``start``.
 
-    def __init__(self, start: float) -> None:
+    Args:
+        start: When it began.
+        name: Of the conversation, for the log.
+    """
+
+    def __init__(self, start: float, name: str = "conversation") -> None:
         self.start = start
+        self.name = name
         self.turns: dict[int, Turn] = {}
         self.user: list[Span] = []
         self.heard: list[str] = []
+        self.lanes: dict[str, Lane] = {}
         self.frames = 0
         self.stale = 0
 
@@ -111,6 +137,25 @@ class Timeline:
         last = next(reversed(self.turns.values()), None)
         return None if last is None or last.over else last
 
+    @property
+    def talked_on(self) -> float:
+        """Seconds of stale speech that the user had to listen to."""
+        return sum(turn.talked_on for turn in self.turns.values())
+
+    def lane(self, stage: str) -> Lane:
+        """Where it is written down when a stage is at work."""
+        return self.lanes.setdefault(stage, [])
+
+    def user_says(self, line: Span) -> None:
+        """The user begins a line."""
+        self.user.append(line)
+        self._log(line.began, f'user    says "{line.text}"')
+
+    def hears(self, text: str, at: float) -> None:
+        """The agent knows what the user has said."""
+        self.heard.append(text)
+        self._log(at, f'agent   heard "{text}"')
+
     def began_turn(self, number: int, asked: str, called: float) -> None:
         """The agent answers what the user has just said."""
         self.turns[number] = Turn(number, asked, self.user[-1].ended, called)
@@ -119,6 +164,12 @@ class Timeline:
         """The user's speech ends a turn; called before the interrupt, so that nothing escapes the check."""
         turn.barged_in = at
         turn.spoke_over = self.user[-1].began
+        self._log(at, f"agent   is talked over in turn {turn.number}")
+
+    def interrupted(self, turn: Turn, dropped: int, at: float) -> None:
+        """The interrupt for it has dropped so many items."""
+        turn.dropped = dropped
+        self._log(at, f"agent   cuts turn {turn.number}: {dropped} items dropped")
 
     def delivered(self, frame: VoiceFrame, at: float) -> None:
         """The sink was handed a frame."""
@@ -129,12 +180,17 @@ class Timeline:
         if turn.in_hand is None:
             turn.in_hand, turn.spent = at, frame.trace.spent
 
-    def played(self, number: int, began: float, ended: float) -> None:
-        """The sound card played a period of a turn."""
+    def played(self, number: int, text: str, began: float, ended: float) -> None:
+        """The sound card played a period of a turn, out of this sentence."""
         turn = self.turns[number]
         turn.last_audio = ended
         if turn.first_audio is None:
             turn.first_audio = began
+        if turn.said and turn.said[-1].text == text:
+            turn.said[-1] = attrs.evolve(turn.said[-1], ended=ended)
+        else:
+            turn.said.append(Span(began, ended, text))
+            self._log(began, f'agent   says "{text}"{" (stale)" if turn.barged_in is not None else ""}')
 
     def finished(self, number: int, at: float) -> None:
         """The sound card has played all of a turn."""
@@ -146,3 +202,7 @@ class Timeline:
         """The sink was told that a turn was interrupted, and emptied the sound card."""
         turn = self.turns[number]
         turn.flushed, turn.flushed_periods = at, periods
+        self._log(at, f"agent   flushes {periods * PERIOD * 1e3:.0f} ms of sound")
+
+    def _log(self, at: float, what: str) -> None:
+        logger.info("%-19s %6.2f s  %s", self.name, at - self.start, what)

@@ -73,7 +73,7 @@ class User:
         cutter = Cutter(FRAME_SIZE)
         self._saying.extend([*cutter.cut(line.sound), *cutter.finish()])
         self._answers = len(self.timeline.turns)
-        self.timeline.user.append(Span(at, at + seconds_of(line.sound), line.text))
+        self.timeline.user_says(Span(at, at + seconds_of(line.sound), line.text))
 
     @property
     def done(self) -> bool:

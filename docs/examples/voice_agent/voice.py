@@ -59,6 +59,6 @@ class Voice:
         cutter = Cutter(FRAME_SIZE)
         for sound in self.speak(sentence.text):
             for piece in cutter.cut(sound):
-                yield VoiceFrame(sentence.trace, sentence.turn, piece)
+                yield VoiceFrame(sentence.trace, sentence.turn, sentence.text, piece)
         for piece in cutter.finish():
-            yield VoiceFrame(sentence.trace, sentence.turn, piece)
+            yield VoiceFrame(sentence.trace, sentence.turn, sentence.text, piece)
