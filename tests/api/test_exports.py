@@ -108,3 +108,23 @@ def test_importing_leaves_the_command_line_out():
         "import async_task_pipeline; print(*[m for m in sys.modules if m.startswith('async_task_pipeline._cli')])"
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+def test_importing_loads_nothing_that_only_some_programs_use():
+    done = run_python(
+        """
+import sys
+import anyio, anyio.abc, anyio.from_thread, anyio.lowlevel, anyio.streams.memory, anyio.to_thread, attrs
+
+before = set(sys.modules)
+import async_task_pipeline
+
+only_for_some = {
+    "argparse", "asyncio", "cloudpickle", "concurrent.futures.process", "concurrent.futures.thread", "dask",
+    "distributed", "html", "importlib.metadata", "json", "multiprocessing", "pickle", "rich", "socket", "sqlite3",
+    "subprocess", "tempfile", "uuid",
+}
+print(*sorted(only_for_some & (sys.modules.keys() - before)))
+"""
+    )
+    assert (done.stdout.split(), done.stderr) == ([], "")

@@ -37,7 +37,7 @@ class ToyWorker(ThreadWorker):
         return start, end
 
 
-KINDS["toy"] = ToyWorker
+KINDS["toy"] = lambda: ToyWorker
 
 
 def some(kinds):

@@ -6,7 +6,6 @@ one, as the dictionaries and pydantic models of 0.1.10 could.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -39,4 +38,6 @@ class Record(Mapping[str, Any]):
 
     def model_dump_json(self, *, indent: int | None = None) -> str:
         """The record as JSON; without an ``indent``, in one line without spaces."""
+        import json  # noqa: PLC0415  few want it, and all would wait for it
+
         return json.dumps(self.model_dump(), indent=indent, separators=(",", ":") if indent is None else None)
