@@ -6,8 +6,9 @@ back is within ``RELATIVE_ACCURACY`` of a value that was really there, whatever 
 distribution. Rounded to 32 bits, the leading 16 have seven bits of fraction.
 
 Why not the ``ddsketch`` package: it takes one value a call, in Python, and a report
-of four stages takes twelve values an item. Here a list becomes bucket numbers in three
-calls into C, a fiftieth of its price; no logarithm is worked out.
+of four stages takes thirteen values an item. Here a list becomes bucket numbers in three
+calls into C, and no logarithm is worked out: 0.18 microseconds a value, a fourth to a sixth
+of its price.
 """
 
 from __future__ import annotations
