@@ -9,6 +9,9 @@ finished and waiting for room. Before and behind, it is an item like any other; 
 
 from __future__ import annotations
 
+import time
+from types import GeneratorType
+
 import pytest
 from anyio import create_task_group
 
@@ -268,3 +271,101 @@ async def test_protection_does_not_spread_and_holds_nobody_up():
         write.open()
         assert await read(pipeline, 1) == ["a"]
         assert await rest_of(pipeline) == []
+
+
+# -- finished, and not counted by the loop --------------------------------------------------------
+
+
+def passes(data):
+    return f"{data}1"
+
+
+def expands(data):
+    yield f"{data}1"
+    yield f"{data}2"
+
+
+def fails(data):
+    raise LookupError(data)
+
+
+def fails_after(data):
+    yield f"{data}1"
+    raise LookupError(data)
+
+
+def told(results) -> list:
+    """The results, and of exceptions the type."""
+    return [type(each) if isinstance(each, Exception) else each for each in results]
+
+
+FINISHED = {passes: ["a1"], expands: ["a1", "a2"], fails: [LookupError], fails_after: ["a1", LookupError]}
+
+
+@pytest.mark.parametrize("function", FINISHED, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("closed", [False, True])
+async def test_what_comes_from_before_overtakes_nothing_that_the_loop_has_not_counted(function, ordered, batch, closed):
+    """Neither a sentinel nor the end of input; the loop stands still until the call has an outcome."""
+    before, gate = Gate("behind"), Gate("a")
+
+    def stage(data):
+        return function(gate(data))
+
+    def stage_of_one(items):
+        returned = stage(items[0])
+        return list(returned) if isinstance(returned, GeneratorType) else [returned]
+
+    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("before", before)
+    options = {"interruptible": False, "ordered": ordered}
+    if batch:
+        pipeline.add_batch_stage("kept", stage_of_one, max_size=1, max_wait=0, per_item=False, **options)
+    else:
+        pipeline.add_stage("kept", stage, **options)
+    # A batch is one call: if it fails, nothing came of it before.
+    results = [LookupError] if batch and function is fails_after else FINISHED[function]
+    async with pipeline:
+        for data in ("a", "behind"):
+            await pipeline.process_input_data(data)
+        await pipeline.process_input_sentinel("end")
+        if closed:
+            pipeline.close_input()
+        await before.entered()
+        await gate.entered()
+        gate.open()
+        while pipeline.statistics().stages["kept"].in_call:
+            time.sleep(0)  # blocks the loop, and not the thread
+        assert pipeline.statistics().stages["kept"].delivered == 0
+        receipt = await pipeline.interrupt(sentinel="marker")
+        assert receipt.dropped == {"before": DroppedItems(in_call=1), "kept": DroppedItems()}
+        before.open()
+        got = [each async for each in pipeline.generate_output_stream()] if closed else await rest_of(pipeline)
+    assert told(got) == ["marker", *results, "end"]
+    assert_law(pipeline)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("closed", [False, True])
+async def test_nor_a_returned_exception_that_waits_there_for_room(ordered, closed):
+    before = Gate("behind")
+
+    def stage(data):
+        return fails(data) if data == "fails" else before(data)
+
+    pipeline = AsyncTaskPipeline(1, return_exceptions=True).add_stage("before", stage)
+    pipeline.add_stage("kept", same, interruptible=False, ordered=ordered)
+    async with pipeline:
+        for data in ("first", "fails", "behind"):
+            await pipeline.process_input_data(data)
+        await before.entered()
+        await pipeline.process_input_sentinel("end")
+        if closed:
+            pipeline.close_input()
+        assert pipeline.output_queue.full()
+        assert pipeline.statistics().stages["kept"].inside == 0
+        await pipeline.interrupt(sentinel="marker")
+        before.open()
+        got = [each async for each in pipeline.generate_output_stream()] if closed else await rest_of(pipeline)
+    assert told(got) == ["first", "marker", LookupError, "end"]
+    assert_law(pipeline)
