@@ -230,6 +230,30 @@ async def test_break_leaves_nothing_behind(form):
     assert sorted(ended) == ["generator", "source"]
 
 
+@pytest.mark.parametrize("road", ["break", "error", "stop"])
+async def test_a_source_that_waits_is_closed_when_the_block_is_left(road):
+    """A file that is followed, a socket: its next item may never come."""
+    ended = []
+
+    async def source():
+        try:
+            yield 0
+            await anyio.sleep_forever()
+        finally:
+            ended.append("source")
+
+    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    with pytest.raises(LeavingError) if road == "error" else contextlib.nullcontext():
+        async with pipeline.process(source()) as results:
+            assert await anext(results) == 0
+            await anyio.wait_all_tasks_blocked()
+            if road == "error":
+                raise LeavingError
+            if road == "stop":
+                await pipeline.stop()
+    assert ended == ["source"]
+
+
 def in_puts() -> list[str]:
     """The names of threads that are blocked in a put of the pipeline."""
     frames = sys._current_frames()
