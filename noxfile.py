@@ -135,6 +135,13 @@ def cluster(session: nox.Session) -> None:
     session.run("pytest", "tests/cluster", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0])
+def notebook(session: nox.Session) -> None:
+    """Test pipelines in a notebook, in a kernel of IPython: the page about it, cell by cell."""
+    session.install(".[dev]", *group("notebook"))
+    session.run("pytest", "tests/notebook", *session.posargs)
+
+
 @nox.session(python="3.11")  # the only one that 0.1.10 runs on
 def parity(session: nox.Session) -> None:
     """Run programs written for 0.1.10, its own example and tests among them, on 0.1.10 and on this library.

@@ -186,9 +186,10 @@ def cut_short(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as ``repr`` has it, cut short; or its type, if that raises."""
+    """A value as ``repr`` has it, in one line and cut short; or its type, if that raises."""
     try:
-        return cut_short(_short.repr(value))
+        text = cut_short(_short.repr(value))
+        return " ".join(text.split()) if "\n" in text else text
     except BaseException:
         return f"<{kind_of(value)}, which cannot be shown>"
 
@@ -203,6 +204,11 @@ def kind_of(value: object) -> str:
 
 
 _NAME = type.__dict__["__name__"]
+
+
+def told(exc: BaseException) -> str:
+    """The type and the text of an exception, in one line."""
+    return f"{kind_of(exc)}: {text_of(exc)}"
 
 
 def text_of(exc: BaseException) -> str:

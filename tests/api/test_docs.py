@@ -8,6 +8,7 @@ The rule: a block says what it is in the words after its fence.
   appear in its output, in order; ``...`` stands for anything.
 - ``console run``: a shell session. What follows ``$`` is run in a copy of the README and
   of docs; what stands below a command must appear in its output, as above.
+- ``python cell``: a cell of a notebook; tests/notebook runs those of a page in a kernel.
 
 The other words in ``PROSE`` are shown and not run. No other word is allowed, so that no
 snippet escapes by being spelled in another way.
@@ -28,7 +29,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)]
 PROSE = {"text", "console", "toml", "json", "mermaid"}
-RUN = {"python", "text output", "console run"}
+RUN = {"python", "python cell", "text output", "console run"}
 DIRECTIVE = re.compile(r"\{(?!code)[a-z:-]+\}")
 FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,}|~{3,})(?P<info>.*)$")
 

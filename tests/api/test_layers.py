@@ -38,7 +38,8 @@ LAYERS = (
     ("_engine._run", "_engine._source"),
     # What makes the calls, and which of it a stage gets.
     ("_workers._setup", "_workers._worker"),
-    ("_workers._task", "_workers._thread", "_workers._wire"),
+    ("_workers._pickling", "_workers._task", "_workers._thread"),
+    ("_workers._wire",),
     ("_workers._executor", "_workers._logging"),
     ("_workers._elsewhere", "_workers._process_main"),
     ("_workers._interpreter", "_workers._process"),

@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any, get_type_hints
 
 import attrs
@@ -46,7 +47,8 @@ class GeneratorCall:
 
 OPTIONS = get_type_hints(StageOptions)
 POOL = ThreadPoolExecutor(1)
-unsendable = lambda value: value  # noqa: E731  only a lambda is one
+LOCK = Lock()
+unsendable = lambda value: (value, LOCK)  # noqa: E731  only a lambda has no name
 
 
 def test_the_options_are_the_fields_of_a_stage() -> None:

@@ -168,7 +168,7 @@ UNSPEAKABLE = {
     "no repr": Unspeakable,
     "deep": deep,
     "exits": Exiting,
-    "huge": lambda: {"samples": [*range(300_000)], "callback": lambda: None},
+    "huge": lambda: {"samples": [*range(300_000)], "lock": threading.Lock()},
 }
 
 
@@ -374,6 +374,16 @@ class LongOneWayError(Exception):
 
     def __init__(self, one, two):
         super().__init__(f"{one}\n{two}" * 10**6)
+
+
+class Long:
+    """Is shown in many lines, and so is what is wrong with its pickle."""
+
+    def __repr__(self):
+        return "a line\n" * 10**6
+
+    def __reduce__(self):
+        raise LongOneWayError("this", "that")
 
 
 def raise_long():

@@ -32,9 +32,9 @@ async def test_what_cannot_cross_is_the_failure_of_its_call(kind, workers):
     assert [type(each) for each in failures] == [RemoteCallError] * 6
     texts = [
         "an item cannot be sent to the worker: <unlocked _thread.lock",
-        "an item cannot be unpickled in the worker: MineError('unmade')",
+        "an item cannot be unpickled in the worker: MineError: unmade",
         "a result cannot be brought back: <unlocked _thread.lock",
-        "a result cannot be unpickled here: MineError('unmade')",
+        "a result cannot be unpickled here: MineError: unmade",
         "OneWayError: this and that (raised in the worker, and cannot be brought back itself)",
         "",
     ]

@@ -96,6 +96,16 @@ def test_data_that_cannot_be_sent_fails_the_call(worker, data):
         worker.call((elsewhere.returned, data))
 
 
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_its_first_line_says_what_failed_however_long_and_odd_the_data_is(worker, way):
+    call = (elsewhere.returned, odd.Long()) if way == "there" else (odd.Long,)
+    with pytest.raises(RemoteCallError) as caught:
+        worker.call(call)
+    (line,) = str(caught.value).splitlines()
+    assert "(LongOneWayError: this thatthis" in line
+    assert len(line) < 3000
+
+
 def test_data_that_cannot_be_made_there_fails_the_call(worker):
     with pytest.raises(RemoteCallError, match="an item cannot be unpickled in the worker"):
         worker.call((elsewhere.returned, functions.OneWay()))

@@ -240,10 +240,3 @@ async def test_a_process_begins_with_the_environment_of_the_start(kind, monkeypa
     assert await seen() == [("now", str(tmp_path))]
     monkeypatch.delenv("A_VARIABLE")
     assert await seen() == [(None, str(tmp_path))]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="there is a server on Linux alone")
-async def test_the_server_still_imports_what_others_want_of_it(kind, monkeypatch):
-    monkeypatch.setattr(forkserver._forkserver, "_preload_modules", ["of somebody else"])
-    assert await drain(kind.pipeline(functions.outcome), [1]) == [(1, 1)]
-    assert "of somebody else" in forkserver._forkserver._preload_modules

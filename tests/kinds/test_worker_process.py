@@ -105,12 +105,11 @@ def test_a_process_begins_with_the_environment_of_its_start(start, method, monke
     assert start(functions.variable).call("A_VARIABLE") == ("now", str(tmp_path))
 
 
-def test_the_server_still_imports_what_others_want_of_it(start, monkeypatch):
-    monkeypatch.setattr(forkserver._forkserver, "_preload_modules", ["of somebody else"])
-    start()
+@linux
+def test_the_server_is_to_import_what_a_process_runs(start):
     start()
     ours = "async_task_pipeline._workers._process_main"
-    assert forkserver._forkserver._preload_modules == ["of somebody else", ours]
+    assert forkserver._forkserver._preload_modules == ["__main__", ours]
 
 
 @posix

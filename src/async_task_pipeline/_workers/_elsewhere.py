@@ -16,9 +16,10 @@ from collections.abc import Callable, Generator
 from multiprocessing.connection import Connection
 from typing import Any
 
-from .._exceptions import RemoteCallError, add_note, not_awaited, shown
+from .._exceptions import RemoteCallError, add_note, not_awaited, shown, told
 from ._logging import levels, log_here
-from ._wire import Payload, Word, message, packed, parts, unpacked, unpacked_exception, watch
+from ._pickling import Payload, packed, packed_for_worker, unpacked
+from ._wire import Word, message, parts, unpacked_exception, watch
 
 
 class WorkerGoneError(Exception):
@@ -136,9 +137,9 @@ class WorkerElsewhere(ABC):
         """
         self.last_computation = 0.0
         try:
-            argument = packed(data)
+            argument = packed_for_worker(data)
         except BaseException as exc:
-            raise RemoteCallError(f"an item cannot be sent to the worker: {shown(data)} ({shown(exc)})") from exc
+            raise RemoteCallError(f"an item cannot be sent to the worker: {shown(data)} ({told(exc)})") from exc
         if self._generating:
             raise RuntimeError("the last call was a generator, which has to be closed first")
         self._send(Word.CALL, argument)
@@ -256,11 +257,11 @@ class WorkerElsewhere(ABC):
 
 def greeting(function: Callable[..., Any], setup: Callable[[], Any] | None, credit: int) -> bytes:
     """What a worker is told before its first call; raises what pickling it raises."""
-    return packed((levels(), packed((function, setup, credit))))
+    return packed((levels(), packed_for_worker((function, setup, credit))))
 
 
 def _result(payload: Payload) -> Any:
     try:
         return unpacked(payload)
     except BaseException as exc:
-        raise RemoteCallError(f"a result cannot be unpickled here: {shown(exc)}") from exc
+        raise RemoteCallError(f"a result cannot be unpickled here: {told(exc)}") from exc

@@ -19,11 +19,15 @@ from anyio import CancelScope, CapacityLimiter, Event, create_task_group
 
 from .._log import logger
 from ._elsewhere import WorkerElsewhere, greeting
+from ._pickling import main_is_importable
 from ._process_main import serve_interpreter
 
-_PREPARED = ("sys_path", "sys_argv", "init_main_from_name", "init_main_from_path")
-"""What an interpreter has to be told so that it finds the modules and the main module's
-functions; the rest of what a process is told belongs to the process, which is this one."""
+_PREPARED = ("sys_path", "sys_argv")
+"""What an interpreter has to be told so that it finds the modules; the rest of what a process is told
+belongs to the process, which is this one."""
+
+_PREPARED_MAIN = ("init_main_from_name", "init_main_from_path")
+"""And so that it finds what stands in the main module."""
 
 
 class WorkerInterpreter(WorkerElsewhere):
@@ -97,7 +101,8 @@ class Interpreters:
         self._wanted = Event()
         self._lock = threading.Lock()
         self._closed = False
-        self._preparation = {key: value for key, value in get_preparation_data(stage).items() if key in _PREPARED}
+        wanted = (*_PREPARED, *_PREPARED_MAIN) if main_is_importable() else _PREPARED
+        self._preparation = {key: value for key, value in get_preparation_data(stage).items() if key in wanted}
 
     def start(self, function: Callable[..., Any], setup: Callable[[], Any] | None = None) -> WorkerInterpreter:
         """Start one, from any thread; if nobody hosts it any more, it has ended when it is first asked."""

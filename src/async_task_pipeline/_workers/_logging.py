@@ -18,7 +18,8 @@ from typing import TypeAlias
 
 from .._exceptions import shown
 from .._log import logger
-from ._wire import Payload, Word, cut, message, packed, unpacked
+from ._pickling import Payload, packed, unpacked
+from ._wire import Word, cut, message
 
 MOST_WAITING = 1000
 """How many records a worker keeps while nobody reads what it sends."""

@@ -16,8 +16,9 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from multiprocessing import Pipe, current_process, forkserver, get_context
+from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
+from multiprocessing import Pipe, current_process, get_context, set_forkserver_preload
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
@@ -25,6 +26,7 @@ from typing import Any
 
 from .._exceptions import PipelineStateError
 from ._elsewhere import WorkerElsewhere, greeting
+from ._pickling import main_is_importable
 from ._process_main import serve_process
 from ._wire import watch
 
@@ -87,8 +89,10 @@ class WorkerProcess(WorkerElsewhere):
                 daemon=True,  # so that this process does not wait for it when it ends itself
             )
             with _multiprocessing:
-                _preload(serve_process.__module__)
-                _start(self._process)
+                # Unless it is running, the server is to import what a process runs, too.
+                set_forkserver_preload(["__main__", serve_process.__module__])
+                with main_let_be():
+                    _start(self._process)
         self._descriptor = _descriptor_of(self._process)
         end = self._process.sentinel if self._descriptor is None else self._descriptor
         self._watch_end = watch(end)
@@ -245,14 +249,22 @@ def _start(process: BaseProcess) -> None:
     return process.start()
 
 
-def _preload(module: str) -> None:
-    """Have the server import, unless it is running, what a process runs, beside what others asked for.
+@contextlib.contextmanager
+def main_let_be() -> Iterator[None]:
+    """Have no process that is started meanwhile import the main module, unless it may.
 
-    That is to be had from a private attribute only; without it, what others asked for would be lost.
+    multiprocessing asks the module for its specification, and lets one be that has the name of a
+    package's ``__main__``. Whoever else starts a process in this instant has no use for it either.
     """
-    wanted: list[str] = getattr(forkserver._forkserver, "_preload_modules", ["__main__"])
-    if module not in wanted:
-        forkserver.set_forkserver_preload([*wanted, module])
+    main = sys.modules["__main__"]
+    if main_is_importable() or not hasattr(main, "__file__"):
+        yield
+        return
+    kept, main.__spec__ = main.__spec__, ModuleSpec("async_task_pipeline.__main__", None)
+    try:
+        yield
+    finally:
+        main.__spec__ = kept
 
 
 def _end_all() -> None:

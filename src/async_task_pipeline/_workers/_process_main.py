@@ -19,10 +19,11 @@ from multiprocessing.connection import Connection
 from types import GeneratorType
 from typing import Any
 
-from .._exceptions import RemoteCallError, add_note, shown, unawaited
+from .._exceptions import RemoteCallError, add_note, shown, told, unawaited
 from ._logging import Sender, forwarding
+from ._pickling import Payload, packed, packed_for_pipeline, unpacked
 from ._setup import WorkerState
-from ._wire import Payload, Word, message, packed, packed_exception, parts, unpacked, watch
+from ._wire import Word, message, packed_exception, parts, watch
 
 
 class _Main:
@@ -48,14 +49,14 @@ class _Main:
 
     def serve(self) -> None:
         """Have what is logged sent, from the first import on, and answer."""
-        wanted, told = unpacked(self._connection.recv_bytes())
+        wanted, functions = unpacked(self._connection.recv_bytes())
         with forwarding(self._sender, wanted):
-            self._serve(told)
+            self._serve(functions)
 
-    def _serve(self, told: bytes) -> None:
+    def _serve(self, functions: bytes) -> None:
         """Make the state, answer, and let the state go."""
         try:
-            function, setup, self._credit = unpacked(told)
+            function, setup, self._credit = _functions(functions)
             state = WorkerState(function, setup)
             state.enter()
         except BaseException as exc:
@@ -134,18 +135,30 @@ class _Main:
             began = time.perf_counter()
 
 
+def _functions(payload: Payload) -> Any:
+    try:
+        return unpacked(payload)
+    except AttributeError as exc:
+        add_note(
+            exc,
+            "a function of the stage cannot be found in the worker: define it at the top level of a module, "
+            "in the main module outside of its 'if __name__ == \"__main__\":'",
+        )
+        raise
+
+
 def _argument(payload: Payload) -> Any:
     try:
         return unpacked(payload)
     except BaseException as exc:
-        raise RemoteCallError(f"an item cannot be unpickled in the worker: {shown(exc)}") from exc
+        raise RemoteCallError(f"an item cannot be unpickled in the worker: {told(exc)}") from exc
 
 
 def _brought(value: Any) -> bytes:
     try:
-        return packed(value)
+        return packed_for_pipeline(value)
     except BaseException as exc:
-        raise RemoteCallError(f"a result cannot be brought back: {shown(value)} ({shown(exc)})") from exc
+        raise RemoteCallError(f"a result cannot be brought back: {shown(value)} ({told(exc)})") from exc
 
 
 def _failure_of(clean_up: Callable[[], object]) -> BaseException | None:

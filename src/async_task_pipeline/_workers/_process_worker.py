@@ -13,7 +13,6 @@ back transmission.
 from __future__ import annotations
 
 import math
-import pickle
 import platform
 import sys
 import time
@@ -25,11 +24,12 @@ from typing import Any
 from anyio import CancelScope, CapacityLimiter, Event, to_thread
 
 from .._engine._stage_runner import StageRunner
-from .._exceptions import WorkerDiedError, shown
+from .._exceptions import WorkerDiedError, shown, told
 from .._log import logger
 from .._stage import PipelineStage
 from ._elsewhere import UnheardError, WorkerElsewhere, WorkerGoneError
 from ._interpreter import Interpreters
+from ._pickling import by_value_is_possible, names_missing_main, packed_for_worker, remedies, why_main_is_not_importable
 from ._process import CREDIT, Standby, WorkerProcess
 from ._thread import ThreadWorker
 from ._worker import StageWorker
@@ -240,10 +240,10 @@ class InterpreterWorker(ElsewhereWorker):
 
 
 def _check_picklable(stage: PipelineStage, argument: str, function: Any) -> None:
+    sent = f"{argument} of stage {stage.name!r} cannot be sent to another {stage.kind}: {shown(function)}"
     try:
-        pickle.dumps(function)
+        made = packed_for_worker(function)
     except Exception as exc:
-        raise TypeError(
-            f"{argument} of stage {stage.name!r} cannot be sent to another {stage.kind}: {shown(function)} ({shown(exc)}); "
-            "define it at the top level of a module"
-        ) from exc
+        raise TypeError(f"{sent} ({told(exc)}); {remedies()}") from exc
+    if names_missing_main(made) and not by_value_is_possible():
+        raise TypeError(f"{sent} (it is of the main module, which {why_main_is_not_importable()}); {remedies()}")

@@ -8,16 +8,15 @@ and leaves the conversation whole. Both ends import this, so it imports little.
 from __future__ import annotations
 
 import enum
-import pickle
 import select
 import struct
 import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeAlias
 
-from .._exceptions import RemoteCallError, add_note, kind_of, notes_of, shown, text_of
+from .._exceptions import RemoteCallError, add_note, notes_of, shown, told
+from ._pickling import Payload, packed, packed_for_pipeline, unpacked
 
 _HEADER = struct.Struct("<Bd")
 MOST_TEXT = 20_000
@@ -47,9 +46,6 @@ class Word(enum.IntEnum):
     LOGGED = enum.auto()
 
 
-Payload: TypeAlias = bytes | memoryview
-
-
 def message(word: Word, payload: Payload = b"", seconds: float = 0.0) -> bytes:
     """The bytes of a message."""
     return _HEADER.pack(word, seconds) + payload
@@ -61,45 +57,30 @@ def parts(received: bytes) -> tuple[Word, Payload, float]:
     return Word(word), memoryview(received)[_HEADER.size :], seconds
 
 
-def packed(value: Any) -> bytes:
-    """A value, pickled; raises what that raises."""
-    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-
-
-def unpacked(payload: Payload) -> Any:
-    """What :py:func:`packed` pickled; raises what that raises."""
-    return pickle.loads(payload)  # noqa: S301  both ends are ours
-
-
 def packed_exception(exc: BaseException) -> bytes:
     """An exception, and what is left of it if it cannot be made again: its text, its notes, its traceback."""
     where = _traceback(exc)
     BaseException.with_traceback(exc, None)  # raised again, it would have the frames of now as well
     try:
-        itself = packed(exc)
+        itself = packed_for_pipeline(exc)
     except BaseException:
         itself = b""
     # Notes are in an exception's __dict__, which a class of its own may leave out when pickled.
     notes = [*map(str.__str__, notes_of(exc)), f"in the worker it was raised so:\n{where}"]
-    return packed((itself, _told(exc), notes))
+    return packed((itself, told(exc), notes))
 
 
 def unpacked_exception(payload: Payload) -> BaseException:
     """What :py:func:`packed_exception` packed, or a :py:exc:`RemoteCallError` that tells of it."""
-    itself, told, notes = unpacked(payload)
+    itself, text, notes = unpacked(payload)
     try:
         made = unpacked(itself)
     except BaseException:  # whatever its class does when it is made, on this side or on that
         made = None
-    exc = made if isinstance(made, BaseException) else RemoteCallError(f"{told} ({_NOT_ITSELF})")
+    exc = made if isinstance(made, BaseException) else RemoteCallError(f"{text} ({_NOT_ITSELF})")
     for note in notes:
         add_note(exc, note)
     return exc
-
-
-def _told(exc: BaseException) -> str:
-    """Its type and text in one line."""
-    return f"{kind_of(exc)}: {text_of(exc)}"
 
 
 def _traceback(exc: BaseException) -> str:
