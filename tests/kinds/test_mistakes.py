@@ -68,8 +68,10 @@ async def test_so_is_one_that_takes_batches(kind):
 
 
 @some(POOLS)
-async def test_a_generator_that_does_not_end_on_a_pool_is_stopped(kind):
-    (failure,) = await failures_of(kind.pipeline(mistakes.endless, on_error="return"), [1])
+async def test_a_generator_that_does_not_end_on_a_pool_fails_behind_what_it_yielded(kind):
+    pipeline = kind.pipeline(mistakes.endless, on_error="return")
+    *values, failure = await drain(pipeline, [1])
+    assert (len(values), pipeline.statistics().failed) == (65_536, 1)
     assert isinstance(failure, StageProtocolError)
     assert "yielded more than 65536 values in one call on an executor" in str(failure)
 

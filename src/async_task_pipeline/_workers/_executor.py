@@ -6,8 +6,8 @@ is running, the worker stays busy until it has ended, as a thread would. Futures
 cancelled in a thread: that of a cluster asks the cluster and waits for the answer.
 
 A generator cannot be resumed where it ran, so what it yields is gathered there and comes
-back with the end of the call, with what it raised in the end, if it did; one that would not end is
-stopped at ``MOST_VALUES``.
+back with the end of the call, with what it raised in the end, if it did; one that would not end fails
+behind ``MOST_VALUES``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from anyio import CancelScope, CapacityLimiter, Event, get_cancelled_exc_class, 
 
 from .._engine._stage_runner import StageRunner
 from .._engine._wakeup import Waker
-from .._exceptions import StageProtocolError, not_awaited, raisable, shown, unawaited
+from .._exceptions import StageProtocolError, add_note, not_awaited, raisable, shown, unawaited
 from ._task import TaskWorker
 
 MOST_VALUES = 65_536
@@ -60,18 +60,22 @@ def call(function: Callable[[Any], Any], data: Any, _name: object) -> Any:
 
 def _gathered(function: Callable[[Any], Any], generator: Any) -> Gathered:
     values: list[Any] = []
+    ended = object()
+    error: Exception | None = None
     try:
-        values.extend(islice(generator, MOST_VALUES + 1))
+        values.extend(islice(generator, MOST_VALUES))
+        if next(generator, ended) is not ended:
+            error = StageProtocolError(
+                f"{shown(function)} yielded more than {MOST_VALUES} values in one call on an executor, where they "
+                "are gathered before they go on; run it in a thread or a process, where they are not"
+            )
+            generator.close()
     except Exception as exc:
-        return Gathered(values, exc)
-    finally:
-        generator.close()
-    if len(values) > MOST_VALUES:
-        raise StageProtocolError(
-            f"{shown(function)} yielded more than {MOST_VALUES} values in one call on an executor, where they "
-            "are gathered before they go on; run it in a thread or a process, where they are not"
-        )
-    return Gathered(values)
+        if error is None:
+            error = exc
+        else:
+            add_note(error, f"and the generator failed when it was closed: {shown(exc)}")
+    return Gathered(values, error)
 
 
 class ExecutorWorker(TaskWorker):
