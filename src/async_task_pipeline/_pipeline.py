@@ -711,7 +711,9 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             sentinel: What enters the output in the same step, behind the sentinels that
                 survive and before anything newer, so that a sink can empty its device's
                 buffer. Those that have to wait behind the items of a protected stage
-                (``interruptible=False``) come later.
+                (``interruptible=False``) come later. Where nobody would read it any more, because
+                the end has been read or the pipeline does not run, it does not enter, and the
+                receipt's ``sentinel_placed`` is false.
             grace: Seconds to wait, at most, for interrupted calls to end. Cancelling the
                 wait does not undo the interrupt.
 

@@ -106,12 +106,16 @@ class InterruptReceipt:
             ``clear``, which is the number of the last one.
         idle_after: Seconds of the pipeline's clock from the request until the stage's
             interrupted call ended, for those that ended before the receipt was made.
+        sentinel_placed: Whether the ``sentinel`` of the interrupt entered the output. Not if there
+            was none, or the interrupt came too late for one: the pipeline was not running, had
+            failed or was being left, or the end of its output had been read.
     """
 
     dropped: dict[str, DroppedItems] = attrs.field(factory=dict)
     busy: tuple[str, ...] = ()
     last_delivered: int = 0
     idle_after: dict[str, float] = attrs.field(factory=dict)
+    sentinel_placed: bool = False
 
     @property
     def total(self) -> int:

@@ -7,11 +7,12 @@ or not: behind what survives, and before all that is newer.
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
-from anyio import create_task_group, fail_after
+from anyio import CancelScope, create_task_group, fail_after, to_thread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -186,6 +187,86 @@ async def test_from_a_stage_on_it_stands_before_what_comes_from_upstream(first):
         assert await rest_of(pipeline) == [*taken, "x", *left]
 
 
+# -- too late for a marker -----------------------------------------------------------------------
+
+
+async def on_the_loop(pipeline, sentinel):
+    return await pipeline.interrupt(sentinel=sentinel)
+
+
+async def from_a_thread(pipeline, sentinel):
+    return await to_thread.run_sync(partial(pipeline.interrupt_from_thread, sentinel=sentinel))
+
+
+INTERRUPTING = pytest.mark.parametrize("interrupt", [on_the_loop, from_a_thread], ids=lambda way: way.__name__)
+
+
+@INTERRUPTING
+@pytest.mark.parametrize("output", [[], [1], [1, 2]])
+async def test_a_marker_behind_an_end_that_was_read_does_not_enter_and_the_receipt_says_so(interrupt, output):
+    """Two of them were put where nobody reads any more, and vanished."""
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
+    async with pipeline.process(output) as results:
+        assert [each async for each in results] == output
+        for number in range(2):
+            receipt = await interrupt(pipeline, f"marker {number}")
+            assert (receipt.total, receipt.sentinel_placed) == (0, False)
+        assert pipeline.output_queue.empty()
+        assert [each async for each in results] == []
+
+
+@INTERRUPTING
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_marker_that_enters_is_said_to_and_comes_out(interrupt, closed):
+    async with AsyncTaskPipeline().add_stage("same", same, interruptible=False) as pipeline:
+        await pipeline.process_input_data(1)
+        if closed:
+            pipeline.close_input()
+        for number in range(2):
+            assert (await interrupt(pipeline, number)).sentinel_placed
+        assert not (await pipeline.interrupt()).sentinel_placed  # there is none
+        got = [each async for each in pipeline.generate_output_stream()] if closed else await rest_of(pipeline)
+        assert sorted(got) == [0, 1, 1]
+
+
+@INTERRUPTING
+async def test_nor_does_one_enter_a_pipeline_that_is_not_running_or_has_failed(interrupt):
+    pipeline = AsyncTaskPipeline().add_stage("fails", int)
+    assert not (await interrupt(pipeline, "before")).sentinel_placed
+    with pytest.raises(ValueError, match="invalid"):
+        async with pipeline:
+            with CancelScope(shield=True):
+                await pipeline.process_input_data("x")
+                with pytest.raises(ValueError, match="invalid"):
+                    await anext(pipeline.generate_output_stream())
+                assert not (await interrupt(pipeline, "failed")).sentinel_placed
+    assert not (await interrupt(pipeline, "after")).sentinel_placed
+
+
+@pytest.mark.parametrize("end", ["left", "stopped"])
+async def test_while_a_pipeline_ends_a_marker_enters_only_what_is_kept(end):
+    leaving, receipts = anyio.Event(), []
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
+
+    async def interrupt() -> None:
+        await leaving.wait()
+        receipts.append(await pipeline.interrupt(sentinel="x"))
+
+    async with create_task_group() as tg:
+        tg.start_soon(interrupt)
+        await anyio.wait_all_tasks_blocked()
+        if end == "left":
+            async with pipeline:
+                leaving.set()
+        else:
+            await pipeline.start()
+            leaving.set()
+            await pipeline.stop()
+    got = [each async for each in pipeline.generate_output_stream()]
+    assert got == ["x"] * receipts[0].sentinel_placed
+    assert end == "stopped" or got == []
+
+
 class Script:
     """The pipeline as a list: what an interrupt leaves of it."""
 
@@ -236,11 +317,10 @@ async def test_whatever_happens_markers_and_sentinels_are_where_a_list_says(step
                 else:
                     marker = (step, number)
                     if step == "marker":
-                        await pipeline.interrupt(sentinel=marker)
+                        receipt = await pipeline.interrupt(sentinel=marker)
                     else:
-                        await anyio.to_thread.run_sync(
-                            lambda marker=marker: pipeline.interrupt_from_thread(sentinel=marker)
-                        )
+                        receipt = await from_a_thread(pipeline, marker)
+                    assert receipt.sentinel_placed
                     script.interrupt(marker)
             assert await rest_of(pipeline) == script.inside
 

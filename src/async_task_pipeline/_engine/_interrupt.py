@@ -35,6 +35,7 @@ class Interrupt:
 
     Attributes:
         dropped: By stage.
+        sentinel_placed: Whether the interrupt's own sentinel has entered the output.
         items: The items themselves, for the report, until they are noted there.
     """
 
@@ -49,6 +50,7 @@ class Interrupt:
         self.waits = waits
         self.dropped: dict[str, DroppedItems] = {}
         self.items: list[Item] = []
+        self.sentinel_placed = False
         self._last_delivered = last_delivered
         self._clock = clock
         self._began = clock()
@@ -100,6 +102,7 @@ class Interrupt:
             busy=tuple(dict.fromkeys(sorted(self._pending.values(), key=list(self.dropped).index))),
             last_delivered=self._last_delivered,
             idle_after=dict(self._idle_after),
+            sentinel_placed=self.sentinel_placed,
         )
 
 

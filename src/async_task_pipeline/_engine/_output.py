@@ -68,6 +68,11 @@ class Output:
             self._traceback = None if failure is None else failure.__traceback__
             self.arrived(0)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the consumer has met the end, or is about to."""
+        return self._ended
+
     def ended_with(self, error: BaseException) -> bool:
         """Whether the consumer has met this error."""
         return self._failure is error

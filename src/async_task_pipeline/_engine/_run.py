@@ -250,7 +250,10 @@ class Run:
         """
         if self.closed or self.failure is not None:
             return
+        if self.output.ended or (self._over and not self._keeps_output):
+            markers = ()  # nobody reads on, and what nobody reads is not said to be there
         self._drop(interrupt, first, markers=markers)
+        interrupt.sentinel_placed = bool(markers)
         if self.turns is not None:
             self.turns.interrupt()
         self._pump()
