@@ -30,6 +30,7 @@ class PipelineOptions(TypedDict, total=False):
     on_error: OnError | None
     timing_history: int
     overflow: Overflow
+    show_items: bool
     clock: Clock
 
 

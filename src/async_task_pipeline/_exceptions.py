@@ -1,7 +1,7 @@
 """Every exception the library itself raises, split by who must act.
 
 The rule: an exception raised by a stage function is never replaced; it reaches the
-caller as the very object the function raised, with a note naming the stage. The
+caller as the very object the function raised, with a note of stage and item. The
 classes here are the library's own: a call does not fit the state the pipeline is in, or a
 function broke the protocol between it and the library.
 """
@@ -13,6 +13,7 @@ import reprlib
 from collections.abc import Callable
 from inspect import CO_ITERABLE_COROUTINE
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any
 
 
 class PipelineError(Exception):
@@ -175,6 +176,20 @@ def add_note(exc: BaseException, note: str) -> None:
             exc.add_note(note)
 
 
+def set_note(exc: BaseException, beginning: str, rest: str) -> None:
+    """Add a note, or put it in the place of one with this beginning.
+
+    So an exception that is raised again and again, one object for all items, does not grow.
+    """
+    with contextlib.suppress(Exception):
+        notes: list[Any] = exc.__notes__ if notes_of(exc) else []
+        for index, note in enumerate(notes):
+            if isinstance(note, str) and note.startswith(beginning):
+                notes[index] = beginning + rest
+                return
+        exc.add_note(beginning + rest)
+
+
 MOST_SHOWN = 1000
 """Characters of anybody's text in a message: enough to know what it is about."""
 
@@ -194,7 +209,17 @@ def shown(value: object) -> str:
         return f"<{kind_of(value)}, which cannot be shown>"
 
 
-_short = reprlib.Repr()
+class _Short(reprlib.Repr):
+    """Of bytes, too, only the beginning is made into a text: a frame of audio or video may be long."""
+
+    def repr_bytes(self, value: bytes | bytearray, _level: int) -> str:
+        more = "..." if len(value) > self.maxother else ""
+        return repr(value[: self.maxother]) + more
+
+    repr_bytearray = repr_bytes
+
+
+_short = _Short()
 _short.maxstring = _short.maxother = _short.maxlong = 200
 
 

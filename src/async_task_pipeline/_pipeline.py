@@ -114,6 +114,8 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             drops the item that has waited longest in the first link; or ``"drop_newest"``, which
             drops the one put. For live sources, whose next item comes anyway. What is dropped is
             counted; sentinels never are, and wait if there is no other way.
+        show_items: Whether an item is shown where its failure is told, in the note on the exception and in
+            the log, by its ``repr`` cut short. ``False`` for data that no log may have.
         clock: A monotonic clock in seconds.
 
     Raises:
@@ -130,6 +132,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         on_error: OnError | None = None,
         timing_history: int = 1000,
         overflow: Overflow = "wait",
+        show_items: bool = True,
         clock: Clock = time.perf_counter,
     ) -> None:
         self.max_queue_size: int = whole_number("max_queue_size", max_queue_size, at_least=1)
@@ -139,6 +142,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             raise TypeError(f"clock must be callable, not {shown(clock)}")
         one_of("overflow", overflow, get_args(Overflow))
         self.overflow: Overflow = overflow
+        self.show_items: bool = flag("show_items", show_items)
         self.stages: list[PipelineStage] = []
         kept = whole_number("timing_history", timing_history, at_least=0, at_most=MOST_KEPT)
         self.__records = Records(clock, TimingHistory(kept))
@@ -506,6 +510,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             history=self.__records.timing if timed else None,
             numbers=self.__records.turn_numbers,
             overflow=self.overflow,
+            show_items=self.show_items,
             workers_of=workers_of,
         )
         self.__records.output.begin(self.__run.output)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.child import COMMAND
 
-RAISED = "ValueError: three is bad (raised in stage 'odd' of the pipeline)\n"
+RAISED = "ValueError: three is bad (raised in stage 'odd' of the pipeline, for item '3')\n"
 
 
 def test_a_stage_that_raises_is_told_in_one_line(run):
@@ -34,25 +34,27 @@ def test_a_returned_exception_is_told_and_is_no_result(run, place):
 
 @pytest.mark.parametrize("code", [0, 7])
 def test_a_stage_that_exits_has_failed_whatever_its_code(run, code):
-    told = f"SystemExit: {code} (raised in stage 'exits' of the pipeline)\n"
+    told = f"SystemExit: {code} (raised in stage 'exits' of the pipeline, for item '{code}')\n"
     assert run("chains:exiting", data=f"{code}\n") == (1, "", told)
 
 
 def test_a_group_is_told_in_one_line_with_its_stage(run):
-    told = "ValueError: 1, and 1 more (raised in stage 'grouped' of the pipeline)\n"
+    told = "ValueError: 1, and 1 more (raised in stage 'grouped' of the pipeline, for item 'a')\n"
     assert run("chains:groups", data="a\n") == (1, "", told)
 
 
 def test_a_failure_in_another_process_is_told_in_one_line(run):
     code, out, said = run("chains:far", data="bad\n")
-    assert (code, out, said) == (1, "", "ValueError: bad (raised in stage 'printed' of the pipeline)\n")
+    assert (code, out, said) == (1, "", "ValueError: bad (raised in stage 'printed' of the pipeline, for item 'bad')\n")
 
 
 def test_its_traceback_there_is_shown_when_asked_for(run):
     code, _, said = run("chains:far", "--traceback", data="bad\n")
     assert code == 1
     assert "in the worker it was raised so:\nTraceback" in said
-    assert said.endswith("async-task-pipeline: ValueError: bad (raised in stage 'printed' of the pipeline)\n")
+    assert said.endswith(
+        "async-task-pipeline: ValueError: bad (raised in stage 'printed' of the pipeline, for item 'bad')\n"
+    )
 
 
 def test_what_a_stage_prints_is_not_among_the_results(run):

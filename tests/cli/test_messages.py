@@ -88,11 +88,14 @@ def say(run, place):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("unshowable", "Unshowable: which cannot be shown (raised in stage 'stage' of the pipeline)\n"),
+        (
+            "unshowable",
+            "Unshowable: which cannot be shown (raised in stage 'stage' of the pipeline, for item 'unshowable')\n",
+        ),
         ("noted", "Noted: badly\n"),
         (
             "escape",
-            "ValueError: \\x1b]0;title\\x07red\\x9b31m (\\x1b[2J; raised in stage 'stage' of the pipeline)\n",
+            "ValueError: \\x1b]0;title\\x07red\\x9b31m (\\x1b[2J; raised in stage 'stage' of the pipeline, for item 'escape')\n",
         ),
     ],
 )
@@ -109,7 +112,7 @@ def test_a_long_exception_is_cut_short(say, name):
     code, said = say("huge", name)
     assert code == 1
     assert said.startswith("ValueError: ('xxxx")
-    assert said.endswith("(raised in stage 'stage' of the pipeline)\n")
+    assert said.endswith("(raised in stage 'stage' of the pipeline, for item 'huge')\n")
     assert len(said) < 1500
     assert len(say("huge", name, "--traceback")[1]) < 10_000
 

@@ -93,7 +93,9 @@ def test_a_stage_that_raises_ends_it_though_the_input_is_open(tmp_path, loop):
         child.write("1\n")
         assert child.read_line() == "1\n"
         child.write("3\n4\n")
-        message = "async-task-pipeline: ValueError: three is bad (raised in stage 'odd' of the pipeline)\n"
+        message = (
+            "async-task-pipeline: ValueError: three is bad (raised in stage 'odd' of the pipeline, for item '3')\n"
+        )
         assert child.end() == (1, "", message)
 
 
@@ -137,8 +139,7 @@ def test_what_is_dropped_is_logged_unless_told_not_to(tmp_path):
     with Child(tmp_path, "chains:dropping", "input") as child:
         code, out, said = child.end()
         assert (code, out) == (0, "1\n5\n")
-        assert said.startswith("WARNING async_task_pipeline: stage 'odd' dropped an item: its call failed\n")
-        assert "three" in said
+        assert said == "WARNING async_task_pipeline: stage 'odd' dropped item '3': ValueError: three is bad\n"
     with Child(tmp_path, "chains:dropping", "input", "--log-level", "error") as child:
         assert child.end() == (0, "1\n5\n", "")
     with Child(tmp_path, "chains:dropping", "input", "--log-level", "info") as child:

@@ -60,7 +60,7 @@ async def test_a_failure_is_the_functions_own_exception(client):
     pipeline.add_stage("reciprocal", reciprocal, executor=client.get_executor(), workers=2)
     with anyio.fail_after(60), pytest.raises(ZeroDivisionError) as caught:
         await drain(pipeline, [4, 0])
-    assert caught.value.__notes__ == ["raised in stage 'reciprocal' of the pipeline"]
+    assert caught.value.__notes__ == ["raised in stage 'reciprocal' of the pipeline, for item 0"]
     assert_nothing_is_lost(pipeline.statistics())
 
 
@@ -165,6 +165,6 @@ async def test_a_connection_that_is_closed_is_a_failure_and_no_end(cluster, clie
                 await gate.begun(2)
                 await anyio.to_thread.run_sync(second.close)
                 await anext(results)
-    assert caught.value.__notes__ == ["raised in stage 'held' of the pipeline"]
+    assert caught.value.__notes__[0].startswith("raised in stage 'held' of the pipeline, for item Held(")
     assert pipeline.statistics().failed >= 1
     assert_nothing_is_lost(pipeline.statistics())

@@ -74,7 +74,7 @@ async def test_a_failure_arrives_in_the_group_of_the_users_nursery() -> None:
             await pipeline.process_input_data(7)
             await trio.sleep_forever()
     (leaf,) = leaves(caught.value)
-    assert leaf.__notes__ == ["raised in stage 'fail' of the pipeline"]
+    assert leaf.__notes__ == ["raised in stage 'fail' of the pipeline, for item 7"]
 
 
 async def test_except_star_catches_a_failure_beside_another() -> None:

@@ -103,14 +103,14 @@ CONSUMERS = pytest.mark.parametrize("consume", [everything, nothing], ids=lambda
 @CONSUMERS
 async def test_a_failure_of_the_first_is_not_buried_by_the_second(exc, kind, consume):
     await fails(exc, *two(first=kind(exc)), range(8), consume)
-    assert exc.__notes__ == ["raised in stage 'first' of the pipeline"]
+    assert [note.partition(",")[0] for note in exc.__notes__] == ["raised in stage 'first' of the pipeline"]
 
 
 @STAGES
 @CONSUMERS
 async def test_a_failure_of_the_second_is_not_buried_by_the_first(exc, kind, consume):
     await fails(exc, *two(second=kind(exc)), range(8), consume)
-    assert exc.__notes__ == ["raised in stage 'second' of the pipeline"]
+    assert [note.partition(",")[0] for note in exc.__notes__] == ["raised in stage 'second' of the pipeline"]
 
 
 @pytest.mark.parametrize("source", [blocking, pausing], ids=lambda source: source.__name__)

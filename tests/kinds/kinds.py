@@ -61,9 +61,11 @@ class Kind:
         """The function of this name, or that of its like for the loop."""
         return getattr(functions, f"{name}_on_loop" if self.name == "loop" else name)
 
-    def pipeline(self, process_fn, *, size: int = 100, timing: bool = False, **options) -> AsyncTaskPipeline:
+    def pipeline(
+        self, process_fn, *, size: int = 100, timing: bool = False, show_items: bool = False, **options
+    ) -> AsyncTaskPipeline:
         """A pipeline of one stage of this kind, ``"stage"``."""
-        pipeline = AsyncTaskPipeline(size, timing)
+        pipeline = AsyncTaskPipeline(size, timing, show_items=show_items)
         add = pipeline.add_batch_stage if "max_size" in options else pipeline.add_stage
         add("stage", process_fn, **self.options, **options)
         return pipeline

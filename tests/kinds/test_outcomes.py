@@ -125,7 +125,7 @@ async def test_dropped_failures_are_logged_and_counted(kind, caplog):
     assert await drain(pipeline, ["fails", 1, "fails"]) == [(1, 1)]
     assert pipeline.statistics().failed == 2
     assert [each.message for each in caplog.records if each.levelname == "WARNING"] == [
-        "stage 'stage' dropped an item: its call failed"
+        "stage 'stage' dropped an item: MineError: fails"
     ] * 2
 
 

@@ -25,7 +25,7 @@ FILTERED: Final = 2
 """Its call returned ``None``."""
 
 FAILED: Final = 3
-"""Its call raised; the exception is its data now."""
+"""Its call raised; its data is a :py:class:`Failed` now."""
 
 EXPANDED: Final = 4
 """Its call was a generator that has ended; what it yielded is in ``children``."""
@@ -42,6 +42,22 @@ END: Final = 7
 
 # Plain numbers, because each is compared several times per item and stage. Whatever is
 # SENTINEL or more is no item to the counters.
+
+
+@final
+class Failed:
+    """What has become of the data of an item whose call has failed.
+
+    Attributes:
+        exc: What the call has raised.
+        shown: The item in words, for a line in the log.
+    """
+
+    __slots__ = ("exc", "shown")
+
+    def __init__(self, exc: BaseException, shown: str) -> None:
+        self.exc: BaseException = exc
+        self.shown: str = shown
 
 
 class Item:

@@ -63,6 +63,7 @@ class Run:
         history: TimingHistory | None,
         numbers: Iterator[int],
         overflow: Overflow,
+        show_items: bool,
         workers_of: Callable[[StageRunner], list[Worker]],
     ) -> None:
         self.waker = Waker(self.fail)
@@ -86,6 +87,7 @@ class Run:
             context=contextvars.Context(),
             cancelled=get_cancelled_exc_class(),
             main_task=None,
+            show_items=show_items,
         )
         self.links = links
         for link in links:

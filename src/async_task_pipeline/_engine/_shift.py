@@ -9,7 +9,7 @@ keeps its shift.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 from anyio import CancelScope, Event
 
@@ -75,6 +75,8 @@ class Shift:
         resets: See below.
 
     Attributes:
+        given: What the running call was made with, if the stage has a timeout, which has to tell after
+            the item has its result. Written before ``current``.
         current: What the worker has taken and not given back, from before its call to after its
             outcome was written. Written by the worker, except that the loop reads it.
         began: When the running call, or step of a generator, began (:py:func:`time.monotonic`), if
@@ -92,6 +94,7 @@ class Shift:
         "current",
         "dropped",
         "full",
+        "given",
         "interrupted",
         "over",
         "parking",
@@ -105,6 +108,7 @@ class Shift:
         self.worker: Worker = worker
         self.parking: Parking | TaskParking = parking
         self.scope: CancelScope = CancelScope()
+        self.given: Any = None
         self.current: Taken | None = None
         self.began: float = math.inf
         self.over: bool = False

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import attrs
 
 from .._counts import StageCounts
-from .._exceptions import add_note, raisable
+from .._exceptions import kind_of, notes_of, raisable, set_note, shown, text_of
 from .._failure_budget import FailureBudget
 from .._log import logger
 from .._stage import PipelineStage
@@ -29,7 +29,7 @@ from .._timing._clock import Clock
 from .._timing._turns import TurnHistory
 from ._batching import SetAside
 from ._interrupt import Interrupt
-from ._item import EXPANDED, FAILED, FILTERED, PASSED, RETURNED, SENTINEL, WAITING, Batch, Children, Item, Taken
+from ._item import EXPANDED, FAILED, FILTERED, PASSED, RETURNED, SENTINEL, WAITING, Batch, Children, Failed, Item, Taken
 from ._link import Link
 from ._shift import Shift, Worker
 from ._wakeup import Pumped, Timer, Waker
@@ -61,6 +61,7 @@ class Shared:
         context: The context variables of where the pipeline was started.
         cancelled: The backend's class of cancellations.
         main_task: The task that runs the pipeline, if it is one of asyncio's.
+        show_items: Whether an item may be shown where its failure is told.
     """
 
     bound: int
@@ -72,6 +73,7 @@ class Shared:
     context: contextvars.Context
     cancelled: type[BaseException]
     main_task: Any
+    show_items: bool
 
 
 class StageRunner:
@@ -108,6 +110,8 @@ class StageRunner:
         self._outbound = outbound
         self._downstream = downstream
         self._budget = FailureBudget(stage)
+        # How the note on an exception begins.
+        self._raised_here = f"raised in stage {stage.name!r} of the pipeline"
         self._aside = None if stage.batch is None else SetAside(stage.batch)
         size = 1 if stage.batch is None else stage.batch.max_size
         # So that each worker can be in a call, and as many more wait or have ended as the bound allows.
@@ -183,15 +187,16 @@ class StageRunner:
         return travelling, others
 
     def _count_failure(self, item: Item) -> None:
-        exc, stage = item.data, self.stage
+        failed: Failed = item.data
+        exc, stage = failed.exc, self.stage
         stage.counts.failed += 1
-        self.note(exc)
         if (error := self._budget.overdrawn(exc)) is not None:
             self.shared.fail(error)
         if stage.on_error == "return":
-            item.outcome = RETURNED
+            item.data, item.outcome = exc, RETURNED
         elif stage.on_error == "drop":
-            logger.warning("stage %r dropped an item: its call failed", stage.name, exc_info=exc)
+            logger.warning("stage %r dropped %s: %s: %s", stage.name, failed.shown, kind_of(exc), text_of(exc))
+            logger.debug("stage %r: where that was raised", stage.name, exc_info=exc)
 
     def arrived(self, items: int) -> None:
         """Take responsibility for a burst just sent into the link, with so many items."""
@@ -294,42 +299,61 @@ class StageRunner:
 
     def end_with(self, exc: BaseException) -> None:
         """End the run with an exception of this stage's."""
-        self.note(exc)
+        if not any(note.startswith(self._raised_here) for note in notes_of(exc)):
+            set_note(exc, self._raised_here, "")
         self.shared.fail(raisable(exc, self.shared.cancelled))
 
-    def note(self, exc: BaseException) -> None:
-        """Name the stage on an exception, once."""
-        add_note(exc, f"raised in stage {self.stage.name!r} of the pipeline")
+    def failed(self, taken: Taken, given: Any, exc: BaseException) -> list[Failed]:
+        """Note on an exception which stage has raised it and for which item; what that makes of each item.
+
+        In the thread that made the call, as a rule: what shows an item may be the user's own code.
+
+        Args:
+            taken: What the call was made for.
+            given: What it was made with.
+            exc: What it has raised.
+        """
+        shows = self.shared.show_items
+        if isinstance(taken, Batch):
+            many = f"{len(given)} item{'' if len(given) == 1 else 's'}"
+            set_note(exc, self._raised_here, f", for a batch of {many}: {shown(given)}" if shows else "")
+            return [Failed(exc, f"item {shown(data)}" if shows else "an item") for data in given]
+        item = f"item {shown(given)}" if shows else "an item"
+        set_note(exc, self._raised_here, f", for {item}" if shows else "")
+        return [Failed(exc, item)]
 
     def _look_for_overdue(self, timeout: float) -> None:
         now = time.monotonic()
         earliest = now + timeout
         for shift in [*self.shifts]:
-            taken, began = shift.current, shift.began
+            taken, began, given = shift.current, shift.began, shift.given
             if taken is None or taken.stale:
                 continue
             if began + timeout <= now:
-                self._replace_overdue(shift, taken)
+                self._replace_overdue(shift, taken, given)
             else:
                 earliest = min(earliest, began + timeout)
         self._watched = len(self.window) > 0
         if self._watched:
             self._timer.set(earliest)
 
-    def _replace_overdue(self, shift: Shift, taken: Taken) -> None:
+    def _replace_overdue(self, shift: Shift, taken: Taken, given: Any) -> None:
         """Let a call have failed that takes longer than it may; its worker stays busy until it ends."""
+        items = taken if isinstance(taken, Batch) else (taken,)
+        if all(item.outcome != WAITING for item in items):
+            return  # it has just ended
         exc = TimeoutError(f"a call of stage {self.stage.name!r} took longer than {self.stage.timeout} seconds")
         replaced = False
-        for item in taken if isinstance(taken, Batch) else (taken,):
+        for item, failed in zip(items, self.failed(taken, given, exc), strict=True):
             if item.outcome != WAITING:
                 continue  # it has just ended
             item.stale = replaced = True
             if item.children is None:
-                new = item.replacement(exc, FAILED)
+                new = item.replacement(failed, FAILED)
             else:
                 new = item.replacement(None, EXPANDED)
                 new.children = Children(drained(item.children))
-                new.children.append(item.child(exc, FAILED, 0.0, 0.0))
+                new.children.append(item.child(failed, FAILED, 0.0, 0.0))
                 new.children.passed = item.children.passed
             self.window.replace(item, new)
         if not replaced:

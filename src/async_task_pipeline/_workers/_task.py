@@ -106,7 +106,7 @@ class TaskWorker(StageWorker[TaskShift]):
                 continue
             taken = inbox.popleft()
             if limited:
-                shift.began = time.monotonic()
+                shift.began, shift.given = time.monotonic(), taken.data
             shift.current = taken
             if (ended := await self._call(shift, taken, natively)) is not None:
                 return ended
@@ -131,6 +131,7 @@ class TaskWorker(StageWorker[TaskShift]):
 
     async def _park(self, shift: TaskShift, natively: NativeCancellations) -> None:
         """Wait until there may be something to take."""
+        shift.given = None  # not to be kept alive, either
         self.runner.idle.append(shift)
         try:
             await shift.parking.wait()

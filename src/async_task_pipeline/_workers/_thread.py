@@ -157,7 +157,8 @@ class ThreadWorker(StageWorker[ThreadShift]):
                     inbox.appendleft(taken)  # of the next turn: not for a scope that is cancelled
                 return None
             if limited:
-                shift.began = time.monotonic()  # before current: whoever sees the item must see its own instant
+                # Before current: whoever sees the item must see its own instant and data.
+                shift.began, shift.given = time.monotonic(), taken.data
             shift.current = taken
             # Stale if it was dropped in the instant in which it was taken.
             if not taken.stale and (ended := self._call(shift, taken)) is not None:
@@ -199,6 +200,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
     def _park(self, shift: ThreadShift) -> bool:
         """Wait until there may be something to take; whether the shift is over."""
         parking = shift.parking
+        shift.given = None  # not to be kept alive, either
         parking.parked = True  # the flag first, the look second
         self.runner.idle.append(shift)
         if not self.runner.inbox and not shift.over:

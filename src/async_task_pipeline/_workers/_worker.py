@@ -269,14 +269,15 @@ class StageWorker(ABC, Generic[ShiftT]):
         self.runner.failures.append((taken, exc))
 
     def _write_failure(self, taken: Taken, exc: BaseException, start: float, end: float) -> None:
-        for item in taken if isinstance(taken, Batch) else (taken,):
+        of_each = self.runner.failed(taken, taken.data, exc)  # before the first has another data
+        for item, failed in zip(taken if isinstance(taken, Batch) else (taken,), of_each, strict=True):
             if item.children is not None:
-                self.add_child(item, item.child(exc, FAILED, start, end))
+                self.add_child(item, item.child(failed, FAILED, start, end))
                 self._write(item, None, EXPANDED)
             else:
                 if self.timed:
                     item.timestamps += (start, end)
-                self._write(item, exc, FAILED)
+                self._write(item, failed, FAILED)
 
     def returned_batch(self, batch: Batch, results: Any, start: float, end: float) -> None:
         """Write the results of a batch, one for each item or any number."""

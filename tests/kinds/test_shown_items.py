@@ -1,0 +1,66 @@
+"""G9: A failure says of which stage and item it is, wherever the call was made.
+
+The rule: the note on the exception shows what the call was made with, cut short: the item, or of a batch
+its items; for a generator the item that it was called with.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from tests.kinds.kinds import STREAMING, some
+from tests.support.waiting import drain
+
+pytestmark = pytest.mark.anyio
+
+STAGE = "raised in stage 'stage' of the pipeline"
+
+
+def notes(results) -> list[str]:
+    return [each.__notes__[-1] for each in results if isinstance(each, BaseException)]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_the_item(kind, workers):
+    pipeline = kind.pipeline(kind.function("outcome"), workers=workers, on_error="return", show_items=True)
+    assert notes(await drain(pipeline, ["fails", 1, "no file"])) == [
+        f"{STAGE}, for item 'fails'",
+        f"{STAGE}, for item 'no file'",
+    ]
+
+
+async def test_the_item_of_a_generator(kind):
+    pipeline = kind.pipeline(kind.function("each_in"), on_error="return", show_items=True)
+    assert notes(await drain(pipeline, [[1], [2, "fails", 3]])) == [f"{STAGE}, for item [2, 'fails', 3]"]
+
+
+async def test_the_items_of_a_batch_and_of_each_its_own_in_the_log(kind, gate, caplog):
+    function = partial(kind.function("batch"), gate.address)
+    options = {"max_size": 3, "max_wait": 60.0, "show_items": True}
+    pipeline = kind.pipeline(function, on_error="return", **options)
+    assert notes(await drain(pipeline, ["fails", 1, 2, 3])) == [f"{STAGE}, for a batch of 3 items: ['fails', 1, 2]"] * 3
+    assert await drain(kind.pipeline(function, on_error="drop", **options), ["fails", 1, 2]) == []
+    assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
+        f"stage 'stage' dropped item {item}: MineError: ['fails', 1, 2]" for item in ("'fails'", 1, 2)
+    ]
+
+
+async def test_an_overdue_item(kind, gate):
+    gate.hold("held")
+    function = partial(kind.function("gated"), gate.address)
+    pipeline = kind.pipeline(function, timeout=0.3, on_error="return", show_items=True)
+    async with pipeline:
+        await pipeline.put("held")
+        late = await anext(pipeline.output())
+        gate.open()
+    assert (type(late), notes([late])) == (TimeoutError, [f"{STAGE}, for item 'held'"])
+
+
+@some(STREAMING)
+async def test_no_item_where_there_was_none(kind):
+    pipeline = kind.pipeline(kind.function("add"), setup=kind.function("missing_model"), show_items=True)
+    with pytest.raises(FileNotFoundError) as caught:
+        await drain(pipeline, [1])
+    assert caught.value.__notes__[-1] == STAGE
