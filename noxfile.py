@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nox
 
@@ -31,6 +32,13 @@ ORIGINAL = "async-task-pipeline==0.1.10"
 SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
 
 BUILD_DOCS = ("sphinx-build", "-W", "-n", "-E", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+# What GitHub reads of the repository, by the names of the schemas.
+FORMS = {
+    "workflows": sorted(Path(".github/workflows").glob("*.yml")),
+    "issue-config": [Path(".github/ISSUE_TEMPLATE/config.yml")],
+    "issue-forms": sorted(each for each in Path(".github/ISSUE_TEMPLATE").glob("*.yml") if each.stem != "config"),
+}
 
 # The tests use what is installed and never fetch a Python.
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
@@ -85,11 +93,14 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format; ``nox -s lint -- --fix`` mends what it can."""
+    """Check style, format and workflows; ``nox -s lint -- --fix`` mends what it can."""
     session.install(*group("lint"))
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []))
     session.run("ruff", "format", *([] if fix else ["--check"]))
+    session.run("zizmor", "--quiet", "--offline", ".github")
+    for kind, files in FORMS.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.github-{kind}", *map(str, files))
 
 
 @nox.session
@@ -108,6 +119,25 @@ def site(session: nox.Session) -> None:
     shutil.rmtree("docs/_build/html", ignore_errors=True)  # a page that is gone would be looked at
     session.run(*BUILD_DOCS)
     session.run("python", "tests/site", "docs/_build/html", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build into dist what goes to PyPI, of the version given if any; check it, its page, and that it runs alone."""
+    session.install(*group("package"))
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build")  # the wheel from the sdist
+    [wheel], [sdist] = Path("dist").glob("*.whl"), Path("dist").glob("*.tar.gz")
+    if session.posargs and session.posargs[0] not in wheel.name.split("-"):
+        session.error(f"{wheel.name} is not of version {session.posargs[0]}")
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    session.run("check-wheel-contents", str(wheel))
+    session.run("python", "tests/check_description.py", str(wheel))
+    alone = Path(session.create_tmp()) / "alone"
+    session.run("python", "-m", "venv", "--clear", "--without-pip", str(alone))
+    session.run("pip", "--quiet", "--python", str(alone), "install", str(wheel))
+    programs = alone / ("Scripts" if sys.platform == "win32" else "bin")
+    session.run(f"{programs}/async-task-pipeline", "--version", external=True)
 
 
 @nox.session(python=PYTHONS[-1])  # interpreters need 3.13
