@@ -1,4 +1,4 @@
-"""The shape of the package: who may import whom, and how long a function may be.
+"""The shape of the package: who may import whom, what is private to others, and how long a function may be.
 
 The rule: the modules stand in rows, and a module imports only from rows above its own,
 wherever in the file and in whatever form the import is written. What a module needs to
@@ -169,6 +169,26 @@ def test_an_import_downwards_is_found_in_every_form(tmp_path, line):
     layers = (("_high",), ("_low", "sub", "sub._deep"), ("__init__",))
     assert len(violations(modules_in(tmp_path), layers)) == 1
     assert violations(modules_in(tmp_path), (*layers[1:], ("_high",))) == []
+
+
+def private_parts_of_others(trees: list[ast.Module]) -> set[str]:
+    """The attributes that are read somewhere, have a private name, and are defined nowhere here."""
+    read, defined = set(), {"_exit"}  # of os, where it is documented
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Attribute):
+            (defined if isinstance(node.ctx, ast.Store) else read).add(node.attr)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            defined.add(node.id)
+    return {name for name in read - defined if name.startswith("_") and not name.endswith("__")}
+
+
+def test_nothing_private_of_other_packages_is_used():
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in modules_in(SRC).values()]
+    assert private_parts_of_others(trees) == set()
+    theirs = ast.parse("from multiprocessing import forkserver\nforkserver._forkserver._preload_modules")
+    assert private_parts_of_others([*trees, theirs]) == {"_forkserver", "_preload_modules"}
 
 
 def statements_begin(function):

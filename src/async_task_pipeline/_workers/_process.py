@@ -89,8 +89,8 @@ class WorkerProcess(WorkerElsewhere):
                 daemon=True,  # so that this process does not wait for it when it ends itself
             )
             with _multiprocessing:
-                # Unless it is running, the server is to import what a process runs, too.
-                set_forkserver_preload(["__main__", serve_process.__module__])
+                if START_METHOD == "forkserver":  # unless it is running, it is to import what a process runs, too
+                    set_forkserver_preload(["__main__", serve_process.__module__])
                 with main_let_be():
                     _start(self._process)
         self._descriptor = _descriptor_of(self._process)
