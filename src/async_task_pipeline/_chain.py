@@ -31,6 +31,7 @@ class PipelineOptions(TypedDict, total=False):
     timing_history: int
     overflow: Overflow
     show_items: bool
+    warn_after: float | None
     clock: Clock
 
 

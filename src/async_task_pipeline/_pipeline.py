@@ -116,6 +116,9 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             counted; sentinels never are, and wait if there is no other way.
         show_items: Whether an item is shown where its failure is told, in the note on the exception and in
             the log, by its ``repr`` cut short. ``False`` for data that no log may have.
+        warn_after: Seconds after which a line in the log tells, once in a run, that nothing has read the
+            output while it is full and a producer waits for room; ``None`` for never. Of
+            :py:func:`time.monotonic`, not of ``clock``.
         clock: A monotonic clock in seconds.
 
     Raises:
@@ -133,6 +136,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         timing_history: int = 1000,
         overflow: Overflow = "wait",
         show_items: bool = True,
+        warn_after: float | None = 10.0,
         clock: Clock = time.perf_counter,
     ) -> None:
         self.max_queue_size: int = whole_number("max_queue_size", max_queue_size, at_least=1)
@@ -142,6 +146,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             raise TypeError(f"clock must be callable, not {shown(clock)}")
         one_of("overflow", overflow, get_args(Overflow))
         self.overflow: Overflow = overflow
+        self.warn_after: float | None = None if warn_after is None else seconds("warn_after", warn_after, zero=False)
         self.show_items: bool = flag("show_items", show_items)
         self.stages: list[PipelineStage] = []
         kept = whole_number("timing_history", timing_history, at_least=0, at_most=MOST_KEPT)
@@ -511,6 +516,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             numbers=self.__records.turn_numbers,
             overflow=self.overflow,
             show_items=self.show_items,
+            warn_after=self.warn_after,
             workers_of=workers_of,
         )
         self.__records.output.begin(self.__run.output)

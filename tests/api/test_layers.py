@@ -35,7 +35,8 @@ LAYERS = (
     ("_engine._batching", "_engine._interrupt"),
     ("_engine._stage_runner",),
     ("_engine._input", "_engine._output"),
-    ("_engine._run", "_engine._source"),
+    ("_engine._source", "_engine._unread"),
+    ("_engine._run",),
     # What makes the calls, and which of it a stage gets.
     ("_workers._setup", "_workers._worker"),
     ("_workers._pickling", "_workers._task", "_workers._thread"),

@@ -12,7 +12,7 @@ import pytest
 
 from async_task_pipeline import AsyncTaskPipeline
 
-PUBLIC = {"max_queue_size", "enable_timing", "on_error", "overflow", "show_items", "stages"}
+PUBLIC = {"max_queue_size", "enable_timing", "on_error", "overflow", "show_items", "stages", "warn_after"}
 
 
 PRIVATE = ("instead_of_clear", "run", "block", "supervisor", "records")

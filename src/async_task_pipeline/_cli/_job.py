@@ -82,6 +82,7 @@ class Job:
             pipeline.max_queue_size = self.queue_size
         if self.timing:
             pipeline.enable_timing = True
+        pipeline.warn_after = None  # who reads stdout, a pager for example, may take its time
         async with create_task_group() as tg:
             with CancelScope() as work:
                 await tg.start(self._listen, work)

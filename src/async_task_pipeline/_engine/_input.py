@@ -73,7 +73,15 @@ class Input:
         error: A source's, which ended the input.
     """
 
-    def __init__(self, first: StageRunner, shared: Shared, *, numbers: Iterator[int], overflow: Overflow) -> None:
+    def __init__(
+        self,
+        first: StageRunner,
+        shared: Shared,
+        *,
+        numbers: Iterator[int],
+        overflow: Overflow,
+        on_wait: Callable[[], object] | None,
+    ) -> None:
         self.lock = threading.RLock()
         self.woken = False
         self.error: BaseException | None = None
@@ -81,6 +89,7 @@ class Input:
         self._link = first.link
         self._shared = shared
         self._overflow = overflow
+        self._on_wait = on_wait
         self._numbers = numbers
         # Accepted, and not in the link's stream yet, which is the loop's.
         self._arrivals: list[Item] = []
@@ -98,6 +107,11 @@ class Input:
         self._doubted = False
 
     # -- putting ------------------------------------------------------------------------------
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a producer waits for room."""
+        return bool(self._line)
 
     @property
     def is_closed(self) -> bool:
@@ -329,6 +343,8 @@ class Input:
         self._push()
         while self._line and self._let_in():
             self._push()
+        if self._line and self._on_wait is not None:
+            self._on_wait()
 
     def _push(self) -> None:
         with self.lock:

@@ -33,6 +33,7 @@ from ._link import Link
 from ._output import Output
 from ._shift import Worker
 from ._stage_runner import Downstream, Shared, StageRunner
+from ._unread import UnreadOutput
 from ._wakeup import Waker
 from ._window import lasting
 
@@ -64,6 +65,7 @@ class Run:
         numbers: Iterator[int],
         overflow: Overflow,
         show_items: bool,
+        warn_after: float | None,
         workers_of: Callable[[StageRunner], list[Worker]],
     ) -> None:
         self.waker = Waker(self.fail)
@@ -98,7 +100,9 @@ class Run:
         )
         self.runners = self._connected(stages)
         self.output.last = self.runners[-1]
-        self.input = Input(self.runners[0], self.shared, numbers=numbers, overflow=overflow)
+        self._unread = None if warn_after is None else UnreadOutput(warn_after, self.output, self._has_waiting)
+        on_wait = None if self._unread is None else self._unread.watch
+        self.input = Input(self.runners[0], self.shared, numbers=numbers, overflow=overflow, on_wait=on_wait)
         self.runners[0].upstream = self.input
 
     def _connected(self, stages: Sequence[PipelineStage]) -> list[StageRunner]:
@@ -157,6 +161,8 @@ class Run:
                 tasks.start_soon(service)
             for worker in runner.workers:
                 tasks.start_soon(worker.live, name=f"stage {runner.stage.name}")
+        if self._unread is not None:
+            tasks.start_soon(self._unread.timer.serve)
         workers = [worker for runner in self.runners for worker in runner.workers]
         self._ready = all(worker.ready.is_set() for worker in workers)
         if not self._ready:
@@ -186,6 +192,9 @@ class Run:
             logger.info("Started pipeline stage: %s", each.stage.name)
         logger.info("Pipeline started")
         task_status.started()
+
+    def _has_waiting(self) -> bool:
+        return self.input.has_waiting
 
     def _work_beside(self, worker: Worker) -> None:
         # Not at once: an interrupt from a thread is a callback, in which no task can be started.
