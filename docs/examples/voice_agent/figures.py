@@ -81,9 +81,9 @@ def answer_lines(turns: Sequence[Turn]) -> list[str]:
     """How long the user waited for each answer, and for what."""
     lines = ["end of user's speech -> first agent audio"]
     lines += [
-        f"  turn {turn.number}  {milliseconds(turn.response)}  =  silence awaited {milliseconds(turn.listening)}"
-        f"  + stages {milliseconds(turn.spent)}  + sound card {milliseconds(turn.card, 5)}"
-        f"  + the library {milliseconds(turn.overhead, 5)}"
+        f"  turn {turn.number}  {milliseconds(turn.response)} = silence {milliseconds(turn.listening)}"
+        f" + stages {milliseconds(turn.spent)} + sound card {milliseconds(turn.card, 5)}"
+        f" + library {milliseconds(turn.overhead, 5)}"
         for turn in turns
     ]
     share = overhead(turns)
@@ -96,7 +96,7 @@ def barge_in_lines(turns: Sequence[Turn]) -> list[str]:
     silenced = silence(cut)
     lines = [silenced.name]
     lines += [
-        f"  turn {turn.number}  {milliseconds(turn.silenced)}  (the voice was detected after"
+        f"  turn {turn.number}  {milliseconds(turn.silenced)}  (detected after"
         f" {milliseconds(turn.detection, 0)}; {turn.dropped} items dropped,"
         f" {turn.flushed_periods * PERIOD * 1e3:.0f} ms of sound flushed)"
         for turn in cut
