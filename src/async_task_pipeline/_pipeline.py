@@ -21,7 +21,19 @@ from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, Self, TypeAlias, Unpack, get_args
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NoReturn,
+    Self,
+    TypeAlias,
+    Unpack,
+    get_args,
+    overload,
+)
 
 from anyio import (
     TASK_STATUS_IGNORED,
@@ -46,7 +58,7 @@ from ._engine._item import SENTINEL, Item
 from ._engine._link import Link
 from ._engine._output import OutputStream
 from ._engine._run import Run
-from ._engine._source import Put, checked_source, feed
+from ._engine._source import IsSentinel, Put, checked_sentinels, checked_source, feed
 from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
 from ._exceptions import PipelineStateError, raisable, shown, stopped
@@ -354,8 +366,22 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         def __exit__(self, *exc_info: object) -> None:
             """Do nothing: it is never entered so. Python asks for it before it calls the other."""
 
+    @overload
     def process(
-        self, source: AsyncIterable[T] | Iterable[T], *, in_thread: bool = True
+        self, source: AsyncIterable[T] | Iterable[T], *, in_thread: bool = True, sentinels: None = None
+    ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], None]: ...
+
+    @overload
+    def process(
+        self,
+        source: AsyncIterable[T | U] | Iterable[T | U],
+        *,
+        in_thread: bool = True,
+        sentinels: Callable[[T | U], object],
+    ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], None]: ...
+
+    def process(
+        self, source: Any, *, in_thread: bool = True, sentinels: IsSentinel | None = None
     ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], None]:
         """Do a whole job: feed a source, close the input, drain, stop.
 
@@ -368,18 +394,22 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
                 fine. A generator is closed, and so is an async iterator that has ``aclose``.
             in_thread: With ``False``, an iterable is iterated in the event loop's thread, for one
                 that is bound to it, such as a cursor of sqlite3. The loop waits for each item.
+            sentinels: Called with each thing that the source yields, where that is iterated; what
+                it is true for is put as a sentinel. For a source that is another pipeline's
+                output, so that its sentinels, and the exceptions it returns, pass this one too.
 
         Raises:
-            TypeError: If ``source`` cannot be iterated, or is a text or bytes.
+            TypeError: If ``source`` cannot be iterated, or is a text or bytes, or ``sentinels``
+                cannot be called.
             PipelineStateError: If the pipeline is running or has no stages.
             BaseException: What a stage or the source raised, the object itself. An error of
                 the source comes after the results of everything read before it.
         """
-        checked = checked_source("source", source, in_thread=in_thread)
+        checked, told = checked_source("source", source, in_thread=in_thread), checked_sentinels(sentinels)
         return Block(
             self.__begin,
             lambda run: OutputStream(run.output, self.__records.output),
-            lambda run: _feed_job(run, checked, self.__own_put()),
+            lambda run: _feed_job(run, checked, self.__own_put(told), told),
         )
 
     async def collect(self, source: AsyncIterable[T] | Iterable[T], *, in_thread: bool = True) -> list[ResultT | U]:
@@ -524,8 +554,33 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
 
     # -- input ---------------------------------------------------------------------------
 
+    @overload
     async def process_input_stream(
-        self, input_stream: AsyncIterable[T] | Iterable[T], *, close_input: bool = False, in_thread: bool = True
+        self,
+        input_stream: AsyncIterable[T] | Iterable[T],
+        *,
+        close_input: bool = False,
+        in_thread: bool = True,
+        sentinels: None = None,
+    ) -> None: ...
+
+    @overload
+    async def process_input_stream(
+        self,
+        input_stream: AsyncIterable[T | U] | Iterable[T | U],
+        *,
+        close_input: bool = False,
+        in_thread: bool = True,
+        sentinels: Callable[[T | U], object],
+    ) -> None: ...
+
+    async def process_input_stream(
+        self,
+        input_stream: Any,
+        *,
+        close_input: bool = False,
+        in_thread: bool = True,
+        sentinels: IsSentinel | None = None,
     ) -> None:
         """Feed every item of a stream, with back-pressure; the input stays open.
 
@@ -538,20 +593,23 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
                 stream running with it is exhausted, the input closes and the output ends
                 after the last result.
             in_thread: As for ``process``.
+            sentinels: As for ``process``.
 
         Raises:
-            TypeError: If ``input_stream`` cannot be iterated, or is a text or bytes.
+            TypeError: If ``input_stream`` cannot be iterated, or is a text or bytes, or
+                ``sentinels`` cannot be called.
             PipelineStateError: If the pipeline is not running, or stops meanwhile.
             Exception: What the stream raised. With ``close_input`` the output raises it too,
                 after the results of everything fed before. A generator is closed.
         """
         source = checked_source("input_stream", input_stream, in_thread=in_thread)
+        told = checked_sentinels(sentinels)
         # Before the state is looked at: what cancelled the caller may have stopped the
         # pipeline, and of the two the cancellation is what the caller has to hear. It
         # lets nobody else run, or a later call could be accepted before this one.
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_stream")
-        await _feed(run, source, self.__own_put(), close_input=close_input)
+        await _feed(run, source, self.__own_put(told), told, close_input=close_input)
 
     async def process_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item, waiting for room.
@@ -614,15 +672,21 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         """
         await self.process_input_sentinel(sentinel)
 
-    def __own_put(self) -> Put | None:
-        """How a subclass puts each item of a stream, if it has a way of its own: by the calls of 0.1.10."""
-        cls = type(self)
-        if (cls.process_input_data, cls.put_input_data) == (
-            AsyncTaskPipeline.process_input_data,
-            AsyncTaskPipeline.put_input_data,
-        ):
+    def __own_put(self, sentinels: IsSentinel | None) -> Put | None:
+        """How a subclass puts what a stream yields, if it has a way of its own: by the calls of 0.1.10."""
+        names = ["process_input_data", "put_input_data"]
+        if sentinels is not None:
+            names += ["process_input_sentinel", "put_input_sentinel"]
+        if all(getattr(type(self), name) is getattr(AsyncTaskPipeline, name) for name in names):
             return None
-        return lambda data: self.process_input_data(data, self.__records.clock())
+
+        async def put(data: Any) -> None:
+            if sentinels is not None and sentinels(data):
+                await self.process_input_sentinel(data)
+            else:
+                await self.process_input_data(data, self.__records.clock())
+
+        return put
 
     def put_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item from code that is not async.
@@ -980,11 +1044,11 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         return self.__records.delivered + (self.__run.output.delivered if self.__run is not None else 0)
 
 
-async def _feed(run: Run, source: Any, put: Put | None, *, close_input: bool) -> None:
+async def _feed(run: Run, source: Any, put: Put | None, sentinels: IsSentinel | None, *, close_input: bool) -> None:
     run.input.check_open()
     run.streams += close_input
     try:
-        await feed(run.input, source, put)
+        await feed(run.input, source, put, sentinels)
     except BaseException as exc:
         run.streams -= close_input
         error = exc
@@ -1000,9 +1064,9 @@ async def _feed(run: Run, source: Any, put: Put | None, *, close_input: bool) ->
         run.input.end()
 
 
-async def _feed_job(run: Run, source: Any, put: Put | None) -> None:
+async def _feed_job(run: Run, source: Any, put: Put | None, sentinels: IsSentinel | None) -> None:
     try:
-        await _feed(run, source, put, close_input=True)
+        await _feed(run, source, put, sentinels, close_input=True)
     except get_cancelled_exc_class():
         raise
     except Exception as exc:

@@ -7,6 +7,8 @@ or lets it end unread. Only what the block adds is beside it, in one group, and 
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from anyio import CancelScope, create_task_group, sleep_forever
 from anyio.lowlevel import checkpoint
@@ -83,11 +85,29 @@ async def nothing(results):
     await sleep_forever()
 
 
-async def fails(exc, first, second, source, consume):
+async def one_in_the_other(first, second, source, consume):
+    async with first.process(source) as results, second.process(results) as both:
+        await consume(both)
+
+
+async def fed_in_a_task(first, second, source, consume):
+    """The second is entered before the first, and a task of the block's brings the results over."""
+    async with second, first.process(source) as results, create_task_group() as tg:
+        tg.start_soon(partial(second.process_input_stream, results, close_input=True))
+        await consume(second.generate_output_stream())
+
+
+async def both_fed_in_tasks(first, second, source, consume):
+    async with first, second, create_task_group() as tg:
+        tg.start_soon(partial(first.process_input_stream, source, close_input=True))
+        tg.start_soon(partial(second.process_input_stream, first.generate_output_stream(), close_input=True))
+        await consume(second.generate_output_stream())
+
+
+async def fails(exc, row, first, second, source, consume):
     """Run the two in a row, and see the failure leave: once, bare, the very object."""
     with pytest.raises(LookupError) as caught:
-        async with first.process(source) as results, second.process(results) as both:
-            await consume(both)
+        await row(first, second, source, consume)
     assert caught.value is exc
     for pipeline in (first, second):
         assert not pipeline.running
@@ -96,27 +116,32 @@ async def fails(exc, first, second, source, consume):
 
 
 STAGES = pytest.mark.parametrize("kind", [plain, on_loop, generator, generator_on_loop], ids=lambda kind: kind.__name__)
+ROWS = pytest.mark.parametrize(
+    "row", [one_in_the_other, fed_in_a_task, both_fed_in_tasks], ids=lambda row: row.__name__
+)
 CONSUMERS = pytest.mark.parametrize("consume", [everything, nothing], ids=lambda consume: consume.__name__)
 
 
 @STAGES
+@ROWS
 @CONSUMERS
-async def test_a_failure_of_the_first_is_not_buried_by_the_second(exc, kind, consume):
-    await fails(exc, *two(first=kind(exc)), range(8), consume)
+async def test_a_failure_of_the_first_is_not_buried_by_the_second(exc, kind, row, consume):
+    await fails(exc, row, *two(first=kind(exc)), range(8), consume)
     assert [note.partition(",")[0] for note in exc.__notes__] == ["raised in stage 'first' of the pipeline"]
 
 
 @STAGES
+@ROWS
 @CONSUMERS
-async def test_a_failure_of_the_second_is_not_buried_by_the_first(exc, kind, consume):
-    await fails(exc, *two(second=kind(exc)), range(8), consume)
+async def test_a_failure_of_the_second_is_not_buried_by_the_first(exc, kind, row, consume):
+    await fails(exc, row, *two(second=kind(exc)), range(8), consume)
     assert [note.partition(",")[0] for note in exc.__notes__] == ["raised in stage 'second' of the pipeline"]
 
 
 @pytest.mark.parametrize("source", [blocking, pausing], ids=lambda source: source.__name__)
 async def test_a_failure_of_the_source_passes_both(exc, source):
     """In its place, behind all results of what was read before; so it has to be read."""
-    await fails(exc, *two(), source(exc), everything)
+    await fails(exc, one_in_the_other, *two(), source(exc), everything)
     assert not hasattr(exc, "__notes__")
 
 

@@ -99,6 +99,20 @@ async def lifetimes(pipeline: AsyncTaskPipeline[str, None]) -> None:
     assert_type(await pipeline.collect(lines(), in_thread=False), list[str | None])
 
 
+async def in_a_row(
+    first: AsyncTaskPipeline[str, Exception | None], second: AsyncTaskPipeline[str, Exception | None]
+) -> None:
+    async with first.process(["a"]) as results, second.process(results, sentinels=is_control) as both:
+        assert_type(both, OutputStream[str | Exception | None])
+    async with first.process(["a"]) as results:
+        second.process(results)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await second.process_input_stream(results, sentinels=lambda each: not isinstance(each, str))
+
+
+def is_control(each: object) -> bool:
+    return not isinstance(each, str)
+
+
 async def first(pipeline: AsyncTaskPipeline[str, None]) -> str | None:
     """No block swallows an exception, so nothing is missing behind it."""
     async with pipeline.process(["a", "b"]) as results:

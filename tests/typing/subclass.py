@@ -26,10 +26,8 @@ class Agent(AsyncTaskPipeline[M, S], Generic[M, S]):
     def put_input_data(self, data: M, created_at: float | None = None) -> None:
         super().put_input_data(data, created_at)
 
-    async def process_input_stream(
-        self, input_stream: AsyncIterable[M] | Iterable[M], *, close_input: bool = False, in_thread: bool = True
-    ) -> None:
-        await super().process_input_stream(input_stream, close_input=close_input, in_thread=in_thread)
+    async def process_input_stream(self, input_stream: AsyncIterable[Any] | Iterable[Any], **options: Any) -> None:
+        await super().process_input_stream(input_stream, **options)
 
     async def interrupt(self, **options: Any) -> InterruptReceipt:
         self.turns += 1

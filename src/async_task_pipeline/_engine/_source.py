@@ -3,8 +3,8 @@
 The rule: the loop iterates only what cannot block it, which is an async iterable or one of
 Python's own containers. Any other iterable (a file, a generator, a database cursor) is read by a
 thread of its own, which puts each item as any producer in a thread does, unless the user says that it
-is bound to the loop's thread. An item is created when it is read. A source is closed in the place that
-iterated it.
+is bound to the loop's thread. An item is created when it is read, and so is it decided there whether it
+is a sentinel. A source is closed in the place that iterated it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
@@ -30,8 +31,12 @@ from .._arguments import flag
 from .._exceptions import PipelineStateError, closing_error, raisable, shown
 from .._log import logger
 from ._input import Input
+from ._item import SENTINEL, Item
 
 Put: TypeAlias = Callable[[Any], Awaitable[None]]
+
+IsSentinel: TypeAlias = Callable[[Any], object]
+"""What a user tells sentinels by."""
 
 _IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict)
 
@@ -58,15 +63,25 @@ def checked_source(name: str, source: Any, *, in_thread: bool) -> Any:
     return Here(source)
 
 
-async def feed(input_: Input, source: Any, put: Put | None = None) -> None:
+def checked_sentinels(sentinels: Any) -> IsSentinel | None:
+    """Return what tells sentinels, if it can be called."""
+    if sentinels is not None and not callable(sentinels):
+        raise TypeError(f"sentinels must be callable or None, not {shown(sentinels)}")
+    told: IsSentinel | None = sentinels
+    return told
+
+
+async def feed(input_: Input, source: Any, put: Put | None = None, sentinels: IsSentinel | None = None) -> None:
     """Feed every item of a source, with back-pressure; errors of the source come out.
 
     Args:
         input_: Where they go.
         source: Where they come from.
-        put: How a subclass puts an item, if it has a way of its own.
+        put: How a subclass puts what comes from a source, if it has a way of its own.
+        sentinels: Tells which of them are sentinels, if any may be.
     """
-    put_one: Put = put or (lambda data: input_.put(input_.read(data)))
+    read = input_.read if sentinels is None else partial(_read, input_, sentinels)
+    put_one: Put = put or (lambda data: input_.put(read(data)))
     if isinstance(source, AsyncIterable):
         await _feed_async(source, put_one)
     elif isinstance(source, Here):
@@ -74,9 +89,14 @@ async def feed(input_: Input, source: Any, put: Put | None = None) -> None:
     elif put is not None:
         await _feed_async(_read_in_steps(source), put)
     elif isinstance(source, _IN_MEMORY):
-        await _feed_container(input_, source)
+        # At once as many as there is room for, if all are items.
+        await (_feed_container(input_, source) if sentinels is None else _feed_async(_read_in_steps(source), put_one))
     else:
-        await _feed_from_thread(input_, source)
+        await _feed_from_thread(input_, source, read)
+
+
+def _read(input_: Input, sentinels: IsSentinel, data: Any) -> Item:
+    return Item(data, SENTINEL) if sentinels(data) else input_.read(data)
 
 
 async def _read_here(source: Iterable[Any]) -> AsyncGenerator[Any, None]:
@@ -142,13 +162,14 @@ async def _feed_container(input_: Input, source: Iterable[Any]) -> None:
 class _Reader:
     """Reads a blocking iterable in a thread, which puts what it has read."""
 
-    def __init__(self, input_: Input, source: Iterable[Any]) -> None:
+    def __init__(self, input_: Input, source: Iterable[Any], read: Callable[[Any], Item]) -> None:
         self.error: BaseException | None = None
         # What ended the reading before the source was exhausted.
         self.refused: PipelineStateError | None = None
         self.done = Event()
         self._input = input_
         self._source = source
+        self._read = read
         self._stopped = False
 
     def stop(self) -> None:
@@ -181,7 +202,7 @@ class _Reader:
         if self._stopped:
             return False
         try:
-            self._input.put_from_thread(self._input.read(data), source=self)
+            self._input.put_from_thread(self._read(data), source=self)
         except PipelineStateError as exc:
             self.refused = exc
             return False
@@ -195,8 +216,8 @@ class _Reader:
             self.done.set()
 
 
-async def _feed_from_thread(input_: Input, source: Iterable[Any]) -> None:
-    reader = _Reader(input_, source)
+async def _feed_from_thread(input_: Input, source: Iterable[Any], read: Callable[[Any], Item]) -> None:
+    reader = _Reader(input_, source, read)
     try:
         async with create_task_group() as tg:
             tg.start_soon(reader.serve)
