@@ -222,7 +222,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             executor: Where a plain function runs: ``"thread"`` (the default), ``"process"``,
                 ``"interpreter"`` (Python 3.13 and later), or an executor of your own, which
                 stays yours to shut down. A function for another process or interpreter has
-                to be importable there.
+                to be importable there; any other one needs the extra ``cloudpickle``.
             setup: Called once in each worker before its first call. What it returns is passed
                 to ``process_fn`` as its first argument; a context manager is entered, and left
                 in the worker after its last call. May be async if ``process_fn`` is. If it
