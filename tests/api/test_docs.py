@@ -141,20 +141,6 @@ def test_the_readme_has_python_that_runs():
     assert script_of(blocks_of((ROOT / "README.md").read_text(encoding="utf-8")))
 
 
-def test_the_readme_leads_to_what_there_is_from_anywhere():
-    """PyPI shows it too, where a path leads nowhere."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = re.findall(r"""\]\(([^)]+)\)|^\[[^\]]+\]: (\S+)|src="([^"]+)\"""", readme, re.MULTILINE)
-    targets = [next(filter(None, link)) for link in links]
-    assert [target for target in targets if not target.startswith("https://")] == []
-    ours = [target.partition("async-task-pipeline/")[2] for target in targets if "/async-task-pipeline/" in target]
-    paths = [re.sub(r"^(blob/)?main/", "", path).partition("#")[0] for path in ours]
-    assert [path for path in paths if not (ROOT / path).exists()] == []
-    assert len(paths) > 15
-    names = set(re.findall(r"\]\[([^\]]+)\]", readme))
-    assert names == set(re.findall(r"^\[([^\]]+)\]: ", readme, re.MULTILINE))
-
-
 def test_a_page_becomes_one_script_with_its_own_line_numbers():
     page = "# Title\n\n```python\nx = 1\n```\n\n```console\n$ not run\n```\n\n  ```python\n  x += 1\n  ```\n"
     assert script_of(blocks_of(page)).splitlines() == ["", "", "", "x = 1", "", "", "", "", "", "", "", "x += 1"]

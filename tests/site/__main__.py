@@ -68,7 +68,8 @@ class Faults(list[str]):
 
         page.on("console", lambda message: note(message.text) if message.type in {"error", "warning"} else None)
         page.on("pageerror", note)
-        page.on("requestfailed", lambda request: note(f"{request.url} failed"))
+        # What a page that is left was still fetching is aborted, and no fault.
+        page.on("requestfailed", lambda request: note(request.url) if request.failure != "net::ERR_ABORTED" else None)
         page.on("response", lambda answer: note(f"{answer.url} is {answer.status}") if answer.status >= 400 else None)
 
 
