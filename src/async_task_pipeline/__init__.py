@@ -25,28 +25,29 @@ from ._log import logger
 from ._pipeline import AsyncTaskPipeline
 from ._stage import PipelineStage
 from ._statistics import DroppedItems, InterruptReceipt, PipelineStatistics, StageFlow
+from ._timing._analysis import PipelineAnalysis, log_pipeline_performance_analysis
 from ._timing._clock import DetailedTiming
 from ._timing._history import CompletedItems
 from ._timing._item import PipelineItem
 from ._timing._report import (
+    Bottleneck,
     EfficiencyMetrics,
     InterruptStatistics,
     ItemTimingBreakdown,
     ItemTimingTotals,
     LatencySummary,
     Percentiles,
-    PipelineAnalysis,
     StageStatistics,
     StageTimingDetail,
     TimingBreakdown,
     TurnStatistics,
 )
-from ._timing._text import log_pipeline_performance_analysis
 
 __version__ = "1.0.0"
 
 __all__ = [
     "AsyncTaskPipeline",
+    "Bottleneck",
     "Chain",
     "CompletedItems",
     "DetailedTiming",

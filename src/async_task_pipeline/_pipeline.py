@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import math
 import threading
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
@@ -66,10 +67,12 @@ from ._native import cancelled_from_outside
 from ._records import Records
 from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions
 from ._statistics import InterruptReceipt, PipelineStatistics, StageFlow
+from ._timing._analysis import PipelineAnalysis
+from ._timing._busy import Moment
 from ._timing._clock import Clock
 from ._timing._history import CompletedItems, TimingHistory
 from ._timing._item import PipelineItem
-from ._timing._report import LatencySummary, PipelineAnalysis
+from ._timing._report import LatencySummary
 from ._type_variables import ResultT, T, U
 from ._workers._kinds import check_kind, workers_of
 
@@ -530,6 +533,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             # The consumer of the run before must not meet the results of this one.
             self.__records.links = [Link(self.max_queue_size) for _ in self.__records.links]
         self.__supervisor = None
+        self.__records.timing.end_run(self.stages)
         for stage in self.stages:
             stage.counts.forget_workers()
         timed = flag("enable_timing", self.enable_timing)
@@ -887,8 +891,9 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         return interrupt.receipt()
 
     def __reset(self) -> None:
+        since = self.__records.clock() if self.enable_timing else -math.inf
         for stage in self.stages:
-            stage.counts = StageCounts()
+            stage.counts = StageCounts(since)
         if self.__run is not None:
             self.__records.take_over(self.__run.output)
         self.__records.clear()
@@ -1017,7 +1022,17 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         """
         if not self.enable_timing:
             return None
-        return self.__records.timing.report(self.stages, details=include_item_details, running=self.running)
+        return self.__records.timing.report(self.stages, self.__moment(), details=include_item_details)
+
+    def __moment(self) -> Moment:
+        run, now = self.__run, self.__statistics()
+        return Moment(
+            self.__records.clock(),
+            self.running,
+            now.stages,
+            {} if run is None else {runner.stage.name: runner.calls_since() for runner in run.runners},
+            output_was_full=run is not None and run.output.link.peak >= run.output.link.maxsize,
+        )
 
     def get_latency_summary(self) -> LatencySummary | None:
         """The summary of the report alone: ``get_report().summary``, or ``None`` as that has it."""

@@ -22,12 +22,12 @@ LAYERS = (
     # The folders themselves, which hold nothing but a docstring.
     ("_engine", "_timing", "_workers"),
     # What knows nothing of the rest.
-    ("_counts", "_exceptions", "_log", "_native", "_statistics", "_type_variables"),
+    ("_counts", "_exceptions", "_layout", "_log", "_native", "_statistics", "_type_variables"),
     ("_arguments", "_timing._record"),
     ("_timing._clock", "_timing._report", "_timing._sketch", "_chain_types"),
     # What the user says, and what the report is made of.
     ("_stage", "_timing._item", "_timing._text"),
-    ("_failure_budget", "_timing._turns"),
+    ("_failure_budget", "_timing._analysis", "_timing._busy", "_timing._turns"),
     ("_timing._history",),
     # The engine: an item, the ways it goes, one stage, all of them with input and output.
     ("_engine._item", "_engine._wakeup"),
@@ -56,7 +56,7 @@ LAYERS = (
     ("utils", "utils.analysis", "utils.logging", "utils.metrics"),
     # The command line: first what ends it, then what goes in and out, then the job.
     ("_cli._exit", "_cli._stdout"),
-    ("_cli._input", "_cli._place", "_cli._target"),
+    ("_cli._input", "_cli._place", "_cli._report", "_cli._target"),
     ("_cli._output",),
     ("_cli._progress",),
     ("_cli._job",),

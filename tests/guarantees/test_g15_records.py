@@ -67,7 +67,7 @@ async def test_each_record_of_a_report_answers_as_a_mapping_of_its_attributes():
             inside = value if isinstance(value, list) else value.values() if type(value) is dict else [value]
             records += [each for each in inside if attrs.has(type(each))]
         assert len(record) == len([*record])
-    assert len({type(record) for record in records}) == 11
+    assert len({type(record) for record in records}) == 12
     assert report["summary"]["stage_statistics"]["text"]["timing_breakdown"]["computation_ratio"] >= 0
     with pytest.raises(KeyError):
         report["model_dump"]

@@ -37,6 +37,7 @@ class Interrupt:
         dropped: By stage.
         sentinel_placed: Whether the interrupt's own sentinel has entered the output.
         items: The items themselves, for the report, until they are noted there.
+        began: When it was asked for.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Interrupt:
         self.sentinel_placed = False
         self._last_delivered = last_delivered
         self._clock = clock
-        self._began = clock()
+        self.began = clock()
         self._on_idle = on_idle
         self._own: set[Shift] = set()
         self._pending: dict[Shift, str] = {}
@@ -72,7 +73,7 @@ class Interrupt:
 
     def ended(self, shift: Shift) -> None:
         """Note that a shift has ended."""
-        seconds = self._clock() - self._began
+        seconds = self._clock() - self.began
         self._idle_after[self._pending.pop(shift)] = seconds
         if shift in self._own:
             self._own.discard(shift)

@@ -38,11 +38,6 @@ from ._wakeup import Waker
 from ._window import lasting
 
 
-def no_clock() -> float:
-    """Stand in for the clock where nobody looks at the time."""
-    return 0.0
-
-
 class Run:
     """The links, stages, input and output of a running pipeline.
 
@@ -224,11 +219,18 @@ class Run:
         self.output.end(exc)
         self.stop()
 
+    def _end_clock(self) -> float:
+        """The clock, with timing on; an injected one may raise, and the end of a run is no place for that."""
+        try:
+            return self.shared.clock() if self.shared.clock is not None else 0.0
+        except Exception:
+            return 0.0
+
     def _close(self) -> None:
         self.closed = True
         self.input.close(partial(stopped, self.failure))
         self._requests.close()
-        interrupt = Interrupt(no_clock)
+        interrupt = Interrupt(self._end_clock)
         keeps_output = self._keeps_output and self.failure is None
         try:
             self._drop(interrupt, keep=False, output=not keeps_output)

@@ -12,6 +12,7 @@ a full link could be left before an idle stage, with nobody to wake the loop aga
 from __future__ import annotations
 
 import contextvars
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -394,6 +395,8 @@ class StageRunner:
             else:
                 self._drop_outcome(item, finished)
         counts.dropped += len(queued) + len(in_call) + len(finished)
+        if queued or in_call or finished:
+            counts.dropped_at = max(counts.dropped_at, interrupt.began)
         self._end_calls(interrupt, in_call)
         self._unpark_full()
         if self.shared.turns is not None:
@@ -569,6 +572,20 @@ class StageRunner:
     def inside(self) -> int:
         """Items in the link and in the window."""
         return self.link.items + self.window.items
+
+    def calls_since(self) -> list[float]:
+        """When each call, or step of a generator, that is running now began; with timing on.
+
+        A worker shows its item before it reads the clock, and counts the seconds of a call before it
+        shows none. So a call counts as running if nothing of its worker's has ended since it began.
+        """
+        counts, found = self.stage.counts, list[float]()
+        for shift in [*self.shifts]:
+            spent = counts.by_worker.get(shift.worker)
+            ended = shift.called_at == -math.inf or (spent is not None and spent.ended > shift.called_at)
+            if shift.current is not None and not shift.full and not ended:
+                found.append(max(shift.called_at, counts.since))
+        return found
 
     def flow(self) -> StageFlow:
         """The stage's counters now."""

@@ -19,14 +19,16 @@ from operator import add, sub, truediv
 from typing import Any, overload
 
 from .._stage import PipelineStage
+from ._analysis import PipelineAnalysis
+from ._busy import Limits, Moment, Span, bottlenecks, busy_share, queue_depth
 from ._clock import DetailedTiming
 from ._item import TIMESTAMPS_PER_STAGE, PipelineItem, Timed, item_breakdown
 from ._report import (
+    Bottleneck,
     EfficiencyMetrics,
     ItemTimingBreakdown,
     LatencySummary,
     Percentiles,
-    PipelineAnalysis,
     StageStatistics,
     TimingBreakdown,
 )
@@ -60,6 +62,21 @@ class _StageIntervals:
         self.max_latency = max(self.max_latency, latency)
 
 
+class _Usage:
+    """How many cores this process has used, on average, from the start of a run to the last fold."""
+
+    __slots__ = ("_began", "_cpu", "share")
+
+    def __init__(self) -> None:
+        self._began, self._cpu = time.perf_counter(), time.process_time()
+        self.share = 0.0
+
+    def look(self) -> None:
+        """Take the share as it is now."""
+        seconds = time.perf_counter() - self._began
+        self.share = (time.process_time() - self._cpu) / seconds if seconds > 0 else 0.0
+
+
 class TimingHistory:
     """What a pipeline remembers of the items it has delivered.
 
@@ -82,6 +99,9 @@ class TimingHistory:
     def _clear(self) -> None:
         self.turns.clear()
         self._forget_items()
+        self._earlier = 0.0
+        self._span = Span()
+        self._usage = _Usage()
 
     def _forget_items(self) -> None:
         self._pending: deque[Timed] = deque()
@@ -101,6 +121,14 @@ class TimingHistory:
         with self._lock:
             self._fold()
             self._names = tuple(names)
+            self._usage = _Usage()
+
+    def end_run(self, stages: Sequence[PipelineStage]) -> None:
+        """Add up what there was of a run, before the next one begins."""
+        with self._lock:
+            self._fold()
+            self._earlier += self._span.elapsed(stages, None)
+            self._span = Span()
 
     def record(self, timed: Timed) -> None:
         """Take in one delivered item."""
@@ -143,8 +171,11 @@ class TimingHistory:
             self._efficiency += sum(map(truediv, computed, latencies))
         else:
             self._efficiency += sum(a / b for a, b in zip(computed, latencies, strict=True) if b > 0)
-        self._first_accepted = min(self._first_accepted, min(accepted))
-        self._last_exit = max(self._last_exit, max(columns[-1]))
+        first, last = min(accepted), max(columns[-1])
+        self._span = Span(min(self._span.first, first), max(self._span.last, last))
+        self._first_accepted = min(self._first_accepted, first)
+        self._last_exit = max(self._last_exit, last)
+        self._usage.look()
 
     def __len__(self) -> int:
         """How many items are remembered whole."""
@@ -202,40 +233,66 @@ class TimingHistory:
         self._unbroken = 0
         return list(self._breakdowns)
 
-    def report(self, stages: Sequence[PipelineStage], *, details: bool, running: bool) -> PipelineAnalysis | None:
+    def report(self, stages: Sequence[PipelineStage], moment: Moment, *, details: bool) -> PipelineAnalysis | None:
         """The report of everything recorded, or ``None`` before the first outcome."""
         with self._lock:
-            return self._report(stages, details=details, running=running)
+            return self._report(stages, moment, details=details)
 
-    def _report(self, stages: Sequence[PipelineStage], *, details: bool, running: bool) -> PipelineAnalysis | None:
+    def _report(self, stages: Sequence[PipelineStage], moment: Moment, *, details: bool) -> PipelineAnalysis | None:
         self._fold()
         count = len(self._latency)
         if not count and not any(stage.processed_count for stage in stages):
             return None
         seconds = self._last_exit - self._first_accepted if count else 0.0
-        busiest = max(stages, key=lambda stage: stage.total_processing_time)
+        elapsed = self._earlier + self._span.elapsed(stages, moment)
+        statistics = {stage.name: self._stage(stage, seconds, elapsed, moment) for stage in stages}
+        limiting = bottlenecks(statistics)
         efficiency = self._efficiency / count if count else 0.0
         summary = LatencySummary(
             total_items=count,
             avg_total_latency=self._latency.mean,
             min_total_latency=self._latency.minimum,
             max_total_latency=self._latency.maximum,
-            stage_statistics={stage.name: self._stage(stage, seconds) for stage in stages},
+            stage_statistics=statistics,
             overall_efficiency=EfficiencyMetrics(efficiency, 1.0 - efficiency if count else 0.0),
             total_latency=_percentiles(self._latency),
             throughput=count / seconds if seconds > 0 else 0.0,
-            bottleneck=busiest.name if busiest.total_processing_time > 0 else None,
+            bottleneck=limiting[0].name if limiting else None,
+            bottlenecks=limiting,
+            advice=self._limits(stages, statistics, limiting, elapsed, moment).advice(),
+            elapsed=elapsed,
         )
         metadata = {
             "analysis_timestamp": time.time(),
             "enable_timing": True,
             "total_stages": len(stages),
-            "pipeline_running": running,
+            "pipeline_running": moment.running,
         }
         breakdowns = self._item_breakdowns() if details else []
         return PipelineAnalysis(summary, breakdowns, metadata, self.turns.turns(), self.turns.interrupts())
 
-    def _stage(self, stage: PipelineStage, seconds: float) -> StageStatistics:
+    def _limits(
+        self,
+        stages: Sequence[PipelineStage],
+        statistics: dict[str, StageStatistics],
+        limiting: list[Bottleneck],
+        elapsed: float,
+        moment: Moment,
+    ) -> Limits:
+        rate = len(self._latency) / elapsed if elapsed > 0 else 0.0
+        last = statistics[stages[-1].name].timing_breakdown
+        admission = self._latency.mean - sum(each.avg_latency for each in statistics.values())
+        return Limits(
+            stages,
+            statistics,
+            limiting,
+            waiting_to_enter=rate * admission,
+            held_up=rate * last.avg_transmission_time,
+            output_was_full=moment.output_was_full,
+            cpu_share=self._usage.share,
+        )
+
+    def _stage(self, stage: PipelineStage, seconds: float, elapsed: float, moment: Moment) -> StageStatistics:
         intervals, counts = self._stages.get(stage.name) or _StageIntervals(), stage.counts
         computation, wait, transmission = intervals.computation, intervals.queue_wait, intervals.transmission
         total = computation.mean + wait.mean + transmission.mean
@@ -257,6 +314,10 @@ class TimingHistory:
             failed_count=counts.failed,
             dropped_count=counts.dropped + counts.refused,
             unproductive_computation_time=counts.unproductive_seconds,
+            workers=stage.workers,
+            busy_share=busy_share(stage, elapsed, moment),
+            avg_queue_depth=queue_depth(stage, wait.mean, elapsed),
+            queue_depth=moment.flows[stage.name].queue_depth if stage.name in moment.flows else 0,
         )
 
 

@@ -126,6 +126,12 @@ class StageStatistics(Record):
         dropped_count: Items an interrupt, a clear or a stop dropped in this stage.
         unproductive_computation_time: Seconds spent in calls that were filtered,
             failed or dropped; not part of the means above.
+        workers: How many calls may run at once.
+        busy_share: Seconds in calls, those that are running included, per worker and second of
+            :py:attr:`LatencySummary.elapsed`: 0 to 1. More only of a stage that is reentrant, whose
+            next turn begins beside an interrupted call.
+        avg_queue_depth: How many items waited for a worker, on average over that time.
+        queue_depth: How many wait now.
     """
 
     avg_latency: float
@@ -142,6 +148,10 @@ class StageStatistics(Record):
     failed_count: int
     dropped_count: int
     unproductive_computation_time: float
+    workers: int = 1
+    busy_share: float = 0.0
+    avg_queue_depth: float = 0.0
+    queue_depth: int = 0
 
 
 @attrs.frozen
@@ -158,6 +168,25 @@ class EfficiencyMetrics(Record):
 
 
 @attrs.frozen
+class Bottleneck(Record):
+    """A stage that sets the pace, and what tells so; see :py:class:`StageStatistics`.
+
+    Attributes:
+        name: Of the stage.
+        busy_share: How busy each of its workers was, 0 to 1.
+        workers: How many it has.
+        avg_queue_depth: How many items waited for them, on average.
+        queue_depth: How many wait now.
+    """
+
+    name: str
+    busy_share: float
+    workers: int
+    avg_queue_depth: float
+    queue_depth: int
+
+
+@attrs.frozen
 class LatencySummary(Record):
     """The whole pipeline, over all delivered items.
 
@@ -170,9 +199,12 @@ class LatencySummary(Record):
         overall_efficiency: Computation against everything else.
         total_latency: Percentiles of the latency.
         throughput: Items delivered per second, from the first acceptance to the last by the output.
-        bottleneck: The stage that spent most time inside its function, whatever
-            became of the outcome: the one to make faster first. ``None`` when no
-            stage spent any.
+        bottleneck: The stage with the greatest ``busy_share``, which sets the pace: the one to
+            make faster first. ``None`` when no stage was busy.
+        bottlenecks: That stage, and those whose share is within a tenth of its own, busiest first.
+        advice: What would make the pipeline faster, in a sentence; empty when no stage was busy.
+        elapsed: Seconds in which workers could have been busy: in each run from the first acceptance
+            to the last event, or until now while an item is in a stage.
     """
 
     total_items: int
@@ -184,6 +216,9 @@ class LatencySummary(Record):
     total_latency: Percentiles
     throughput: float
     bottleneck: str | None
+    bottlenecks: list[Bottleneck] = attrs.field(factory=list)
+    advice: str = ""
+    elapsed: float = 0.0
 
 
 @attrs.frozen
@@ -228,24 +263,3 @@ class InterruptStatistics(Record):
     with_calls: int
     time_to_idle: Percentiles
     max_time_to_idle: float
-
-
-@attrs.frozen
-class PipelineAnalysis(Record):
-    """A report.
-
-    Attributes:
-        summary: All delivered items.
-        item_breakdowns: The last ``timing_history`` of them, oldest first; empty when
-            the report was asked for without item details.
-        analysis_metadata: ``analysis_timestamp`` (seconds since the epoch, wall
-            clock), ``enable_timing``, ``total_stages``, ``pipeline_running``.
-        turns: The last ``timing_history`` turns, oldest first.
-        interrupts: All interrupts; ``None`` in a report made by hand.
-    """
-
-    summary: LatencySummary
-    item_breakdowns: list[ItemTimingBreakdown]
-    analysis_metadata: dict[str, Any]
-    turns: list[TurnStatistics] = attrs.field(factory=list)
-    interrupts: InterruptStatistics | None = None

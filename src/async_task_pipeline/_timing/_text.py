@@ -1,20 +1,43 @@
-"""A report as text for people.
+"""A report as text for people, and as HTML for a notebook.
 
-The rule: strings in, strings out; printing and logging are the caller's.
+The rule: strings in, strings out; printing and logging are the caller's. What there is to say is worked
+out once, as facts and tables, so that a terminal, a log and a notebook say the same.
 """
 
 from __future__ import annotations
 
+import html
+from collections.abc import Sequence
 from typing import Protocol
 
-from .._log import logger
-from ._report import Percentiles, PipelineAnalysis
+import attrs
+
+from .._layout import NAME, columns, printable, shortened, wrapped
+from ._report import Bottleneck, InterruptStatistics, LatencySummary, Percentiles, TurnStatistics
+
+INDENT = 19
+"""Cells for the label of a fact."""
 
 
-class _Reporting(Protocol):
-    enable_timing: bool
+class Reported(Protocol):
+    """What a report has to say."""
 
-    def get_report(self, include_item_details: bool = True) -> PipelineAnalysis | None: ...
+    @property
+    def summary(self) -> LatencySummary: ...
+
+    @property
+    def turns(self) -> list[TurnStatistics]: ...
+
+    @property
+    def interrupts(self) -> InterruptStatistics | None: ...
+
+
+@attrs.frozen
+class Table:
+    """Rows of as many cells as the head has; the first of each is a name."""
+
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
 def duration(seconds: float) -> str:
@@ -25,105 +48,137 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if abs(seconds) < 100 else f"{seconds:.0f} s"
 
 
+def percent(share: float) -> str:
+    """A share in hundredths."""
+    return f"{share * 100:.0f} %"
+
+
+def number(count: float) -> str:
+    """A count in at most eight characters; one below ten with a digit behind the point, unless that is zero."""
+    for limit, unit in ((1e13, "T"), (1e10, "G"), (1e7, "M")):
+        if count >= limit:
+            return f"{count / limit * 10:.3g}{unit}"
+    return f"{count:.0f}" if count >= 10 else f"{count:.1f}".removesuffix(".0")
+
+
 def _percentiles(of: Percentiles) -> str:
     return f"p50 {duration(of.p50)}, p90 {duration(of.p90)}, p99 {duration(of.p99)}"
 
 
-def report_lines(analysis: PipelineAnalysis) -> list[str]:
-    """The report as lines of text, without a final newline."""
-    summary = analysis.summary
-    efficiency = summary.overall_efficiency
-    latency = f"mean {duration(summary.avg_total_latency)}, {_percentiles(summary.total_latency)}"
-    counts = f"{'stage':<16}{'outcomes':>9}{'filtered':>9}{'failed':>8}{'dropped':>9}"
-    intervals = f"{'wait p50':>11}{'p99':>10}{'compute p50':>13}{'p99':>10}{'blocked p50':>13}{'p99':>10}"
-    lines = [
-        f"items delivered    {summary.total_items}  ({summary.throughput:,.0f} per second)",
-        f"latency            {latency}, max {duration(summary.max_total_latency)}",
-        f"of it computation  {efficiency.computation_efficiency:.1%}",
-        f"bottleneck         {summary.bottleneck or 'none'}",
-        "",
-        counts + intervals,
-    ]
-    for name, stage in summary.stage_statistics.items():
-        wait, compute, blocked = stage.queue_wait, stage.computation, stage.transmission
-        lines.append(
-            f"{name:<16}{stage.processed_count:>9}{stage.filtered_count:>9}{stage.failed_count:>8}"
-            f"{stage.dropped_count:>9}{duration(wait.p50):>11}{duration(wait.p99):>10}"
-            f"{duration(compute.p50):>13}{duration(compute.p99):>10}"
-            f"{duration(blocked.p50):>13}{duration(blocked.p99):>10}"
-        )
-    cut_short = [turn for turn in analysis.turns if turn.interrupted]
+def evidence(of: Bottleneck) -> str:
+    """What tells that a stage is limiting."""
+    waiting = number(of.avg_queue_depth)
+    return (
+        f"{shortened(of.name, NAME)}, busy {percent(of.busy_share)} of {of.workers} worker{'s' * (of.workers != 1)}, "
+        f"{waiting} item{'s' * (waiting != '1')} waiting before it"
+    )
+
+
+def whereabouts(summary: LatencySummary) -> str:
+    """Where an average item spent its time, from creation to the output."""
+    stages = [each.timing_breakdown for each in summary.stage_statistics.values()]
+    in_calls = sum(each.avg_computation_time for each in stages)
+    waiting = sum(each.avg_queue_wait_time for each in stages)
+    held_up = sum(each.avg_transmission_time for each in stages)
+    before = max(summary.avg_total_latency - in_calls - waiting - held_up, 0.0)
+    total = in_calls + waiting + held_up + before
+    if total <= 0:
+        return "none"
+    parts = [(before, "waiting to enter")] if before >= 0.005 * total else []
+    parts += [(waiting, "waiting for a worker"), (in_calls, "in calls"), (held_up, "held up by what follows")]
+    return ", ".join(f"{percent(part / total)} {words}" for part, words in parts)
+
+
+def facts(of: Reported) -> list[tuple[str, str]]:
+    """The report but for its tables: labels, and what belongs to them."""
+    summary = of.summary
+    rate = summary.throughput
+    found = [("items delivered", f"{summary.total_items}  ({rate:{',.0f' if rate >= 10 else '.2g'}} per second)")]
+    if summary.total_items:
+        latency = f"mean {duration(summary.avg_total_latency)}, {_percentiles(summary.total_latency)}"
+        found += [
+            ("latency", f"{latency}, max {duration(summary.max_total_latency)}"),
+            ("time of an item", whereabouts(summary)),
+        ]
+    named = [evidence(each) for each in summary.bottlenecks] or [shortened(summary.bottleneck or "none", NAME)]
+    found += zip(["bottleneck", *[""] * len(named)], named, strict=False)
+    if summary.advice:
+        found.append(("advice", summary.advice))
+    return found
+
+
+def turn_facts(of: Reported) -> list[tuple[str, str]]:
+    """What there is to say of turns and interrupts, if any were cut short."""
+    found: list[tuple[str, str]] = []
+    cut_short = [turn for turn in of.turns if turn.interrupted]
     if cut_short:
-        first = [turn.first_output_time for turn in analysis.turns if turn.first_output_time is not None]
+        first = [turn.first_output_time for turn in of.turns if turn.first_output_time is not None]
         wasted = sum(turn.wasted_computation for turn in cut_short)
-        lines += [
-            "",
-            f"turns              {len(analysis.turns)}, cut short {len(cut_short)} ({duration(wasted)} of computation wasted)",
-        ]
+        wasted_text = f"({duration(wasted)} of computation wasted)"
+        found.append(("turns", f"{len(of.turns)}, cut short {len(cut_short)} {wasted_text}"))
         if first:
-            lines.append(f"first output after mean {duration(sum(first) / len(first))}, max {duration(max(first))}")
-    interrupts = analysis.interrupts
-    if interrupts is not None and interrupts.with_calls:
-        lines.append(
-            f"quiet again after  {_percentiles(interrupts.time_to_idle)}, max {duration(interrupts.max_time_to_idle)}"
+            found.append(
+                ("first output after", f"mean {duration(sum(first) / len(first))}, max {duration(max(first))}")
+            )
+    if of.interrupts is not None and of.interrupts.with_calls:
+        idle = of.interrupts
+        found.append(("quiet again after", f"{_percentiles(idle.time_to_idle)}, max {duration(idle.max_time_to_idle)}"))
+    return found
+
+
+def tables(of: Reported) -> list[Table]:
+    """What was done in each stage, and how long it took."""
+    stages = of.summary.stage_statistics
+    done = [
+        (
+            printable(name),
+            str(stage.workers),
+            percent(stage.busy_share),
+            number(stage.avg_queue_depth),
+            *map(number, (stage.processed_count, stage.filtered_count, stage.failed_count, stage.dropped_count)),
         )
-    return lines
-
-
-def analysis_lines(analysis: PipelineAnalysis) -> list[str]:
-    """The report as 0.1.10 worded it: the means, and the first three items in detail."""
-    summary = analysis.summary
-    efficiency = summary.overall_efficiency
-    lines = [
-        "Enhanced Pipeline Performance Analysis:",
-        f" Total items processed: {summary.total_items}",
-        f" Average end-to-end latency: {summary.avg_total_latency:.3f}s",
-        " Efficiency Details:",
-        f"  Computation efficiency: {efficiency.computation_efficiency:.1%}",
-        f"  Overhead ratio: {efficiency.overhead_ratio:.1%}",
-        " Per-Stage Performance Breakdown:",
+        for name, stage in stages.items()
     ]
-    for name, stage in summary.stage_statistics.items():
-        mean = stage.timing_breakdown
-        lines += [
-            f" - {name}:",
-            f"   Processed: {stage.processed_count} items",
-            f"   Avg computation time: {mean.avg_computation_time * 1e3:.2f}ms",
-            f"   Avg queue wait time: {mean.avg_queue_wait_time * 1e3:.2f}ms",
-            f"   Avg transmission time: {mean.avg_transmission_time * 1e3:.2f}ms",
-            f"   Computation ratio: {mean.computation_ratio:.1%}",
-        ]
-    lines.append(" Detailed Analysis for First Few Items:")
-    for item in analysis.item_breakdowns[:3]:
-        totals = item.totals
-        lines += [
-            " - Item:",
-            f"   Total latency: {totals.total_latency * 1e3:.2f}ms",
-            f"   Actual computation time: {totals.total_computation_time * 1e3:.2f}ms",
-            f"   Actual overhead time: {totals.total_overhead_time * 1e3:.2f}ms",
-            f"   Computation ratio: {totals.computation_ratio:.1%}",
-        ]
+    took = [
+        (
+            printable(name),
+            *(
+                duration(of)
+                for each in (stage.queue_wait, stage.computation, stage.transmission)
+                for of in (each.p50, each.p99)
+            ),
+        )
+        for name, stage in stages.items()
+    ]
+    return [
+        Table(("stage", "workers", "busy", "waiting", "outcomes", "filtered", "failed", "dropped"), done),
+        Table(("stage", "wait p50", "p99", "call p50", "p99", "held up p50", "p99"), took),
+    ]
+
+
+def report_lines(of: Reported) -> list[str]:
+    """The report as lines of at most 80 cells, without a final newline."""
+    lines = [line for label, text in facts(of) for line in wrapped(label, text, INDENT)]
+    for table in tables(of):
+        lines += ["", *columns(table.head, table.rows)]
+    if others := turn_facts(of):
+        lines += ["", *(line for label, text in others for line in wrapped(label, text, INDENT))]
     return lines
 
 
-def log_pipeline_performance_analysis(pipeline: _Reporting) -> None:
-    """Log the pipeline's report at INFO on the library's logger, a line a record.
+def report_html(of: Reported) -> str:
+    """The report for a notebook."""
+    said = [_html_row([label, text], head=1) for label, text in [*facts(of), *turn_facts(of)]]
+    parts = [f"<table>{''.join(said)}</table>"]
+    for table in tables(of):
+        rows = [_html_row(table.head, head=len(table.head)), *(_html_row(row, head=1) for row in table.rows)]
+        parts.append(f"<table>{''.join(rows)}</table>")
+    return "\n".join(parts)
 
-    First come the lines that 0.1.10 logged, in its words, because programs look for them;
-    then the table with what it did not know. One line tells when timing is off or nothing
-    has been delivered yet.
 
-    Args:
-        pipeline: The pipeline; running or not.
-    """
-    if not pipeline.enable_timing:
-        logger.info("Pipeline timing is disabled. No analysis available.")
-        return
-    analysis = pipeline.get_report()
-    if analysis is None:
-        logger.info("No items processed. No analysis available.")
-        return
-    for line in analysis_lines(analysis):
-        logger.info("%s", line)
-    for line in report_lines(analysis):
-        logger.info("pipeline report: %s", line)
+def _html_row(row: Sequence[str], *, head: int) -> str:
+    made = []
+    for index, cell in enumerate(row):
+        tag, align = ("th" if index < head else "td"), ("left" if index == 0 or len(row) == 2 else "right")
+        made.append(f'<{tag} style="text-align: {align}">{html.escape(cell)}</{tag}>')
+    return f"<tr>{''.join(made)}</tr>"

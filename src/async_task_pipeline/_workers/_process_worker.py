@@ -158,6 +158,9 @@ class ElsewhereWorker(ThreadWorker):
         if there is None or self.clock is not time.perf_counter:  # of another clock than what was measured
             return start, end
         way = (end - start - there.last_computation) / 2
+        counts = self.stage.counts
+        spent = counts.by_worker.get(self) or counts.first_of(self, start)[0]
+        spent.crossing += 2 * way
         return start + way, end - way
 
 

@@ -142,7 +142,7 @@ class TaskWorker(StageWorker[TaskShift]):
 
     async def _call(self, shift: TaskShift, taken: Taken, natively: NativeCancellations) -> BaseException | None:
         """Make one call and write what came of it; returns what no call may be failed by."""
-        start = self.clock() if self.timed else 0.0
+        start = shift.called_at = self.clock() if self.timed else 0.0
         try:
             value: Any = self.function(taken.data)
             kind = type(value)
@@ -229,7 +229,7 @@ class TaskWorker(StageWorker[TaskShift]):
                 self.yielded(item, value, start, clock())
                 self.shared.waker.wake_here(self.runner)
                 await self.shared.waker.let_others_run()
-                start = clock()
+                start = shift.called_at = clock()
         except self.shared.cancelled as exc:
             error = self._uncalled_for(shift, exc, natively)
             if error is None:

@@ -172,7 +172,9 @@ class ThreadWorker(StageWorker[ThreadShift]):
     def _call(self, shift: ThreadShift, taken: Taken) -> BaseException | None:
         """Make one call and write what came of it."""
         context = self._copy()  # what a call sets, no other sees
-        start = self.clock() if self.timed else 0.0
+        start = 0.0
+        if self.timed:
+            start = shift.called_at = self.clock()
         try:
             value = context.run(self.function, taken.data)
         except BaseException as exc:
@@ -256,7 +258,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
                 shift.began = math.inf
                 self.yielded(item, value, *self.measured(start, self.clock()))
                 self.shared.waker.wake(self.runner)
-                start = self.clock()
+                start = shift.called_at = self.clock()
         except BaseException as exc:
             error = exc
         try:

@@ -168,7 +168,7 @@ class StageWorker(ABC, Generic[ShiftT]):
         if isinstance(exc, self.shared.cancelled):
             # Asked for by the end of the shift; or by nobody, then it is the call's failure.
             if not shift.over and taken is not None:
-                self.raised(taken, raisable(exc, self.shared.cancelled), 0.0, 0.0)
+                self._failed_with(taken, raisable(exc, self.shared.cancelled), 0.0, 0.0)
                 self.runner.shared.waker.wake_here(self.runner)
             elif not shift.over:
                 self.runner.end_with(exc)
@@ -199,7 +199,11 @@ class StageWorker(ABC, Generic[ShiftT]):
 
     def spend(self, taken: Taken, start: float, end: float, *, useful: bool) -> None:
         """Add the seconds of one call or step, with timing on."""
-        spent = self.stage.counts.spent_by(self)  # each time: they may have been cleared
+        counts = self.stage.counts  # each time: they may have been cleared
+        spent = counts.by_worker.get(self)
+        if spent is None:
+            spent, start = counts.first_of(self, start)
+        spent.ended = end  # before the seconds: see StageRunner.calls_since
         seconds = end - start
         spent.seconds += seconds
         if taken.stale or not useful:
@@ -224,7 +228,15 @@ class StageWorker(ABC, Generic[ShiftT]):
         """Add one outcome of a generator; ``None`` means filtered."""
         if self.timed:
             self.spend(item, start, end, useful=value is not None)
+            if item.children is None:
+                self._note_wait(item, start)
         self.add_child(item, item.child(value, FILTERED if value is None else PASSED, start, end))
+
+    def _note_wait(self, item: Item, start: float) -> None:
+        """Add how long the item of a generator had waited: each of its values shows that, and what came before it."""
+        spent = self.stage.counts.by_worker[self]
+        spent.expanded += 1
+        spent.waited += start - item.timestamps[-1]
 
     @property
     def full(self) -> bool:
@@ -255,6 +267,7 @@ class StageWorker(ABC, Generic[ShiftT]):
             self.spend(item, start, end, useful=item.children is not None)
         if item.children is None:
             if self.timed:
+                self._note_wait(item, start)
                 item.timestamps += (start, end)
             self._write(item, None, FILTERED)
         else:
@@ -264,6 +277,9 @@ class StageWorker(ABC, Generic[ShiftT]):
         """Write that a call has failed."""
         if self.timed:
             self.spend(taken, start, end, useful=False)
+        self._failed_with(taken, exc, start, end)
+
+    def _failed_with(self, taken: Taken, exc: BaseException, start: float, end: float) -> None:
         self._write_failure(taken, exc, start, end)
         # At once, so that a slow item in front does not hide it.
         self.runner.failures.append((taken, exc))
@@ -291,7 +307,7 @@ class StageWorker(ABC, Generic[ShiftT]):
             if not batch.stale and values:
                 # Each item was computed as long as its batch, but the seconds were spent once.
                 useless = sum(each is None for each in values) / len(values)
-                self.stage.counts.spent_by(self).unproductive += (end - start) * useless
+                self.stage.counts.by_worker[self].unproductive += (end - start) * useless
             for item in batch:
                 item.timestamps += (start, end)
         # What there is no result for was filtered; what there is no item for was fanned out.

@@ -1,0 +1,256 @@
+"""Which stage a report says is limiting, in a time that is counted and never waited for.
+
+The rule: stages sleep on a clock that moves only when nothing else can, so every run takes exactly as
+long as it must, and the faster of two runs is faster on every machine.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from anyio import CancelScope, Event, create_task_group
+from anyio.lowlevel import checkpoint
+
+from async_task_pipeline import AsyncTaskPipeline, Bottleneck, LatencySummary
+
+pytestmark = pytest.mark.anyio
+
+Pipeline = AsyncTaskPipeline[Any, Any]
+
+
+LOOKS = 20
+"""Turns of the loop without anything new after which everybody is known to sleep or to wait: what one
+wakes moves on in a few."""
+
+
+class CountedTime:
+    """A clock, and a sleep that ends as soon as nothing else can happen before."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._sleeping: list[tuple[float, int, Event]] = []
+        self._numbers = itertools.count()
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        woken = Event()
+        heapq.heappush(self._sleeping, (self.now + seconds, next(self._numbers), woken))
+        await woken.wait()
+
+    async def serve(self) -> None:
+        """Move on whenever nobody goes to sleep any more."""
+        while True:
+            looks, seen = 0, -1
+            while looks < LOOKS or not self._sleeping:
+                looks, seen = (looks + 1 if seen == len(self._sleeping) else 0), len(self._sleeping)
+                await checkpoint()
+            self.now = self._sleeping[0][0]
+            while self._sleeping and self._sleeping[0][0] == self.now:
+                heapq.heappop(self._sleeping)[2].set()
+
+
+def stage(time: CountedTime, seconds: float) -> Any:
+    async def spend(data: Any) -> Any:
+        await time.sleep(seconds)
+        return data
+
+    return spend
+
+
+async def summed_up(time: CountedTime, pipeline: Pipeline, source: Any, *, pause: float = 0.0) -> LatencySummary:
+    """Run it to its end, with a consumer that takes so long for each result."""
+    async with create_task_group() as tasks:
+        tasks.start_soon(time.serve)
+        async with pipeline.process(source) as results:
+            async for _ in results:
+                if pause:
+                    await time.sleep(pause)
+        tasks.cancel_scope.cancel()
+    return summary_of(pipeline)
+
+
+def summary_of(pipeline: Pipeline) -> LatencySummary:
+    report = pipeline.get_report(include_item_details=False)
+    assert report is not None
+    return report.summary
+
+
+async def two_stages(workers_of_a: int, workers_of_b: int) -> tuple[LatencySummary, float]:
+    """A takes 50 ms, B 5 ms; the report, and how long 300 items took."""
+    time = CountedTime()
+    pipeline = Pipeline(enable_timing=True, clock=time)
+    pipeline.add_stage("A", stage(time, 0.05), workers=workers_of_a)
+    pipeline.add_stage("B", stage(time, 0.005), workers=workers_of_b)
+    began = time.now
+    return await summed_up(time, pipeline, [*range(300)]), time.now - began
+
+
+@pytest.mark.parametrize(("workers", "named"), [((50, 1), "B"), ((100, 1), "B"), ((50, 4), "B"), ((50, 8), "A")])
+async def test_it_is_the_stage_whose_workers_are_busiest_and_more_of_those_make_the_run_faster(
+    workers: tuple[int, int], named: str
+) -> None:
+    """2e6282e: always A, which had spent most seconds, by 50 workers at once."""
+    summary, seconds = await two_stages(*workers)
+    assert summary.bottleneck == named
+    assert [each.name for each in summary.bottlenecks] == [named]
+    of_a, of_b = workers
+    more, other = ((2 * of_a, of_b), (of_a, 2 * of_b))[:: 1 if named == "A" else -1]
+    assert (await two_stages(*more))[1] < 0.9 * seconds
+    assert (await two_stages(*other))[1] > 0.95 * seconds
+
+
+async def test_two_that_are_close_are_both_named_the_busier_one_first() -> None:
+    summary, _ = await two_stages(50, 5)
+    assert {each.name for each in summary.bottlenecks} == {"A", "B"}
+    first, second = summary.bottlenecks
+    assert (summary.bottleneck, first.busy_share >= second.busy_share > 0.8) == (first.name, True)
+    assert summary.advice == "give A and B more workers, or make a call faster"
+
+
+async def test_the_evidence_is_the_busy_share_and_who_waited() -> None:
+    time = CountedTime()
+    pipeline = Pipeline(enable_timing=True, clock=time)
+    pipeline.add_stage("quick", stage(time, 1.0), workers=2).add_stage("slow", stage(time, 4.0))
+    summary = await summed_up(time, pipeline, [*range(6)])
+    # Two come at once, after 1, 2 and 3 s; the last of them is ready after 25 s.
+    assert summary.elapsed == 25.0
+    quick, slow = summary.stage_statistics["quick"], summary.stage_statistics["slow"]
+    assert (quick.workers, quick.busy_share) == (2, 6 / (2 * 25))
+    assert (slow.workers, slow.busy_share) == (1, 24 / 25)
+    assert slow.avg_queue_depth == (0 + 4 + 7 + 11 + 14 + 18) / 25
+    assert summary.bottlenecks == [Bottleneck("slow", 24 / 25, 1, 54 / 25, 0)]
+    assert summary.advice == "give slow more workers, or make a call faster"
+
+
+async def test_a_call_of_a_batch_counts_once() -> None:
+    time = CountedTime()
+
+    async def batch(items: list[int]) -> list[int]:
+        await time.sleep(4.0)
+        return items
+
+    pipeline = Pipeline(enable_timing=True, clock=time)
+    pipeline.add_batch_stage("batch", batch, max_size=4, max_wait=60).add_stage("each", stage(time, 1.5))
+    summary = await summed_up(time, pipeline, [*range(8)])
+    assert summary.elapsed == 4 + 8 * 1.5
+    assert summary.stage_statistics["batch"].busy_share == 8 / 16
+    assert summary.bottleneck == "each"
+
+
+async def test_what_is_filtered_or_failed_kept_its_worker_busy_too() -> None:
+    time = CountedTime()
+
+    async def refuse(number: int) -> int | None:
+        await time.sleep(2.0)
+        if number % 2:
+            raise ValueError(number)
+        return None
+
+    pipeline = Pipeline(enable_timing=True, clock=time).add_stage("refuse", refuse, on_error="drop")
+    summary = await summed_up(time, pipeline, [*range(4)])
+    assert (summary.total_items, summary.elapsed) == (0, 8.0)
+    assert summary.stage_statistics["refuse"].busy_share == 1.0
+
+
+async def test_the_values_of_a_generator_did_not_wait_for_one_another() -> None:
+    time = CountedTime()
+
+    async def three(number: int) -> AsyncIterator[int]:
+        for _ in range(3):
+            await time.sleep(1.0)
+            yield number
+
+    pipeline = Pipeline(enable_timing=True, clock=time).add_stage("three", three)
+    summary = await summed_up(time, pipeline, [1, 2])
+    assert (summary.elapsed, summary.stage_statistics["three"].busy_share) == (6.0, 1.0)
+    assert summary.stage_statistics["three"].avg_queue_depth == (0 + 3) / 6
+
+
+async def test_a_pause_between_items_says_that_the_source_is_the_limit() -> None:
+    time = CountedTime()
+
+    async def seldom() -> AsyncIterator[int]:
+        for number in range(4):
+            await time.sleep(8.0)
+            yield number
+
+    pipeline = Pipeline(enable_timing=True, clock=time).add_stage("work", stage(time, 2.0))
+    summary = await summed_up(time, pipeline, seldom())
+    assert (summary.elapsed, summary.bottleneck) == (26.0, "work")
+    assert summary.advice == "the source is the limit: no stage was busy for more than 31% of the time"
+
+
+async def test_results_that_wait_for_room_say_that_the_consumer_is_the_limit() -> None:
+    time = CountedTime()
+    pipeline = Pipeline(2, enable_timing=True, clock=time).add_stage("work", stage(time, 1.0))
+    summary = await summed_up(time, pipeline, [*range(20)], pause=5.0)
+    assert summary.advice == "the consumer is the limit: 2 results wait for room in the output, on average"
+
+
+async def test_a_call_that_is_running_is_counted_until_now() -> None:
+    time = CountedTime()
+    entered, leave = Event(), Event()
+
+    async def work(data: str) -> str:
+        if data == "long":
+            entered.set()
+            await leave.wait()
+        return data
+
+    pipeline = Pipeline(enable_timing=True, clock=time).add_stage("work", work, workers=2)
+    async with pipeline:
+        await pipeline.process_input_data("short")
+        await anext(pipeline.generate_output_stream())
+        await pipeline.process_input_data("long")
+        await entered.wait()
+        time.now += 50
+        summary = summary_of(pipeline)
+        assert (summary.elapsed, summary.stage_statistics["work"].busy_share) == (50.0, 0.5)
+        time.now += 50
+        leave.set()
+        await anext(pipeline.generate_output_stream())
+        time.now += 1000  # nothing inside: this is nobody's
+        summary = summary_of(pipeline)
+        assert (summary.elapsed, summary.stage_statistics["work"].busy_share) == (100.0, 0.5)
+
+
+async def test_the_time_between_two_runs_does_not_count() -> None:
+    time = CountedTime()
+    pipeline = Pipeline(enable_timing=True, clock=time).add_stage("work", stage(time, 2.0))
+    await summed_up(time, pipeline, [*range(3)])
+    time.now += 1000
+    summary = await summed_up(time, pipeline, [*range(2)])
+    assert (summary.elapsed, summary.stage_statistics["work"].busy_share) == (10.0, 1.0)
+
+
+async def test_clear_begins_the_time_anew_also_for_a_call_that_outlasts_it() -> None:
+    time = CountedTime()
+    entered, leave = Event(), Event()
+
+    async def work(number: int) -> int:
+        if number == 1:
+            entered.set()
+            with CancelScope(shield=True):
+                await leave.wait()
+        time.now += 3
+        return number
+
+    pipeline = Pipeline(enable_timing=True, clock=time).add_stage("work", work)
+    async with pipeline:
+        await pipeline.process_input_data(1)
+        await entered.wait()
+        time.now += 500
+        pipeline.clear()
+        time.now += 4
+        leave.set()
+        await pipeline.process_input_data(2)
+        assert await anext(pipeline.generate_output_stream()) == 2
+        summary = summary_of(pipeline)
+    assert (summary.elapsed, summary.stage_statistics["work"].busy_share) == (10.0, 1.0)
+    assert pipeline.stages[0].total_processing_time == 10.0
