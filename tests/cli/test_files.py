@@ -36,7 +36,8 @@ def test_an_output_file_is_replaced_and_keeps_its_permissions(run, place):
     (place / "out").write_text("old content, longer than the new")
     (place / "out").chmod(0o640)
     (place / "link").symlink_to("out")
-    assert run("chains:same", "--output", "link", data="a\n") == (0, "", "")
+    wrote = "wrote 1 result to link\n"
+    assert run("chains:same", "--output", "link", data="a\n") == (0, "", wrote)
     assert (place / "link").is_symlink()
     assert (place / "out").read_text() == "a\n"
     assert stat.S_IMODE((place / "out").stat().st_mode) == 0o640
@@ -45,14 +46,15 @@ def test_an_output_file_is_replaced_and_keeps_its_permissions(run, place):
 def test_a_new_output_file_has_the_permissions_of_any_other(run, place):
     before = os.umask(0o027)
     try:
-        assert run("chains:same", "--output", "out", data="a\n") == (0, "", "")
+        assert run("chains:same", "--output", "out", data="a\n")[:2] == (0, "")
     finally:
         os.umask(before)
     assert stat.S_IMODE((place / "out").stat().st_mode) == 0o640
 
 
 def test_input_and_output_may_be_the_same_file(run, place):
-    assert run("chains:fan", "--output", "data", data="a\nb\n") == (0, "", "")
+    wrote = "wrote 4 results to data\n"
+    assert run("chains:fan", "--output", "data", data="a\nb\n") == (0, "", wrote)
     assert (place / "data").read_text() == "a\na\nb\nb\n"
 
 

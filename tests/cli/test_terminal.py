@@ -117,7 +117,20 @@ def test_the_bar_of_a_file_ends_at_its_end(tmp_path, loop, terminal):
         shown = terminal.read_to_the_end()
         assert child.process.wait() == 0
     assert "100%  500 in  500 out" in shown
+    assert re.search(r"done +\S+ +100%  500 in", shown)
+    assert shown.rstrip().endswith("async-task-pipeline: wrote 500 results to out")
     assert (tmp_path / "out").read_text() == (tmp_path / "input").read_text()
+
+
+def test_the_report_is_drawn_on_a_terminal(tmp_path, terminal):
+    (tmp_path / "input").write_text("one\n")
+    with Child(tmp_path, "chains:same", "input", "--report", "text", stderr=terminal.device) as child:
+        terminal.hand_over()
+        shown = terminal.read_to_the_end()
+        assert child.end() == (0, "one\n", "")
+    assert b"\x1b[1;33m" in terminal._read
+    assert re.search(r"^bottleneck +same, busy \d+ % of 1 worker", shown, re.MULTILINE)
+    assert re.search(r"^ *same +1 +\d+ % +[\d.]+ +1 +0 +0 +0 *$", shown, re.MULTILINE)
 
 
 def test_results_on_the_same_terminal_stand_above_the_bar(tmp_path, terminal):

@@ -12,22 +12,21 @@ import argparse
 import contextlib
 import importlib.metadata
 import importlib.util
-import json
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
 import anyio
-import attrs
 
-from .._timing._text import report_lines
+from .._layout import printable
 from ._exit import MEANINGS, PROGRAM, CommandError, Exit, say, show, told
 from ._input import Source
 from ._job import Job
 from ._output import FORMATS, FileSink, StreamSink, sink_for
 from ._place import place_of
 from ._progress import AboveDisplay, Display
+from ._report import can_draw, draw, report_text
 from ._stdout import own_stdout
 from ._target import find_target
 
@@ -179,6 +178,8 @@ def _run(args: argparse.Namespace, stdout: int | None) -> Exit:
             if job.display is not None and args.output in {None, "-"} and stdout is not None and os.isatty(stdout):
                 job.sink = AboveDisplay(job.display)
             anyio.run(job.run, backend=args.backend, backend_options={"use_uvloop": True} if args.uvloop else {})
+        if job.written is not None and args.output not in {None, "-"}:
+            say(f"wrote {job.written:,} result{'s' * (job.written != 1)} to {printable(args.output)}")
         _report(job, args, report)
     if job.failure is None:
         return job.code
@@ -217,13 +218,13 @@ def _report(job: Job, args: argparse.Namespace, sink: StreamSink | FileSink | No
     if args.report == "none" or job.pipeline is None:
         return
     analysis = job.pipeline.get_report(include_item_details=False)
-    if args.report == "json":
-        text = json.dumps(attrs.asdict(analysis) if analysis is not None else None)
-    else:
-        text = "\n".join(report_lines(analysis) if analysis is not None else ["no item came to a result"])
-    if sink is None:
-        show(text)
-    else:
+    if sink is not None:
         sink.open()
-        sink.fill(f"{text}\n".encode())
+        sink.fill(f"{report_text(analysis, args.report)}\n".encode())
         sink.commit()
+        if args.report_file != "-":
+            say(f"wrote the report to {printable(args.report_file)}")
+    elif analysis is not None and args.report == "text" and can_draw():
+        draw(analysis)
+    else:
+        show(report_text(analysis, args.report))

@@ -48,6 +48,7 @@ class Job:
         display: The progress bar, if there is one.
         pipeline: The pipeline, once it is built.
         failure: What ended the job, if something raised.
+        written: How many results were written, once all of them are.
         errors: How many exceptions came out as results.
         signal: The last signal that came.
     """
@@ -63,6 +64,7 @@ class Job:
     display: Display | None = None
     pipeline: AsyncTaskPipeline[Any, Any] | None = None
     failure: BaseException | None = None
+    written: int | None = None
     errors: int = 0
     signal: int = 0
 
@@ -91,7 +93,7 @@ class Job:
                 await self._attempt(pipeline)
             tg.cancel_scope.cancel()
         if self.display is not None:
-            self.display.look(pipeline)
+            self.display.end(pipeline, done=self.failure is None)
 
     async def _attempt(self, pipeline: AsyncTaskPipeline[Any, Any]) -> None:
         """Process everything; complete the output or give it up."""
@@ -105,6 +107,7 @@ class Job:
                     # Before the pipeline waits for the thread that iterates it.
                     self.source.stop()
             self.sink.commit()
+            self.written = writer.written
         except get_cancelled_exc_class():
             self.sink.discard()
             raise

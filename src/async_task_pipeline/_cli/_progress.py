@@ -46,6 +46,7 @@ class Display:
         self._seen: deque[tuple[float, int]] = deque([(self._begun, 0)])
         self._now: PipelineStatistics | None = None
         self._capacity = 0
+        self._verdict: str | None = None
         # Last: it draws at once.
         self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=FRAMES_PER_SECOND)
 
@@ -84,6 +85,11 @@ class Display:
         while len(self._seen) > 2 and now - self._seen[1][0] >= RATE_SECONDS:
             self._seen.popleft()
 
+    def end(self, pipeline: AsyncTaskPipeline[Any, Any], *, done: bool) -> None:
+        """Take the counters for the last time, and say how it ended."""
+        self._verdict = "done" if done else "failed"
+        self.look(pipeline)
+
     def _rate(self) -> float:
         (begin, before), (end, after) = self._seen[0], self._seen[-1]
         return (after - before) / (end - begin) if end > begin else 0.0
@@ -103,7 +109,7 @@ class Display:
         from rich.text import Text  # noqa: PLC0415
 
         now, share = self._now, self._share()
-        cells: list[RenderableType] = [self._spinner]
+        cells: list[RenderableType] = [self._spinner if self._verdict is None else Text(self._verdict, "bold")]
         if share is not None:
             cells += [ProgressBar(total=1.0, completed=share, width=24), Text(f"{share:4.0%}")]
         if now is not None:
