@@ -28,7 +28,8 @@ def test_the_traceback_is_shown_when_asked_for(run):
 
 
 def test_a_returned_exception_is_told_and_is_no_result(run, place):
-    assert run("chains:returning", "--output", "out", data="1\n3\n5\n") == (1, "", f"{RAISED}async-task-pipeline: wrote 2 results to out\n")
+    told = f"{RAISED}async-task-pipeline: wrote 2 results to out\n"
+    assert run("chains:returning", "--output", "out", data="1\n3\n5\n") == (1, "", told)
     assert (place / "out").read_text() == "1\n5\n"
 
 

@@ -6,7 +6,6 @@ out once, as facts and tables, so that a terminal, a log and a notebook say the 
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -177,6 +176,8 @@ def report_html(of: Reported) -> str:
 
 
 def _html_row(row: Sequence[str], *, head: int) -> str:
+    import html  # noqa: PLC0415  only notebooks need it
+
     made = []
     for index, cell in enumerate(row):
         tag, align = ("th" if index < head else "td"), ("left" if index == 0 or len(row) == 2 else "right")
