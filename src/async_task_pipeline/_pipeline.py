@@ -64,6 +64,7 @@ from ._engine._supervisor import Supervisor
 from ._engine._turn import Turn
 from ._exceptions import PipelineStateError, raisable, shown, stopped
 from ._native import cancelled_from_outside
+from ._picture import lines, svg
 from ._records import Records
 from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions
 from ._statistics import InterruptReceipt, PipelineStatistics, StageFlow
@@ -191,6 +192,14 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             f"<AsyncTaskPipeline {state} [{chain or 'no stages'}] "
             f"accepted={now.accepted} delivered={now.delivered} inside={now.inside}>"
         )
+
+    def __str__(self) -> str:
+        """Show the state, and a line for each stage: where it runs, who waits for it, what it has passed on."""
+        return "\n".join(lines(self.stages, self.__statistics(), running=self.running))
+
+    def _repr_svg_(self) -> str:
+        """Show the chain in a notebook: the stages, and how many items wait before each."""
+        return svg(self.stages, self.__statistics())
 
     # -- stages --------------------------------------------------------------------------
 

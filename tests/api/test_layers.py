@@ -47,7 +47,7 @@ LAYERS = (
     ("_workers._process_worker",),
     ("_workers._kinds",),
     # The pipeline.
-    ("_block", "_records"),
+    ("_block", "_picture", "_records"),
     ("_pipeline",),
     ("_chain",),
     ("__init__",),

@@ -29,7 +29,8 @@ def test_it_keeps_five_things_for_itself() -> None:
 
 def test_each_method_of_its_own_is_public_or_has_such_a_name() -> None:
     methods = [name for name in vars(AsyncTaskPipeline) if name.startswith("_") and not name.endswith("__")]
-    assert [name for name in methods if not name.startswith("_AsyncTaskPipeline__")] == []
+    notebooks = "_repr_svg_"  # the name is theirs
+    assert [name for name in methods if not name.startswith("_AsyncTaskPipeline__")] == [notebooks]
 
 
 class Own(AsyncTaskPipeline[Any, Any]):
