@@ -153,7 +153,7 @@ class Run:
         for runner in self.runners:
             runner.workers = self._workers_of(runner)
             for service in runner.services:
-                tasks.start_soon(service)
+                tasks.start_soon(runner.serve, service)
             for worker in runner.workers:
                 tasks.start_soon(worker.live, name=f"stage {runner.stage.name}")
         if self._unread is not None:

@@ -212,6 +212,8 @@ class _Reader:
         """Host the thread."""
         try:
             await to_thread.run_sync(self._read_all, limiter=CapacityLimiter(1))
+        except Exception as exc:  # there is no thread to be had
+            self.error = exc
         finally:
             self.done.set()
 

@@ -482,6 +482,18 @@ class StageRunner:
             if interrupt in watchers and not interrupt.owns(shift):
                 watchers.remove(interrupt)
 
+    async def serve(self, service: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a service of this stage until it is cancelled; an error in it ends the run by the stage's name."""
+        try:
+            await service()
+        except self.shared.cancelled:
+            raise
+        except BaseException as exc:
+            rest = exc.split(self.shared.cancelled)[1] if isinstance(exc, BaseExceptionGroup) else exc
+            if rest is None:
+                raise
+            self.end_with(rest)
+
     # -- shifts -------------------------------------------------------------------------------
 
     def begin_shift(self, shift: Shift) -> None:

@@ -220,18 +220,29 @@ class WorkerElsewhere(ABC):
         return True
 
     def _send(self, word: Word, payload: bytes = b"") -> None:
+        said = message(word, payload)
         try:
-            self._connection.send_bytes(message(word, payload))
+            self._connection.send_bytes(said)
         except OSError as exc:
             self._forget()
             raise UnheardError from exc
+        except BaseException:  # with half of it sent, perhaps
+            self._forget()
+            raise
 
     def _receive(self, deadline: float | None = None) -> tuple[Word, Payload]:
         """Wait for a message, and log what comes before it; who does not send it in time counts as gone."""
-        word, payload, self.last_computation = parts(self._heard(deadline))
-        while word is Word.LOGGED:
-            log_here(payload, self._stage)
+        try:
             word, payload, self.last_computation = parts(self._heard(deadline))
+            while word is Word.LOGGED:
+                log_here(payload, self._stage)
+                word, payload, self.last_computation = parts(self._heard(deadline))
+        except WorkerGoneError:
+            raise
+        except BaseException:  # a MemoryError, mostly
+            # The rest of the message is still to come, or the reply: the next call must not take it for its own.
+            self._forget()
+            raise
         return word, payload
 
     def _heard(self, deadline: float | None) -> bytes:

@@ -114,7 +114,11 @@ async def _result(future: Future[Any], waker: Waker, cancelling: CapacityLimiter
         await done.wait()
     except get_cancelled_exc_class():
         with CancelScope(shield=True):
-            if not await to_thread.run_sync(future.cancel, limiter=cancelling):
+            try:
+                cancelled = await to_thread.run_sync(future.cancel, limiter=cancelling)
+            except RuntimeError:  # there is no thread to be had, and the call must not be left running
+                cancelled = future.cancel()
+            if not cancelled:
                 await done.wait()
         raise
     try:

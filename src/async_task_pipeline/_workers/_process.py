@@ -140,7 +140,8 @@ class WorkerProcess(WorkerElsewhere):
         late = threading.Timer(LEAVE_SECONDS, self.kill)
         late.daemon = True
         try:
-            late.start()
+            with contextlib.suppress(RuntimeError):  # there is no thread to be had: then it is waited for
+                late.start()
             return self._say_goodbye(LEAVE_SECONDS)
         finally:
             late.cancel()
@@ -224,11 +225,22 @@ class Standby:
 
     def close(self) -> None:
         """Have the one that is ready leave, and keep none from now on; raises what that raises."""
+        left = self._take_last()
+        if left is not None:
+            left.leave()
+
+    def kill(self) -> None:
+        """End the one that is ready at once, and keep none from now on."""
+        left = self._take_last()
+        if left is not None:
+            left.kill()
+            left.ended()
+
+    def _take_last(self) -> WorkerProcess | None:
         with self._lock:
             self._closed = True
             left, self._ready = self._ready, None
-        if left is not None:
-            left.leave()
+        return left
 
 
 def _descriptor_of(process: BaseProcess) -> int | None:

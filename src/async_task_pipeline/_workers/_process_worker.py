@@ -56,8 +56,17 @@ class ElsewhereWorker(ThreadWorker):
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Leave nothing running."""
+        if self._there is None and not self._inside:
+            return
         with CancelScope(shield=True):
-            await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
+            try:
+                await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
+            except RuntimeError:
+                there, self._there = self._there, None
+                if there is not None:  # there was no thread to be had in which it could be asked to leave
+                    there.kill()
+                    there.ended()
+                raise
 
     def cut_short(self) -> None:
         """Kill what makes the running call, or is in its set-up, which may never end."""
@@ -210,13 +219,11 @@ class _StandbyKeeper:
                     )
         finally:
             with CancelScope(shield=True):
-                await to_thread.run_sync(self._close, limiter=CapacityLimiter(1))
-
-    def _close(self) -> None:
-        try:
-            self._standby.close()
-        except Exception as exc:
-            self._runner.end_with(exc)
+                try:
+                    await to_thread.run_sync(self._standby.close, limiter=CapacityLimiter(1))
+                except RuntimeError:
+                    self._standby.kill()  # if there was no thread to be had in which it could be asked to leave
+                    raise
 
 
 class InterpreterWorker(ElsewhereWorker):
