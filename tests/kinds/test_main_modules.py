@@ -157,7 +157,8 @@ anyio.run(run)
 def test_a_function_of_a_module_needs_no_main_module(tmp_path):
     main, result, failure = output("script", WITHOUT + IMPORTED, tmp_path)
     assert (main, result) == ("main", "b")
-    assert failure.startswith("an item cannot be unpickled in the worker: AttributeError: Can't get attribute 'Mine'")
+    assert failure.startswith("an item cannot be unpickled in the worker: AttributeError: ")
+    assert "'Mine'" in failure
 
 
 INNER = """
@@ -195,7 +196,7 @@ def test_what_is_defined_under_the_guard_is_missed_with_advice(tmp_path):
         DEFINITIONS + "if __name__ == '__main__':\n    def times(state, point): pass\n    anyio.run(run, 'process')"
     )
     lines = output("script", program.replace("def times", "def others", 1), tmp_path)
-    assert any("AttributeError: Can't get attribute 'times' on <module" in each for each in lines)
+    assert any(each.startswith("AttributeError: ") and "'times'" in each for each in lines)
     assert any("outside of its 'if __name__ == \"__main__\":'" in each for each in lines)
 
 
