@@ -46,6 +46,14 @@ def test_the_cells_of_the_page_do_what_it_says():
     assert_in_order([line for block in blocks if block.info == "text output" for line in block.lines], "".join(seen))
 
 
+def test_a_pipeline_is_drawn_and_a_report_is_a_table():
+    make = "from async_task_pipeline import AsyncTaskPipeline\npipeline = AsyncTaskPipeline(enable_timing=True)"
+    cells = [f"{make}.add_stage('len', len)\nawait pipeline.collect(['a'])", "pipeline", "pipeline.get_report()"]
+    _, drawing, table = client_of(*cells).execute(env=environment()).cells
+    assert "<svg" in drawing.outputs[0].data["image/svg+xml"]
+    assert "<table" in table.outputs[0].data["text/html"]
+
+
 DEFINITIONS = """
 from async_task_pipeline import AsyncTaskPipeline
 class MineError(Exception):
