@@ -135,6 +135,7 @@ async def test_everything_can_be_read_in_any_thread_while_the_pipeline_runs():
     """0.1.10: the same, but for lists that changed while they were read."""
     pipeline = AsyncTaskPipeline(5, enable_timing=True, timing_history=50)
     pipeline.add_stage("thread", same).add_stage("loop", also_same)
+    pipeline.add_batch_stage("batches", list, max_size=3, max_wait=0.001)
     over, rounds, errors = threading.Event(), [0, 0], []
 
     def look(number):
@@ -149,7 +150,7 @@ async def test_everything_can_be_read_in_any_thread_while_the_pipeline_runs():
                     assert report.summary.total_items <= pipeline.counter
                 for item in pipeline.completed_items:
                     assert item.get_total_latency() >= 0
-                assert len(pipeline.queues) == 2
+                assert len(pipeline.queues) == 3
                 repr(pipeline)
         except BaseException as exc:
             errors.append(exc)

@@ -140,7 +140,7 @@ class Requests:
     def close(self) -> None:
         """Answer everybody that it is too late."""
         self._closed = True
-        for request in tuple(self._open):
+        for request in self._open.copy():  # one step, while threads add to it
             self._answer(request, None)
 
     def _answer(self, request: Future[Any], answer: object) -> None:

@@ -11,6 +11,7 @@ a full link could be left before an idle stage, with nobody to wake the loop aga
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import math
 import time
@@ -603,9 +604,6 @@ class StageRunner:
         """The stage's counters now."""
         counts: StageCounts = self.stage.counts
         calls = [shift.current for shift in [*self.shifts]]
-        waiting = sum(len(each) if isinstance(each, Batch) else 1 for each in [*self.inbox])
-        if self._aside is not None:
-            waiting += len(self._aside.items)
         return StageFlow(
             accepted=counts.accepted,
             delivered=counts.delivered,
@@ -617,9 +615,21 @@ class StageRunner:
             in_call=sum(
                 0 if each is None or each.stale else len(each) if isinstance(each, Batch) else 1 for each in calls
             ),
-            queue_depth=self.link.level + waiting + self.window.others,
+            queue_depth=self.link.level + self._untaken() + self.window.others,
             peak_queue_depth=self.link.peak,
         )
+
+    def _untaken(self) -> int:
+        """Items of the window that no worker has taken."""
+        if self._aside is None:
+            return len(self.inbox)
+        untaken = len(self._aside.items)
+        # By number, because an iterator fails when a worker takes between two of its steps.
+        for number in range(len(self.inbox)):
+            with contextlib.suppress(IndexError):
+                taken = self.inbox[number]
+                untaken += len(taken) if isinstance(taken, Batch) else 1
+        return untaken
 
 
 def drained(entries: deque[Any]) -> list[Any]:
