@@ -16,6 +16,7 @@ import pytest
 from anyio import create_task_group
 
 from async_task_pipeline import RemoteCallError
+from async_task_pipeline._workers._interpreter import Interpreters
 from tests.kinds import odd
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
@@ -180,12 +181,10 @@ async def test_an_interpreter_outlives_the_clean_up_of_an_interrupted_generator(
 
 @some([INTERPRETER])
 async def test_the_descriptor_of_an_interpreter_that_broke_is_closed_once(kind, tmp_path, monkeypatch):
-    from anyio import to_interpreter
+    serve = Interpreters._serve
 
-    run = to_interpreter.run_sync
-
-    async def break_in_the_end(*args, **options):
-        await run(*args, **options)
+    async def break_in_the_end(*args):
+        await serve(*args)
         raise RuntimeError("it broke")
 
     class Opening(logging.Handler):
@@ -198,7 +197,7 @@ async def test_the_descriptor_of_an_interpreter_that_broke_is_closed_once(kind, 
     handler = Opening(logging.WARNING)
     logger = logging.getLogger("async_task_pipeline")
     logger.addHandler(handler)
-    monkeypatch.setattr(to_interpreter, "run_sync", break_in_the_end)
+    monkeypatch.setattr(Interpreters, "_serve", break_in_the_end)
     try:
         ((data, _),) = await drain(kind.pipeline(odd.bring), ["a"])
         assert data == "a"

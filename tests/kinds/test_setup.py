@@ -167,7 +167,7 @@ async def test_an_interpreter_that_cannot_be_made_fails_the_start(kind, monkeypa
     async def refuse(*args, **kwargs):
         raise RuntimeError("no more interpreters")
 
-    monkeypatch.setattr("anyio.to_interpreter.run_sync", refuse)
+    monkeypatch.setattr("async_task_pipeline._workers._interpreter.Interpreters._serve", refuse)
     pipeline = kind.pipeline(functions.outcome)
     message = "^stage 'stage': the worker interpreter ended before it was ready"
     with pytest.raises(WorkerDiedError, match=message):

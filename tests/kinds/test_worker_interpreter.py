@@ -17,6 +17,7 @@ from async_task_pipeline._workers._elsewhere import WorkerGoneError
 from async_task_pipeline._workers._interpreter import Interpreters
 from tests.kinds import elsewhere, functions, mistakes
 from tests.kinds.functions import MineError
+from tests.support.waiting import until
 
 needs_interpreters = pytest.mark.skipif(sys.version_info < (3, 13), reason="interpreters need Python 3.13")
 
@@ -78,12 +79,10 @@ def test_what_its_set_up_and_its_clean_up_raise_is_raised_here(start, gate):
 
 @needs_interpreters
 def test_one_that_breaks_is_gone_and_the_log_says_so(start, monkeypatch, caplog):
-    from anyio import to_interpreter
-
-    async def broken(*args, **options):
+    async def broken(*args):
         raise RuntimeError("it broke")
 
-    monkeypatch.setattr(to_interpreter, "run_sync", broken)
+    monkeypatch.setattr(Interpreters, "_serve", broken)
     worker = start(functions.outcome)
     with pytest.raises(WorkerGoneError):
         worker.wait_ready()
@@ -91,6 +90,24 @@ def test_one_that_breaks_is_gone_and_the_log_says_so(start, monkeypatch, caplog)
     (record,) = caplog.records
     assert record.getMessage() == "stage 'stage': an interpreter has failed"
     assert str(record.exc_info[1]) == "it broke"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="anyio makes them before 3.14, and keeps them")
+def test_one_that_has_ended_serves_the_next_worker_and_is_closed_with_the_run():
+    from concurrent import interpreters
+
+    before = len(interpreters.list_all())
+    with start_blocking_portal() as portal:
+        hosts = Interpreters("stage", lambda callback: portal.call(callback) is None)
+        serving = portal.start_task_soon(hosts.serve)
+        for _ in range(2):
+            worker = hosts.start(functions.outcome)
+            worker.wait_ready()
+            assert len(interpreters.list_all()) == before + 1
+            assert worker.leave()
+            portal.call(until, lambda: hosts._idle)
+        serving.cancel()
+    assert len(interpreters.list_all()) == before
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors where Linux shows them")

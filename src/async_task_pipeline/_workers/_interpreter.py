@@ -3,11 +3,17 @@
 The rule: each has a lock of its own, lives in a thread that anyio hosts, and is served until
 its pipe is closed. It cannot be ended before: an interrupted call runs to its end, and its
 generator hears with its next value that nobody wants the rest.
+
+An interpreter that has ended serves the next worker of its stage, since making one takes some tens of
+milliseconds, and is closed with the run: each holds about 15 MB. anyio's ``to_interpreter`` keeps
+its interpreters until the program ends, for each event loop anew; it is used on Python 3.13
+alone, which has no public way to make one.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +21,7 @@ from multiprocessing import Pipe
 from multiprocessing.spawn import get_preparation_data
 from typing import Any
 
-from anyio import CancelScope, CapacityLimiter, Event, create_task_group
+from anyio import CancelScope, CapacityLimiter, Event, create_task_group, to_thread
 
 from .._log import logger
 from ._elsewhere import WorkerElsewhere, greeting
@@ -101,6 +107,7 @@ class Interpreters:
         self._wanted = Event()
         self._lock = threading.Lock()
         self._closed = False
+        self._idle: list[Any] = []  # interpreters that serve nobody; the loop's alone
         wanted = (*_PREPARED, *_PREPARED_MAIN) if main_is_importable() else _PREPARED
         self._preparation = {key: value for key, value in get_preparation_data(stage).items() if key in wanted}
 
@@ -109,18 +116,23 @@ class Interpreters:
         return WorkerInterpreter(function, setup, self._host_soon, self._stage)
 
     async def serve(self) -> None:
-        """Host interpreters until cancelled, and then until each has ended."""
-        async with create_task_group() as tasks:
-            try:
-                while True:
-                    self._wanted = Event()
-                    while self._waiting:
-                        tasks.start_soon(self._host, self._waiting.popleft())
-                    await self._wanted.wait()
-            finally:
-                with self._lock:
-                    self._closed = True
-                self._close_waiting()
+        """Host interpreters until cancelled, and then until each has ended and is closed."""
+        try:
+            async with create_task_group() as tasks:
+                try:
+                    while True:
+                        self._wanted = Event()
+                        while self._waiting:
+                            tasks.start_soon(self._host, self._waiting.popleft())
+                        await self._wanted.wait()
+                finally:
+                    with self._lock:
+                        self._closed = True
+                    self._close_waiting()
+        finally:
+            with CancelScope(shield=True):
+                while self._idle:
+                    await to_thread.run_sync(self._idle.pop().close, limiter=CapacityLimiter(1))
 
     def _host_soon(self, descriptor: int) -> None:
         with self._lock:  # whoever closes finds it here, or is found to have closed
@@ -139,16 +151,27 @@ class Interpreters:
                 os.close(self._waiting.popleft())
 
     async def _host(self, descriptor: int) -> None:
-        from anyio import to_interpreter  # noqa: PLC0415  there is none before Python 3.13
-
         try:
             # Shielded from its first step on: only the other end can close its pipe, and does
             # so as soon as ours is closed.
             with CancelScope(shield=True):
-                await to_interpreter.run_sync(
-                    serve_interpreter, descriptor, self._preparation, limiter=CapacityLimiter(1)
-                )
+                await self._serve(descriptor)
         except Exception as exc:
             logger.error("stage %r: an interpreter has failed", self._stage, exc_info=exc)
         finally:
             os.close(descriptor)  # so that whoever waits at the other end hears of it
+
+    async def _serve(self, descriptor: int) -> None:
+        limiter = CapacityLimiter(1)
+        if sys.version_info < (3, 14):
+            from anyio import to_interpreter  # noqa: PLC0415  there is none before Python 3.13
+
+            await to_interpreter.run_sync(serve_interpreter, descriptor, self._preparation, limiter=limiter)
+        else:
+            from concurrent import interpreters  # noqa: PLC0415  nor this before 3.14
+
+            one = self._idle.pop() if self._idle else await to_thread.run_sync(interpreters.create, limiter=limiter)
+            try:
+                await to_thread.run_sync(one.call, serve_interpreter, descriptor, self._preparation, limiter=limiter)
+            finally:
+                self._idle.append(one)
