@@ -102,11 +102,12 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Check the types of the library, and of a program that uses it."""
+    """Check the types of the library, of a program that uses it, and of what the pages show."""
     session.install(".[dev]", *group("typing"))
     session.run("mypy")
     session.run("pyright")
     session.run("python", "tests/check_type_completeness.py", *session.posargs)
+    session.run("python", "tests/check_snippets.py")
 
 
 @nox.session
