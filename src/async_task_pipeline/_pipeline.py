@@ -2,9 +2,9 @@
 
 The rule: this file turns arguments into steps of the current run. It finds what is wrong
 with an argument, before anything is accepted, and moves no item itself. The pipeline
-owns its parts and inherits nothing; what it keeps are five private attributes (the run, the
-block around it, the supervisor of ``start``, the records that outlive a run, what ``clear`` does
-inside an interrupt), whose names Python mangles, so that no subclass meets them by accident.
+owns its parts and inherits nothing; what it keeps are four private attributes (the run, the
+supervisor of ``start``, the records that outlive a run, what ``clear`` does inside an
+interrupt), whose names Python mangles, so that no subclass meets them by accident.
 
 Each way to run it is ``Run.serve`` in a task of somebody's. None has a task group of its
 own around user code but a block (:py:mod:`._block`), which raises a lone failure bare,
@@ -170,7 +170,6 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         # While an interrupt has a subclass's clear() called: what AsyncTaskPipeline.clear does then.
         self.__instead_of_clear: Callable[[], InterruptReceipt] | None = None
         self.__run: Run | None = None
-        self.__block: Block[Run] | None = None
         self.__supervisor: Supervisor | None = None
 
     def __class_getitem__(cls, types: Any) -> Any:
@@ -345,18 +344,18 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             PipelineStateError: If the pipeline is running, is entered already, or has no stages.
             BaseException: What a stage's ``setup`` raised.
         """
-        if self.__block is not None:
+        if self.__records.block is not None:
             raise PipelineStateError(f"cannot enter {self!r}: it is entered already")
         block = Block(self.__begin, lambda run: run)
         await block.__aenter__()
-        self.__block = block
+        self.__records.block = block
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop the pipeline and drop what is inside; raise what it or the block has failed with."""
-        block, self.__block = self.__block, None
+        block, self.__records.block = self.__records.block, None
         if block is None:
             raise PipelineStateError(f"cannot leave {self!r}: it was not entered")
         await block.__aexit__(kind, exc, traceback)

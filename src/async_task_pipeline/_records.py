@@ -12,8 +12,10 @@ from collections.abc import Iterator
 
 import attrs
 
+from ._block import Block
 from ._engine._link import Link
 from ._engine._output import CurrentOutput, Output
+from ._engine._run import Run
 from ._timing._clock import Clock
 from ._timing._history import TimingHistory
 
@@ -27,6 +29,7 @@ class Records:
         links: Of the current or last run, and before the first start: one before each stage, and one
             behind the last.
         output: Of the same run, for those who read it.
+        block: The one that ``async with pipeline`` has entered: a run may end in it, and another begin.
         timing: Of the items delivered, if they are timed.
         delivered: Items handed to the consumer in the runs before the current one.
         dropped_at_output: Items dropped while they waited for the consumer, the same.
@@ -38,6 +41,7 @@ class Records:
     timing: TimingHistory
     links: list[Link] = attrs.field(factory=list, init=False)
     output: CurrentOutput = attrs.field(factory=CurrentOutput, init=False)
+    block: Block[Run] | None = attrs.field(default=None, init=False)
     delivered: int = attrs.field(default=0, init=False)
     dropped_at_output: int = attrs.field(default=0, init=False)
     counter_offset: int = attrs.field(default=0, init=False)

@@ -47,7 +47,8 @@ LAYERS = (
     ("_workers._process_worker",),
     ("_workers._kinds",),
     # The pipeline.
-    ("_block", "_picture", "_records"),
+    ("_block", "_picture"),
+    ("_records",),
     ("_pipeline",),
     ("_chain",),
     ("__init__",),

@@ -15,14 +15,14 @@ from async_task_pipeline import AsyncTaskPipeline
 PUBLIC = {"max_queue_size", "enable_timing", "on_error", "overflow", "show_items", "stages", "warn_after"}
 
 
-PRIVATE = ("instead_of_clear", "run", "block", "supervisor", "records")
+PRIVATE = ("instead_of_clear", "run", "supervisor", "records")
 
 
 def test_it_inherits_nothing() -> None:
     assert AsyncTaskPipeline.__mro__ == (AsyncTaskPipeline, Generic, object)
 
 
-def test_it_keeps_five_things_for_itself() -> None:
+def test_it_keeps_four_things_for_itself() -> None:
     private = set(vars(AsyncTaskPipeline())) - PUBLIC
     assert private == {f"_AsyncTaskPipeline__{part}" for part in PRIVATE}
 
