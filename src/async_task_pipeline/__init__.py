@@ -21,6 +21,7 @@ from ._exceptions import (
     TurnOverError,
     WorkerDiedError,
 )
+from ._failure import Failure
 from ._log import logger
 from ._pipeline import AsyncTaskPipeline
 from ._stage import PipelineStage
@@ -53,6 +54,7 @@ __all__ = [
     "DetailedTiming",
     "DroppedItems",
     "EfficiencyMetrics",
+    "Failure",
     "FailureBudgetError",
     "InterruptReceipt",
     "InterruptStatistics",

@@ -66,7 +66,7 @@ from ._exceptions import PipelineStateError, raisable, shown, stopped
 from ._native import cancelled_from_outside
 from ._picture import lines, svg
 from ._records import Records
-from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions
+from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions, check_meaning
 from ._statistics import InterruptReceipt, PipelineStatistics, StageFlow
 from ._timing._analysis import PipelineAnalysis
 from ._timing._busy import Moment
@@ -217,8 +217,11 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
 
         Keyword Args:
             on_error: What an exception means: ``"raise"`` ends the pipeline with it, ``"return"``
-                puts it in the output in place of the item, ``"drop"`` logs and counts it.
-                By default as the pipeline has it.
+                puts it in the output in place of the item, ``"drop"`` logs and counts it. Or a
+                function that is called with a :py:class:`Failure` and answers with one of the three:
+                a plain one in a thread, an async one on the loop, about one item after another.
+                What it raises, or answers otherwise, ends the pipeline. It must not wait for room in this
+                pipeline, which its answer may be what makes. By default as the pipeline has it.
             interruptible: Whether ``interrupt`` drops what this stage has accepted. With
                 ``False`` that is finished and handed on, like items of the next turn.
             on_interrupt: Called by each of the stage's workers after an interrupt, once its
@@ -553,7 +556,8 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             self.stages,
             self.__records.links,
             self.max_queue_size,
-            clock=self.__records.clock if timed else None,
+            clock=self.__records.clock,
+            timed=timed,
             history=self.__records.timing if timed else None,
             numbers=self.__records.turn_numbers,
             overflow=self.overflow,
@@ -1110,7 +1114,7 @@ def _meaning(on_error: OnError | None, *, returned: bool) -> OnError:
     """What a failure means in stages that do not say."""
     if on_error is None:
         return "return" if returned else "raise"
-    one_of("on_error", on_error, get_args(OnError))
+    check_meaning("on_error", on_error)
     if returned and on_error != "return":
         raise ValueError(f"return_exceptions=True means on_error='return', and on_error is {shown(on_error)}")
     return on_error

@@ -12,19 +12,19 @@ import functools
 import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 import attrs
 
-from ._arguments import MOST_KEPT, flag, one_of, plain_number, seconds, whole_number
+from ._arguments import MOST_KEPT, flag, plain_number, seconds, whole_number
 from ._counts import StageCounts
 from ._exceptions import shown
+from ._failure import FailureFunction, FailureMeaning
 
 StageFunction = Callable[..., Any]
 
-OnError = Literal["raise", "return", "drop"]
-"""What a failing call means: end the pipeline, put the exception in the output in
-place of the item, or log it and go on."""
+OnError: TypeAlias = FailureMeaning | FailureFunction
+"""What a failing call means, or who is asked for that."""
 
 ExecutorKind = Literal["thread", "process", "interpreter"]
 """The executors known by name."""
@@ -82,7 +82,14 @@ def _checked_function(stage: PipelineStage, _: attrs.Attribute[StageFunction], f
 
 
 def _checked_on_error(stage: PipelineStage, _: attrs.Attribute[OnError], meaning: OnError) -> None:
-    one_of(f"on_error of stage {stage.name!r}", meaning, get_args(OnError))
+    check_meaning(f"on_error of stage {stage.name!r}", meaning)
+
+
+def check_meaning(name: str, value: Any) -> None:
+    """What a failing call means: a word or a function."""
+    words = get_args(FailureMeaning)
+    if not callable(value) and value not in words:
+        raise ValueError(f"{name} must be a function or one of {words}, not {shown(value)}")
 
 
 def _checked_flag(stage: PipelineStage, field: attrs.Attribute[bool], value: bool) -> None:
@@ -113,7 +120,8 @@ class PipelineStage:
     Attributes:
         name: The name, unique in its pipeline.
         process_fn: The function.
-        on_error: What a failing call means: ``"raise"``, ``"return"`` or ``"drop"``.
+        on_error: What a failing call means: ``"raise"``, ``"return"`` or ``"drop"``, or a function that is
+            asked.
         interruptible: Whether an interrupt drops what the stage has accepted.
         on_interrupt: What its worker calls after an interrupt, before its next item.
         reentrant: Whether the next turn may start beside an interrupted call.

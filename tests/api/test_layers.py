@@ -23,7 +23,7 @@ LAYERS = (
     ("_engine", "_timing", "_workers"),
     # What knows nothing of the rest.
     ("_counts", "_exceptions", "_layout", "_log", "_native", "_statistics", "_type_variables"),
-    ("_arguments", "_timing._record"),
+    ("_arguments", "_failure", "_timing._record"),
     ("_timing._clock", "_timing._report", "_timing._sketch", "_chain_types"),
     # What the user says, and what the report is made of.
     ("_stage", "_timing._item", "_timing._text"),
@@ -32,7 +32,7 @@ LAYERS = (
     # The engine: an item, the ways it goes, one stage, all of them with input and output.
     ("_engine._item", "_engine._wakeup"),
     ("_engine._link", "_engine._shift", "_engine._supervisor", "_engine._turn", "_engine._window"),
-    ("_engine._batching", "_engine._interrupt"),
+    ("_engine._asking", "_engine._batching", "_engine._interrupt"),
     ("_engine._stage_runner",),
     ("_engine._input", "_engine._output"),
     ("_engine._source", "_engine._unread"),

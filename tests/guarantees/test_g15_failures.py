@@ -76,7 +76,7 @@ def test_two_arguments_that_contradict_each_other_are_both_named(meaning):
     """New."""
     with pytest.raises(ValueError, match=f"return_exceptions=True means .* on_error is '{meaning}'"):
         AsyncTaskPipeline(return_exceptions=True, on_error=meaning)
-    with pytest.raises(ValueError, match=r"on_error must be one of .* not 'ignore'"):
+    with pytest.raises(ValueError, match=r"on_error must be a function or one of .* not 'ignore'"):
         AsyncTaskPipeline(on_error="ignore")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import anyio
 import anyio.lowlevel
@@ -19,6 +19,7 @@ from async_task_pipeline import (
     DetailedTiming,
     DroppedItems,
     EfficiencyMetrics,
+    Failure,
     InterruptReceipt,
     ItemTimingBreakdown,
     ItemTimingTotals,
@@ -69,10 +70,23 @@ async def lines() -> AsyncIterator[str]:
     yield "line"
 
 
+def decide(failure: Failure) -> Literal["drop", "return"]:
+    assert_type(failure.stage, str)
+    assert_type(failure.exception, BaseException)
+    assert_type(failure.failed_at - failure.started_at, float)
+    return "drop" if failure.item else "return"
+
+
+async def decide_on_the_loop(failure: Failure) -> Literal["raise"]:
+    return "raise"
+
+
 def build() -> AsyncTaskPipeline[str, None]:
     pipeline: AsyncTaskPipeline[str, None] = AsyncTaskPipeline(10, True, False, timing_history=5, clock=lambda: 0.0)
     AsyncTaskPipeline[str, None](max_queue_size=1, enable_timing=True, return_exceptions=True)
-    AsyncTaskPipeline[str, None](on_error="drop")
+    AsyncTaskPipeline[str, None](on_error="drop", show_items=False, warn_after=None)
+    AsyncTaskPipeline[str, None](on_error=decide, warn_after=1)
+    AsyncTaskPipeline[str, None]().add_stage("asks", plain, on_error=decide_on_the_loop)
     chained = pipeline.add_stage("plain", plain).add_stage("maybe", maybe, on_error="drop")
     assert_type(chained, AsyncTaskPipeline[str, None])
     return (

@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias, final
 
+from .._failure import Failure, FailureMeaning
+
 WAITING: Final = 0
 """Accepted by a window; its call has not ended."""
 
@@ -51,13 +53,17 @@ class Failed:
     Attributes:
         exc: What the call has raised.
         shown: The item in words, for a line in the log.
+        meaning: What it means; of a stage that asks a function, as soon as that has answered.
+        failure: What that function is told.
     """
 
-    __slots__ = ("exc", "shown")
+    __slots__ = ("exc", "failure", "meaning", "shown")
 
-    def __init__(self, exc: BaseException, shown: str) -> None:
+    def __init__(self, exc: BaseException, shown: str, meaning: FailureMeaning, failure: Failure | None = None) -> None:
         self.exc: BaseException = exc
         self.shown: str = shown
+        self.meaning: FailureMeaning = meaning
+        self.failure: Failure | None = failure
 
 
 class Item:

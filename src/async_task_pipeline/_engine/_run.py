@@ -55,7 +55,8 @@ class Run:
         links: Sequence[Link],
         maxsize: int,
         *,
-        clock: Clock | None,
+        clock: Clock,
+        timed: bool,
         history: TimingHistory | None,
         numbers: Iterator[int],
         overflow: Overflow,
@@ -76,7 +77,7 @@ class Run:
         self._workers_of = workers_of
         self.shared = Shared(
             bound=maxsize,
-            clock=clock,
+            clock=clock if timed else None,
             waker=self.waker,
             fail=self.fail,
             beside=self._work_beside,
@@ -85,6 +86,7 @@ class Run:
             cancelled=get_cancelled_exc_class(),
             main_task=None,
             show_items=show_items,
+            now=clock,
         )
         self.links = links
         for link in links:

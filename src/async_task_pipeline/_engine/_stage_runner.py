@@ -23,12 +23,14 @@ import attrs
 
 from .._counts import StageCounts
 from .._exceptions import kind_of, notes_of, raisable, set_note, shown, text_of
+from .._failure import Failure
 from .._failure_budget import FailureBudget
 from .._log import logger
 from .._stage import PipelineStage
 from .._statistics import DroppedItems, StageFlow
 from .._timing._clock import Clock
 from .._timing._turns import TurnHistory
+from ._asking import Asking
 from ._batching import SetAside
 from ._interrupt import Interrupt
 from ._item import EXPANDED, FAILED, FILTERED, PASSED, RETURNED, SENTINEL, WAITING, Batch, Children, Failed, Item, Taken
@@ -64,6 +66,7 @@ class Shared:
         cancelled: The backend's class of cancellations.
         main_task: The task that runs the pipeline, if it is one of asyncio's.
         show_items: Whether an item may be shown where its failure is told.
+        now: The pipeline's clock, for failures; also while timing is off.
     """
 
     bound: int
@@ -76,6 +79,7 @@ class Shared:
     cancelled: type[BaseException]
     main_task: Any
     show_items: bool
+    now: Clock
 
 
 class StageRunner:
@@ -87,8 +91,9 @@ class StageRunner:
         idle: Shifts that have parked for want of something to take, by themselves. Some may have
             gone on since: unparking those does nothing.
         published: Items of an unordered stage that have something to pass on; appended by workers.
-        failures: What a call was for and what it raised; appended by workers as soon as it has, so
-            that a slow item in front does not hide a failure that ends the pipeline.
+        failures: What a call was for, and what has become of each of its items; appended by workers as
+            soon as it has failed, so that a slow item in front does not hide a failure that ends the pipeline.
+        asking: What asks the stage's function what a failure means, if ``on_error`` is one.
         closing: Whether no shift follows.
     """
 
@@ -103,7 +108,7 @@ class StageRunner:
         self.inbox: deque[Taken] = deque()
         self.idle: deque[Shift] = deque()
         self.published: deque[Item] = deque()
-        self.failures: deque[tuple[Taken, BaseException]] = deque()
+        self.failures: deque[tuple[Taken, list[Failed]]] = deque()
         self.shifts: dict[Shift, None] = {}
         self.stale_shifts: dict[Shift, list[Interrupt]] = {}
         self.workers: list[Worker] = []
@@ -124,6 +129,10 @@ class StageRunner:
         self.services: list[Callable[[], Coroutine[Any, Any, None]]] = (
             [self._timer.serve] if stage.timeout is not None or stage.batch is not None else []
         )
+        self.asking: Asking | None = None
+        if callable(stage.on_error):
+            self.asking = Asking(stage, shared.cancelled, self._answered)
+            self.services.append(self.asking.serve)
 
     # -- items coming in and going out ----------------------------------------------------
 
@@ -190,13 +199,13 @@ class StageRunner:
 
     def _count_failure(self, item: Item) -> None:
         failed: Failed = item.data
-        exc, stage = failed.exc, self.stage
+        exc, stage, meaning = failed.exc, self.stage, failed.meaning
         stage.counts.failed += 1
         if (error := self._budget.overdrawn(exc)) is not None:
             self.shared.fail(error)
-        if stage.on_error == "return":
+        if meaning == "return":
             item.data, item.outcome = exc, RETURNED
-        elif stage.on_error == "drop":
+        elif meaning == "drop":
             logger.warning("stage %r dropped %s: %s: %s", stage.name, failed.shown, kind_of(exc), text_of(exc))
             logger.debug("stage %r: where that was raised", stage.name, exc_info=exc)
 
@@ -293,11 +302,23 @@ class StageRunner:
 
     def _hear_failures(self) -> None:
         while self.failures:
-            taken, exc = self.failures.popleft()
+            taken, of_each = self.failures.popleft()
+            exc = of_each[0].exc
             if taken.stale:
                 logger.warning("stage %r: an interrupted call failed", self.stage.name, exc_info=exc)
+            elif self.asking is not None:
+                for item, failed in zip(taken if isinstance(taken, Batch) else (taken,), of_each, strict=True):
+                    self.asking.ask(item, failed)
             elif self.stage.on_error == "raise":
                 self.end_with(exc)
+
+    def _answered(self, item: Item, error: BaseException | None) -> None:
+        """Pass on what has an outcome now, or end the run."""
+        if not self.stage.ordered:
+            self.published.append(item)
+        if error is not None:
+            self.shared.fail(raisable(error, self.shared.cancelled))  # noted already
+        self.shared.waker.wake_here(self)
 
     def end_with(self, exc: BaseException) -> None:
         """End the run with an exception of this stage's."""
@@ -305,7 +326,7 @@ class StageRunner:
             set_note(exc, self._raised_here, "")
         self.shared.fail(raisable(exc, self.shared.cancelled))
 
-    def failed(self, taken: Taken, given: Any, exc: BaseException) -> list[Failed]:
+    def failed(self, taken: Taken, given: Any, exc: BaseException, start: float, end: float) -> list[Failed]:
         """Note on an exception which stage has raised it and for which item; what that makes of each item.
 
         In the thread that made the call, as a rule: what shows an item may be the user's own code.
@@ -314,15 +335,23 @@ class StageRunner:
             taken: What the call was made for.
             given: What it was made with.
             exc: What it has raised.
+            start: When it began; in seconds of the pipeline's clock, if a function is asked.
+            end: When it had failed, the same.
         """
-        shows = self.shared.show_items
+        stage, shows = self.stage, self.shared.show_items
+        meaning = "raise" if callable(stage.on_error) else stage.on_error  # until the function has answered
+
+        def of_one(data: Any) -> Failed:
+            failure = None if self.asking is None else Failure(stage.name, data, exc, start, end)
+            return Failed(exc, f"item {shown(data)}" if shows else "an item", meaning, failure)
+
         if isinstance(taken, Batch):
             many = f"{len(given)} item{'' if len(given) == 1 else 's'}"
             set_note(exc, self._raised_here, f", for a batch of {many}: {shown(given)}" if shows else "")
-            return [Failed(exc, f"item {shown(data)}" if shows else "an item") for data in given]
-        item = f"item {shown(given)}" if shows else "an item"
-        set_note(exc, self._raised_here, f", for {item}" if shows else "")
-        return [Failed(exc, item)]
+            return [of_one(data) for data in given]
+        failed = of_one(given)
+        set_note(exc, self._raised_here, f", for {failed.shown}" if shows else "")
+        return [failed]
 
     def _look_for_overdue(self, timeout: float) -> None:
         now = time.monotonic()
@@ -345,25 +374,34 @@ class StageRunner:
         if all(item.outcome != WAITING for item in items):
             return  # it has just ended
         exc = TimeoutError(f"a call of stage {self.stage.name!r} took longer than {self.stage.timeout} seconds")
+        failed_at = 0.0 if self.asking is None else self.shared.now()
         replaced = False
-        for item, failed in zip(items, self.failed(taken, given, exc), strict=True):
+        for item, failed in zip(items, self.failed(taken, given, exc, shift.called_at, failed_at), strict=True):
             if item.outcome != WAITING:
                 continue  # it has just ended
             item.stale = replaced = True
-            if item.children is None:
-                new = item.replacement(failed, FAILED)
-            else:
-                new = item.replacement(None, EXPANDED)
-                new.children = Children(drained(item.children))
-                new.children.append(item.child(failed, FAILED, 0.0, 0.0))
-                new.children.passed = item.children.passed
+            new = self._failed_in_place_of(item, failed)
             self.window.replace(item, new)
+            if self.asking is not None:
+                self.asking.ask(new, failed)
         if not replaced:
             return
         self.stale_shifts[shift] = []
         shift.end()
         if self.stage.on_error == "raise":
             self.end_with(exc)
+
+    def _failed_in_place_of(self, item: Item, failed: Failed) -> Item:
+        """What stands for an overdue item: failed, or, if a function is asked, without an outcome yet."""
+        asks = self.asking is not None
+        if item.children is None:
+            return item.replacement(None, WAITING) if asks else item.replacement(failed, FAILED)
+        new = item.replacement(None, WAITING if asks else EXPANDED)
+        new.children = Children(drained(item.children))
+        new.children.passed = item.children.passed
+        if not asks:
+            new.children.append(item.child(failed, FAILED, 0.0, 0.0))
+        return new
 
     # -- interrupts ---------------------------------------------------------------------------
 

@@ -142,7 +142,7 @@ class TaskWorker(StageWorker[TaskShift]):
 
     async def _call(self, shift: TaskShift, taken: Taken, natively: NativeCancellations) -> BaseException | None:
         """Make one call and write what came of it; returns what no call may be failed by."""
-        start = shift.called_at = self.clock() if self.timed else 0.0
+        start = shift.called_at = self.clock() if self.clocked else 0.0
         try:
             value: Any = self.function(taken.data)
             kind = type(value)

@@ -173,7 +173,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
         """Make one call and write what came of it."""
         context = self._copy()  # what a call sets, no other sees
         start = 0.0
-        if self.timed:
+        if self.clocked:
             start = shift.called_at = self.clock()
         try:
             value = context.run(self.function, taken.data)

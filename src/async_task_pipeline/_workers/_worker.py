@@ -36,7 +36,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from anyio import Event
 
-from .._engine._item import EXPANDED, FAILED, FILTERED, PASSED, Batch, Children, Item, Taken
+from .._engine._item import EXPANDED, FAILED, FILTERED, PASSED, Batch, Children, Failed, Item, Taken
 from .._engine._shift import Shift
 from .._engine._stage_runner import StageRunner
 from .._exceptions import StageProtocolError, not_awaited, raisable, shown
@@ -71,7 +71,9 @@ class StageWorker(ABC, Generic[ShiftT]):
         self.function: Any = runner.stage.process_fn
         self._ordered = runner.stage.ordered
         self.timed = runner.shared.clock is not None
-        self.clock = runner.shared.clock or no_clock
+        # Whether the time of a call is wanted: for the report, or by who is asked about failures.
+        self.clocked = self.timed or runner.asking is not None
+        self.clock = runner.shared.now if self.clocked else no_clock
         # Types that are known to be neither generators nor awaitable.
         self.plain: set[type] = set()
         self.resets = False
@@ -168,13 +170,14 @@ class StageWorker(ABC, Generic[ShiftT]):
         if isinstance(exc, self.shared.cancelled):
             # Asked for by the end of the shift; or by nobody, then it is the call's failure.
             if not shift.over and taken is not None:
-                self._failed_with(taken, raisable(exc, self.shared.cancelled), 0.0, 0.0)
+                now = self.clock()
+                self._failed_with(taken, raisable(exc, self.shared.cancelled), now, now)
                 self.runner.shared.waker.wake_here(self.runner)
             elif not shift.over:
                 self.runner.end_with(exc)
             return
         if taken is not None and not taken.stale:
-            self._write_failure(taken, exc, 0.0, 0.0)
+            self._write_failure(taken, self.runner.failed(taken, taken.data, exc, 0.0, 0.0), 0.0, 0.0)
         self.runner.end_with(exc)
         self.ready.set()
 
@@ -280,12 +283,13 @@ class StageWorker(ABC, Generic[ShiftT]):
         self._failed_with(taken, exc, start, end)
 
     def _failed_with(self, taken: Taken, exc: BaseException, start: float, end: float) -> None:
-        self._write_failure(taken, exc, start, end)
+        of_each = self.runner.failed(taken, taken.data, exc, start, end)  # before the first has another data
+        if self.runner.asking is None:  # or what it means is not known yet
+            self._write_failure(taken, of_each, start, end)
         # At once, so that a slow item in front does not hide it.
-        self.runner.failures.append((taken, exc))
+        self.runner.failures.append((taken, of_each))
 
-    def _write_failure(self, taken: Taken, exc: BaseException, start: float, end: float) -> None:
-        of_each = self.runner.failed(taken, taken.data, exc)  # before the first has another data
+    def _write_failure(self, taken: Taken, of_each: list[Failed], start: float, end: float) -> None:
         for item, failed in zip(taken if isinstance(taken, Batch) else (taken,), of_each, strict=True):
             if item.children is not None:
                 self.add_child(item, item.child(failed, FAILED, start, end))
