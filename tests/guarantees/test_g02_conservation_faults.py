@@ -27,13 +27,13 @@ async def test_a_generator_that_ends_in_the_step_of_an_interrupt_leaves_nothing_
     """Its last value was found by the second of two looks at it, and came out after the interrupt."""
     called, fail, yielded, go_on, gone = (threading.Event() for _ in range(5))
 
-    class NotedError(Exception):
-        """Its note is added when it is counted, which is in the interrupt: until then the loop stands still."""
+    class SpeakingError(Exception):
+        """Is asked for its text when it is counted, which is in the interrupt: until then the loop stands still."""
 
-        def add_note(self, note):
-            super().add_note(note)
+        def __str__(self):
             go_on.set()
             gone.wait(PATIENCE / 2)
+            return "text"
 
     def words(turn):
         yield turn
@@ -46,7 +46,7 @@ async def test_a_generator_that_ends_in_the_step_of_an_interrupt_leaves_nothing_
         if turn == "fails":
             called.set()
             assert fail.wait(PATIENCE / 2)
-            raise NotedError
+            raise SpeakingError
         generator = words(turn)
         weakref.finalize(generator, gone.set)  # when the worker is through with it
         return generator

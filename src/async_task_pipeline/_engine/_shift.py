@@ -81,8 +81,8 @@ class Shift:
             outcome was written. Written by the worker, except that the loop reads it.
         began: When the running call, or step of a generator, began (:py:func:`time.monotonic`), if
             the stage has a timeout; infinity between steps. Written before ``current``.
-        called_at: With timing on, or where a function is asked about failures, when the running call, or step of a generator, began, in seconds of
-            the pipeline's clock. Of the one before until then; see :py:meth:`.StageRunner.calls_since`.
+        called_at: With timing on, or where a function is asked about failures: when the running call, or
+            step of a generator, began, in seconds of the pipeline's clock. Of the one before until then; see :py:meth:`.StageRunner.calls_since`.
         over: Whether the worker has to leave its scope. Written by the loop.
         resets: Whether the stage's ``on_interrupt`` comes before the first call.
         dropped: What an interrupt has dropped with this shift's call, for the report.
