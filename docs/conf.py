@@ -28,6 +28,7 @@ extensions = [
 exclude_patterns = ["_build", "inventories"]
 html_theme = "furo"
 html_title = project
+toc_object_entries_show_parents = "hide"  # the names are long enough
 html_favicon = "images/favicon.svg"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
@@ -51,11 +52,24 @@ intersphinx_mapping = {
         "attrs": "https://www.attrs.org/en/stable/",
         "distributed": "https://distributed.dask.org/en/stable/",
         "stamina": "https://stamina.hynek.me/en/stable/",
+        "numpy": "https://numpy.org/doc/stable/",
+        "pytest": "https://docs.pytest.org/en/stable/",
     }.items()
 }
 
 # The blocks of a page are one program, as the tests run them.
 codeautolink_concat_default = True
+# Where a class was defined, and where its documentation has it.
+codeautolink_inventory_map = {
+    "_contextvars.ContextVar": "contextvars.ContextVar",
+    "_contextvars.ContextVar.get": "contextvars.ContextVar.get",
+    "_contextvars.ContextVar.set": "contextvars.ContextVar.set",
+    "_pytest.fixtures.fixture": "pytest.fixture",
+    "_thread._local": "threading.local",
+    "anyio._core._synchronization.Event.set": "anyio.Event.set",
+    "concurrent.futures.thread.ThreadPoolExecutor": "concurrent.futures.ThreadPoolExecutor",
+    "unittest.async_case.IsolatedAsyncioTestCase": "unittest.IsolatedAsyncioTestCase",
+}
 
 # What is copied of a session is what is typed.
 copybutton_prompt_text = "$ "

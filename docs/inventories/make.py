@@ -2,7 +2,7 @@
 
 The rule: a name stands here beside the page of its project's documentation that describes it, and is
 looked up in what is installed, so that no name is linked that does not exist. Run it where the
-documented packages are: ``python docs/inventories/make.py``.
+named packages are: ``python docs/inventories/make.py``.
 """
 
 from __future__ import annotations
@@ -18,73 +18,69 @@ HERE = Path(__file__).parent
 # Of each project: the names on each page of its documentation.
 PROJECTS = {
     "python": {
-        "library/functions.html": "int float bool len abs range print sum open type isinstance aiter anext object",
-        "library/stdtypes.html": "str str.upper str.split bytes list tuple dict set frozenset dict.items",
-        "library/exceptions.html": "BaseException Exception RuntimeError ValueError TypeError TimeoutError SystemExit"
-        " KeyboardInterrupt StopIteration GeneratorExit ZeroDivisionError ConnectionError OSError ExceptionGroup"
-        " BaseExceptionGroup ArithmeticError LookupError KeyError",
-        "library/collections.abc.html": "collections.abc.AsyncIterable collections.abc.AsyncIterator"
-        " collections.abc.AsyncGenerator collections.abc.Iterable collections.abc.Iterator"
-        " collections.abc.Generator collections.abc.Callable collections.abc.Sequence"
-        " collections.abc.Mapping",
-        "library/collections.html": "collections.Counter collections.deque collections.defaultdict",
-        "library/asyncio-task.html": "asyncio.timeout asyncio.all_tasks asyncio.sleep asyncio.TaskGroup asyncio.wait_for",
+        "library/collections.abc.html": "collections.abc collections.abc.AsyncIterable "
+        "collections.abc.AsyncIterator collections.abc.Callable "
+        "collections.abc.Iterable collections.abc.Iterator collections.abc.Set",
+        "library/collections.html": "collections collections.Counter",
+        "library/concurrent.futures.html": "concurrent.futures concurrent.futures.Executor concurrent.futures.ThreadPoolExecutor",
+        "library/contextlib.html": "contextlib contextlib.contextmanager contextlib.suppress",
         "library/asyncio-runner.html": "asyncio.run",
-        "library/concurrent.futures.html": "concurrent.futures.Executor concurrent.futures.ThreadPoolExecutor"
-        " concurrent.futures.ProcessPoolExecutor",
-        "library/contextlib.html": "contextlib.contextmanager contextlib.asynccontextmanager contextlib.suppress"
-        " contextlib.closing",
-        "library/contextvars.html": "contextvars.ContextVar contextvars.Context",
-        "library/functools.html": "functools.partial functools.lru_cache",
-        "library/hashlib.html": "hashlib.sha256",
-        "library/html.parser.html": "html.parser.HTMLParser html.parser.HTMLParser.feed",
-        "library/itertools.html": "itertools.count itertools.groupby itertools.islice",
-        "library/json.html": "json.loads json.dumps json.load",
-        "library/logging.html": "logging.Logger logging.getLogger logging.basicConfig",
-        "library/lzma.html": "lzma.compress",
-        "library/zlib.html": "zlib.compress",
-        "library/math.html": "math.isfinite math.sqrt",
-        "library/os.html": "os.environ os.cpu_count os.SEEK_END",
-        "library/pathlib.html": "pathlib.Path pathlib.Path.read_text pathlib.Path.open pathlib.Path.write_text",
-        "library/queue.html": "queue.Queue queue.Queue.put",
-        "library/random.html": "random.random",
-        "library/re.html": "re.findall re.compile",
-        "library/sqlite3.html": "sqlite3.connect sqlite3.Connection sqlite3.Cursor",
-        "library/statistics.html": "statistics.fmean",
-        "library/string.html": "string.ascii_lowercase",
-        "library/sys.html": "sys.maxsize sys.argv sys.stderr sys.stdin sys.executable",
-        "library/tempfile.html": "tempfile.TemporaryDirectory",
-        "library/threading.html": "threading.Event threading.Event.set threading.Event.wait threading.Thread"
-        " threading.Lock threading.local threading.get_ident threading.current_thread",
-        "library/time.html": "time.perf_counter time.time time.sleep time.monotonic",
-        "library/typing.html": "typing.Any typing.Self typing.Literal typing.NamedTuple",
-        "library/urllib.parse.html": "urllib.parse.urljoin",
-        "library/urllib.request.html": "urllib.request.urlopen",
-        "library/multiprocessing.html": "multiprocessing.Pool multiprocessing.set_start_method",
-        "library/http.server.html": "http.server.ThreadingHTTPServer http.server.SimpleHTTPRequestHandler",
+        "library/contextvars.html": "contextvars contextvars.ContextVar contextvars.ContextVar.get "
+        "contextvars.ContextVar.set",
+        "library/dataclasses.html": "dataclasses dataclasses.dataclass",
+        "library/exceptions.html": "BaseException ConnectionError Exception LookupError RuntimeError "
+        "TimeoutError TypeError ValueError ZeroDivisionError",
+        "library/functions.html": "abs all anext bool float hasattr int isinstance len max object print "
+        "range repr sorted sum super type zip",
+        "library/functools.html": "functools functools.partial",
+        "library/html.parser.html": "html.parser html.parser.HTMLParser",
+        "library/http.server.html": "http.server.BaseHTTPRequestHandler http.server.ThreadingHTTPServer",
+        "library/itertools.html": "itertools itertools.count",
+        "library/json.html": "json json.loads",
+        "library/logging.html": "logging.Logger",
+        "library/os.html": "os os.environ",
+        "library/sqlite3.html": "sqlite3 sqlite3.Connection sqlite3.Connection.executemany "
+        "sqlite3.connect",
+        "library/stdtypes.html": "dict frozenset list str str.split str.splitlines str.strip str.upper "
+        "tuple",
+        "library/sys.html": "sys sys.argv",
+        "library/threading.html": "threading threading.Event threading.Event.clear threading.Event.set "
+        "threading.Event.wait threading.local",
+        "library/time.html": "time.monotonic time.perf_counter",
+        "library/typing.html": "typing.Any typing.Literal",
+        "library/unittest.html": "unittest unittest.IsolatedAsyncioTestCase",
+        "library/urllib.parse.html": "urllib.parse.urljoin urllib.parse.urlsplit",
     },
     "anyio": {
-        "api.html": "anyio.run anyio.sleep anyio.sleep_forever anyio.create_task_group anyio.move_on_after"
-        " anyio.fail_after anyio.CancelScope anyio.Event anyio.CapacityLimiter anyio.open_file anyio.Path"
-        " anyio.create_memory_object_stream anyio.wait_all_tasks_blocked anyio.WouldBlock anyio.BusyResourceError"
-        " anyio.to_thread.run_sync anyio.from_thread.run anyio.from_thread.run_sync"
-        " anyio.from_thread.check_cancelled anyio.lowlevel.checkpoint anyio.abc.TaskStatus anyio.abc.TaskGroup"
-        " anyio.AsyncContextManagerMixin anyio.to_process.run_sync anyio.create_tcp_listener anyio.connect_tcp"
-        " anyio.EndOfStream anyio.ClosedResourceError anyio.streams.memory.MemoryObjectReceiveStream"
-        " anyio.abc.ByteReceiveStream",
+        "api.html": "anyio.BusyResourceError anyio.Event anyio.Event.set anyio.WouldBlock "
+        "anyio.create_memory_object_stream anyio.create_task_group "
+        "anyio.fail_after anyio.from_thread.check_cancelled "
+        "anyio.from_thread.run_sync anyio.lowlevel.checkpoint "
+        "anyio.move_on_after anyio.open_file anyio.run anyio.sleep "
+        "anyio.sleep_forever anyio.to_thread.run_sync "
+        "anyio.wait_all_tasks_blocked",
     },
     "trio": {
-        "reference-core.html": "trio.run trio.open_memory_channel trio.sleep trio.open_nursery trio.CancelScope"
-        " trio.Event trio.to_thread.run_sync trio.from_thread.run_sync",
-    },
-    "attrs": {
-        "api.html": "attrs.frozen attrs.define attrs.field attrs.asdict attrs.evolve attrs.Attribute"
+        "reference-core.html": "trio.run",
     },
     "distributed": {
-        "api.html": "distributed.Client distributed.LocalCluster distributed.Event distributed.Future"
+        "api.html": "distributed.Client",
+    },
+    "attrs": {
+        "api.html": "attrs.define attrs.evolve attrs.frozen",
     },
     "stamina": {
-        "api.html": "stamina.retry stamina.retry_context stamina.set_testing stamina.AsyncRetryingCaller",
+        "api.html": "stamina.retry stamina.retry_context",
+    },
+    "numpy": {
+        "reference/generated/numpy.linalg.norm.html": "numpy.linalg.norm",
+        "reference/generated/numpy.ndarray.html": "numpy.ndarray",
+        "reference/generated/numpy.tanh.html": "numpy.tanh",
+        "reference/generated/numpy.zeros.html": "numpy.zeros",
+        "reference/random/generator.html": "numpy.random.default_rng",
+    },
+    "pytest": {
+        "reference/reference.html": "pytest.fixture",
     },
 }
 
@@ -111,6 +107,8 @@ def resolved(thing: object, attributes: list[str]) -> object:
 def role_of(name: str) -> str:
     """The role under which Sphinx's Python domain has it."""
     thing = found(name)
+    if inspect.ismodule(thing):
+        return "module"
     if inspect.isclass(thing):
         return "exception" if issubclass(thing, BaseException) else "class"
     if "." in name and inspect.isclass(found(name.rpartition(".")[0])):
@@ -125,16 +123,12 @@ def main() -> None:
         inventory.project, inventory.version = project, ""
         for page, names in pages.items():
             for name in sorted(names.split()):
-                inventory.objects.append(
-                    sphobjinv.DataObjStr(
-                        name=name,
-                        domain="py",
-                        role=role_of(name),
-                        priority="1",
-                        uri=f"{page}#$",
-                        dispname="-",
-                    )
+                role = role_of(name)
+                uri = f"{page}#module-$" if role == "module" else f"{page}#$"
+                entry = sphobjinv.DataObjStr(
+                    name=name, domain="py", role=role, priority="1", uri=uri, dispname="-"
                 )
+                inventory.objects.append(entry)
         text = inventory.data_file(contract=True)
         sphobjinv.writebytes(str(HERE / f"{project}.inv"), sphobjinv.compress(text))
 
