@@ -6,6 +6,7 @@ it, so every interval is a whole number that can be worked out by hand, and is c
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import threading
@@ -447,3 +448,36 @@ async def test_the_average_is_per_outcome_of_every_kind() -> None:
     assert await drain(pipeline, [1, 2, 3, 4]) == [1]
     (stage,) = pipeline.stages
     assert (stage.processed_count, stage.get_average_processing_time()) == (4, 2.5)
+
+
+async def test_nothing_leaves_a_stage_before_its_call_has_ended() -> None:
+    """Not even if the call ends while the loop looks at the clock."""
+    loop, begin, one_ended, looking, two_written = threading.get_ident(), *(threading.Event() for _ in range(4))
+    instants, by_worker = itertools.count(), itertools.count(1)
+
+    def clock() -> float:
+        now = next(instants)
+        if threading.get_ident() != loop:
+            number = next(by_worker)
+            if number == 2:  # the first call has ended
+                one_ended.set()
+            elif number == 5:  # the third begins, so what came of the second is written
+                two_written.set()
+        elif one_ended.is_set():
+            looking.set()
+            two_written.wait(PATIENCE)
+        return now
+
+    def slow(value: int) -> int:
+        (looking if value == 2 else begin).wait(PATIENCE)
+        return value
+
+    pipeline = Pipeline(4, enable_timing=True, clock=clock).add_stage("slow", slow)
+    async with pipeline:
+        await pipeline.process_input_stream([1, 2, 3], close_input=True)
+        await until(lambda: not pipeline.input_queue.qsize())
+        begin.set()
+        assert [each async for each in pipeline.generate_output_stream()] == [1, 2, 3]
+    report = pipeline.get_report()
+    assert report is not None
+    assert [each.stages["slow"].transmission_time > 0 for each in report.item_breakdowns] == [True] * 3
