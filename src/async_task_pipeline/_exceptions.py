@@ -79,16 +79,16 @@ class RemoteCallError(PipelineError, RuntimeError):
 
 
 def stopped(failure: BaseException | None) -> PipelineStoppedError:
-    """What a producer gets when the pipeline ends under it."""
+    """The error for a put that was waiting when the pipeline stopped."""
     error = PipelineStoppedError("the pipeline has stopped and did not accept this")
     error.__cause__ = failure
     return error
 
 
 def unawaited(result: object) -> str | None:
-    """What kind of thing a result is that somebody has still to run; ``None`` for any other.
+    """``"coroutine"`` or its like if a result has still to be awaited, ``None`` for any other.
 
-    A coroutine is closed, since nobody will run it.
+    A coroutine is closed, since nobody will await it.
     """
     if isinstance(result, CoroutineType):
         result.close()  # or Python warns that it was never awaited

@@ -29,7 +29,7 @@ def cancelled_natively() -> bool:
 
 
 def cancelled_from_outside() -> bool:
-    """Whether a cancellation that the current task has just met was asked for by anybody.
+    """Whether the cancellation just caught comes from a cancel scope or ``Task.cancel``.
 
     If not, a user's function has raised it: on asyncio, whoever awaits a task that has been
     cancelled does. Let through alone, it would end our task quietly, and the stage with it.

@@ -79,7 +79,7 @@ from ._workers._kinds import check_kind, workers_of
 
 
 class _Nothing(enum.Enum):
-    """Any object may be a sentinel, ``None`` included; so "none given" is one of ours."""
+    """Stands for "no sentinel given", since any object may be a sentinel, ``None`` included."""
 
     NOTHING = enum.auto()
 
@@ -756,7 +756,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         return Turn(self.__on_the_loop("turn").input)
 
     def close_input(self) -> None:
-        """Let nothing more in; the output ends after the last result.
+        """Close the input: nothing more is accepted, and the output ends after the last result.
 
         Producers that wait for room get a :py:exc:`PipelineStateError`. Does nothing if
         the input is closed already.
@@ -935,7 +935,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
 
     @property
     def running(self) -> bool:
-        """Whether the pipeline takes part in the world: started and not ended."""
+        """True between start and the beginning of shutdown."""
         return self.__run is not None and not self.__run.closed
 
     @property

@@ -144,7 +144,7 @@ class Job:
 
     def _hear(self, number: int, work: CancelScope) -> None:
         first, self.signal = not self.signal, number
-        self.source.stop()  # before anything is said: who reads it may rely on it
+        self.source.stop()  # before the message: whoever reads that may rely on the stop
         if first and number == signal.SIGINT:
             say("interrupted: finishing what has been read; Ctrl-C again stops now")
         elif not work.cancel_called:

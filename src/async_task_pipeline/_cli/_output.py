@@ -117,7 +117,7 @@ class StreamSink:
         self._may_block = sys.platform != "win32" and not stat.S_ISREG(os.fstat(fd).st_mode)
 
     def open(self) -> None:
-        """Do nothing: it is open."""
+        """No-op: the stream is open already."""
 
     async def write(self, lines: bytes) -> None:
         """Write whole lines, waiting for room without blocking the loop.
@@ -179,10 +179,10 @@ class StreamSink:
             await checkpoint()  # the system cannot wait for such a device: the write will
 
     def commit(self) -> None:
-        """Do nothing: it is all written."""
+        """No-op: every line has been written."""
 
     def discard(self) -> None:
-        """Do nothing: what is written, is."""
+        """No-op: a stream cannot be unwritten."""
 
 
 class FileSink:

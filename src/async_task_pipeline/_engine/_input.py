@@ -55,7 +55,7 @@ class Producer:
     dropped_in: int | None = None
 
     def refuse(self, error: BaseException | None) -> None:
-        """Have the put look why it was woken, or raise this; ``None`` lets a thread's return."""
+        """Wake the put: a task's looks why, a thread's raises this, or returns for ``None``."""
         if isinstance(self.answer, Event):
             self.answer.set()
         else:
@@ -208,7 +208,7 @@ class Input:
         self._shared.waker.pump_now(self)
 
     async def _dropped_meanwhile(self, item: Item, turn: Turn[Any, Any] | None) -> bool:
-        """Let others run; whether one of them was an interrupt, which has dropped the item with its turn."""
+        """Yield to other tasks; true if one of them made an interrupt, which dropped the item with its turn."""
         flushes, number = self._flushes, self._number
         await self._shared.waker.let_others_run()
         if flushes == self._flushes or item.outcome != PASSED or turn is not None or self._closed is not None:
@@ -400,7 +400,7 @@ class Input:
         self._shared.waker.wake(self)
 
     def refuse_source(self, source: object) -> None:
-        """Let whoever reads a source wait no longer."""
+        """End the wait of the producer that reads a source."""
         with self.lock:
             line, self._line = self._line, deque()
             for producer in line:

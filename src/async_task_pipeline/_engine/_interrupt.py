@@ -116,7 +116,7 @@ class Requests:
         self._closed = False
 
     def ask(self, step: Callable[[], AnswerT]) -> AnswerT | None:
-        """Have the loop do something, and block until it has; ``None`` if it is too late for that."""
+        """Run a step on the loop and block until it is done; ``None`` if the run is closed."""
         request: Future[AnswerT | None] = Future()
         self._open.add(request)
 

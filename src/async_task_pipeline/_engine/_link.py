@@ -71,7 +71,7 @@ class Link:
     # -- for the engine -------------------------------------------------------------------
 
     def open(self) -> None:
-        """Have a stream, until it is closed."""
+        """Open the stream."""
         self._sender, self._receiver = create_memory_object_stream[list[Item]](math.inf)
 
     @property

@@ -170,7 +170,7 @@ class CurrentOutput:
         self._waiting: dict[Event, Callable[[Callable[[], object]], object]] = {}
 
     def begin(self, output: Output) -> None:
-        """Let this be the current one."""
+        """Take the output of the run that begins; wake the readers that waited for it."""
         self._output = output
         for event, post in [*self._waiting.items()]:
             with contextlib.suppress(RuntimeError):  # its loop has ended

@@ -293,11 +293,11 @@ class Run:
         return len(items)
 
     def ask(self, step: Callable[[], AnswerT]) -> AnswerT | None:
-        """Have the loop do something, and block until it has; ``None`` if the run has ended."""
+        """Run a step on the loop and block until it is done; ``None`` if the run has ended."""
         return self._requests.ask(step)
 
     def do(self, step: Callable[[], int]) -> None:
-        """Have the loop do something, in its own thread at once; when the run has ended, any thread may."""
+        """Run a step on the loop: at once in its own thread, and in any thread when the run has ended."""
         if self.closed or threading.get_ident() == self.waker.thread or self._requests.ask(step) is None:
             step()
 

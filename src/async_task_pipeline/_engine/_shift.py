@@ -36,7 +36,7 @@ class TaskParking:
             self.parked = False
 
     def unpark(self) -> bool:
-        """Let the task look again if it is parked; whether it was."""
+        """Wake the task if it is parked; true if it was."""
         if not self.parked:
             return False
         self.parked = False
@@ -127,7 +127,7 @@ class Shift:
         return self.parking.parked and self.current is None and not self.full
 
     def end(self) -> None:
-        """Have the worker leave its scope once its call has ended, and end the call if that can be done."""
+        """End the shift once its call has ended, and end the call if that can be done."""
         self.over = True
         self.scope.cancel()
         self.parking.unpark()

@@ -283,7 +283,7 @@ class StageRunner:
             self._unpark_idle()
 
     def _unpark_idle(self) -> None:
-        """Let as many idle workers look as there is something to take."""
+        """Wake as many idle workers as there are entries to take."""
         most, idle = len(self.inbox), self.idle
         while most > 0 and idle:
             shift = idle.popleft()
@@ -291,7 +291,7 @@ class StageRunner:
                 most -= shift.parking.unpark()
 
     def _unpark_full(self) -> None:
-        """Let the workers look that wait until what their generators have yielded has left."""
+        """Wake the workers that wait for room for what their generators yield."""
         for shift in self.shifts:
             if shift.full:
                 shift.parking.unpark()
@@ -373,7 +373,7 @@ class StageRunner:
             self._timer.set(earliest)
 
     def _replace_overdue(self, shift: Shift, taken: Taken, given: Any) -> None:
-        """Let a call have failed that takes longer than it may; its worker stays busy until it ends."""
+        """Fail a call that takes longer than it may; its worker stays busy until it ends."""
         items = taken if isinstance(taken, Batch) else (taken,)
         if all(item.outcome != WAITING for item in items):
             return  # it has just ended
@@ -520,7 +520,7 @@ class StageRunner:
         return [*found], unseen
 
     def forget(self, interrupt: Interrupt) -> None:
-        """Let an interrupt wait no longer for calls that others made stale."""
+        """End an interrupt's wait for calls that others made stale."""
         for shift, watchers in self.stale_shifts.items():
             if interrupt in watchers and not interrupt.owns(shift):
                 watchers.remove(interrupt)
@@ -563,7 +563,7 @@ class StageRunner:
         return True
 
     def close(self) -> None:
-        """Let the workers go for good; whatever is left was flushed before."""
+        """End all shifts and begin no other; whatever is left was flushed before."""
         self.closing = True
         for shift in [*self.shifts]:
             shift.end()

@@ -102,7 +102,7 @@ class Waker:
         self.ran_at: float = time.perf_counter()
 
     def wake(self, what: Pumped) -> None:
-        """Have it pumped soon. Safe in any thread, never blocks."""
+        """Schedule its pump. Safe in any thread, never blocks."""
         if not what.woken:
             what.woken = True
             self._woken.append(what)  # before pending is read: the loop clears that before it takes
@@ -129,7 +129,7 @@ class Waker:
         self.step()
 
     def post(self, function: Callable[[], object]) -> bool:
-        """Have any callback run on the loop soon; false if the loop is gone."""
+        """Schedule a callback on the loop; false if the loop is gone."""
         try:
             self._post(function)
         except RuntimeError:
@@ -221,7 +221,7 @@ class Parking:
         self._unparked.get()
 
     def unpark(self) -> bool:
-        """Let the thread look again if it is parked; whether it was."""
+        """Wake the thread if it is parked; true if it was."""
         if not self.parked:
             return False
         self.parked = False

@@ -56,7 +56,7 @@ class Window(Protocol):
         ...
 
     def replace(self, old: Item, new: Item) -> None:
-        """Let ``old`` be an orphan, and ``new`` stand in its place."""
+        """Put ``new`` in the place of ``old``, which is an orphan then."""
 
     def remove(self, item: Item) -> None:
         """Take out one item that no worker has taken."""
@@ -95,7 +95,7 @@ class InOrder:
         self._begun += sum(map(has_begun, entries))
 
     def finished(self, item: Item) -> None:
-        """Do nothing: what is at the front is looked at anyway."""
+        """No-op: in order, the front of the window is looked at in each step anyway."""
 
     def leave(self, room: int) -> tuple[list[Item], bool]:
         """Take out what may leave now."""
@@ -140,7 +140,7 @@ class InOrder:
         return room
 
     def replace(self, old: Item, new: Item) -> None:
-        """Let ``new`` stand in the place of ``old``."""
+        """Put ``new`` in the place of ``old``."""
         self._entries[self._entries.index(old)] = new
 
     def remove(self, item: Item) -> None:
@@ -265,7 +265,7 @@ class AsReady:
         return room, plain
 
     def replace(self, old: Item, new: Item) -> None:
-        """Let ``new`` stand in the place of ``old``."""
+        """Put ``new`` in the place of ``old``."""
         segment = new.segment = old.segment
         del segment.items[old]
         segment.items[new] = None

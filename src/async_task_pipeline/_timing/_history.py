@@ -198,7 +198,7 @@ class TimingHistory:
         return [_whole(entry) for entry in recent]
 
     def replace(self, items: Iterable[PipelineItem[Any]]) -> None:
-        """Let these be all that was delivered."""
+        """Replace the delivered items by these."""
         new = list(items)
         with self._lock:
             self._forget_items()
@@ -366,7 +366,7 @@ class CompletedItems(Sequence[PipelineItem[Any]]):  # noqa: PLW1641  as a list h
         return repr([*self])
 
     def append(self, item: PipelineItem[Any]) -> None:
-        """Let an item count as delivered last."""
+        """Append an item as the last delivered."""
         self._history.append(item)
 
     def clear(self) -> None:

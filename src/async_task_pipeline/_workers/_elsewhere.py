@@ -77,7 +77,7 @@ class WorkerElsewhere(ABC):
 
     @abstractmethod
     def leave(self) -> bool:
-        """Have it leave its state and end; nothing of it is left when this returns or raises.
+        """Make it leave its state and end; nothing of it is left when this returns or raises.
 
         Returns:
             Whether it has reported that its state is left. It has not if it was ended or had ended before.
@@ -99,7 +99,7 @@ class WorkerElsewhere(ABC):
         return self._ready
 
     def greet(self) -> None:
-        """Have it make its state, if nobody has; blocks while it does not listen, until it is killed."""
+        """Ask it to make its state, unless that was done; blocks while it does not read, until it is killed."""
         with self._greeting:
             told, self._told = self._told, b""
             if told:
@@ -122,7 +122,7 @@ class WorkerElsewhere(ABC):
         self._ready = True
 
     def call(self, data: Any) -> Any:
-        """Have the function called; to be used once :py:meth:`wait_ready` has returned.
+        """Call the function there; to be used once :py:meth:`wait_ready` has returned.
 
         Returns:
             What the function returned. For a generator, one of our own, which yields what that
@@ -195,7 +195,7 @@ class WorkerElsewhere(ABC):
         return unpacked_exception(payload) if word is Word.CLOSED and payload else None
 
     def _say_goodbye(self, seconds: float | None) -> bool:
-        """Have it leave its state; whether it reports that in time. Raises what that raised."""
+        """Make it leave its state; true if it reports that in time. Raises what that raised."""
         deadline = None if seconds is None else time.monotonic() + seconds
         failure: BaseException | None = None
         try:

@@ -72,7 +72,7 @@ class WorkerInterpreter(WorkerElsewhere):
         return not self._ready or self._generating or not self._watch(0)
 
     def leave(self) -> bool:
-        """Have it leave its state and end; waits for its set-up too.
+        """Make it leave its state and end; waits for its set-up too.
 
         Returns:
             Whether it has reported that its state is left.

@@ -43,7 +43,7 @@ ENDED_SECONDS = 0.5
 
 _multiprocessing = threading.Lock()
 """Taken while a process is started or waited for: to start one, multiprocessing looks at all of its
-children, and would take from another thread the news of how one has ended."""
+children, and would reap one of them, whose exit code another thread then cannot read."""
 
 _started: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 
@@ -125,7 +125,7 @@ class WorkerProcess(WorkerElsewhere):
         return not (self._killed or self._connection.closed or self._watch_end(0))
 
     def leave(self) -> bool:
-        """Have it leave its state and end, in ``LEAVE_SECONDS``; one whose set-up has not ended is killed.
+        """Make it leave its state and end, in ``LEAVE_SECONDS``; one whose set-up has not ended is killed.
 
         Returns:
             Whether it has reported that its state is left.
@@ -150,7 +150,7 @@ class WorkerProcess(WorkerElsewhere):
             self._wait(deadline - time.monotonic())
 
     def ended(self) -> str:
-        """Tell how it ended by itself; one that is only lost is ended, as it is of no use."""
+        """Exit status as text; kills the process if only its pipe was closed."""
         self._wait(ENDED_SECONDS)
         return f"process ended with exit code {self._exit_code}"
 
@@ -224,7 +224,7 @@ class Standby:
         return self._ready is None and not self._closed
 
     def close(self) -> None:
-        """Have the one that is ready leave, and keep none from now on; raises what that raises."""
+        """Make the standby leave, and keep none from now on; raises what that raises."""
         left = self._take_last()
         if left is not None:
             left.leave()
@@ -244,7 +244,7 @@ class Standby:
 
 
 def _descriptor_of(process: BaseProcess) -> int | None:
-    """A descriptor of the process itself, where the system has such: its number may be another's one day."""
+    """A pidfd, where available: unlike a PID it cannot be reused."""
     try:
         return os.pidfd_open(process.pid or 0)
     except (AttributeError, OSError):
@@ -263,7 +263,7 @@ def _start(process: BaseProcess) -> None:
 
 @contextlib.contextmanager
 def main_let_be() -> Iterator[None]:
-    """Have no process that is started meanwhile import the main module, unless it may.
+    """Keep processes that are started meanwhile from importing the main module, unless it may be imported.
 
     multiprocessing asks the module for its specification, and lets one be that has the name of a
     package's ``__main__``. Whoever else starts a process in this instant has no use for it either.

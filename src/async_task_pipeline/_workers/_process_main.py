@@ -48,7 +48,7 @@ class _Main:
         self._say(Word.RAISED, packed_exception(exc), seconds)
 
     def serve(self) -> None:
-        """Have what is logged sent, from the first import on, and answer."""
+        """Answer requests, and forward what is logged from the first import on."""
         wanted, functions = unpacked(self._connection.recv_bytes())
         with forwarding(self._sender, wanted):
             self._serve(functions)
@@ -193,7 +193,7 @@ _OF_GROUPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") 
 
 
 def _disregard(number: int) -> None:
-    """Have a signal change nothing here: what it means to a group of processes is the pipeline's to decide.
+    """Disregard a signal: what it means to a group of processes is the pipeline's to decide.
 
     By a function, since a signal that is ignored is ignored in every program that a stage
     starts, which could not be ended by it then. One that is ignored already, by ``nohup``, stays so.
@@ -217,7 +217,7 @@ def _regard() -> None:
 
 
 def _end_with(lifeline: Connection) -> None:
-    """Have this process end when nobody has the other end of a pipe any more.
+    """End this process when nobody has the other end of a pipe any more.
 
     On Linux the kernel sees to it, in the middle of a call that has the interpreter's lock
     too. Nothing else does: the parent of this process is Python's fork server, which ends after
@@ -247,7 +247,7 @@ def serve_interpreter(descriptor: int, preparation: dict[str, Any]) -> None:
     """Be a worker, in an interpreter of its own, which begins knowing nothing of the main module."""
     from multiprocessing.spawn import prepare  # noqa: PLC0415  only where it is needed
 
-    hosts = sys.modules["__main__"]  # what runs us goes on in it
+    hosts = sys.modules["__main__"]  # restored below: the code that hosts this worker still uses it
     # A duplicate: the original belongs to who hosts this, however this ends.
     with Connection(os.dup(descriptor)) as connection, contextlib.suppress(EOFError, OSError):
         try:

@@ -78,7 +78,7 @@ class ElsewhereWorker(ThreadWorker):
     # -- in the thread ------------------------------------------------------------------------
 
     def enter(self) -> None:
-        """Have somebody to make calls."""
+        """Start what makes the calls, if it is not alive."""
         there = self._there
         if there is not None and not there.is_alive():
             self._there = None
@@ -88,7 +88,7 @@ class ElsewhereWorker(ThreadWorker):
         self.shared.waker.post(self.ready.set)
 
     def _started(self, *, last: bool = False) -> bool:
-        """Start somebody, and wait until calls can be made.
+        """Start what makes the calls, and wait until it can.
 
         False if it ended before, and this is not the last try.
         """
@@ -105,13 +105,13 @@ class ElsewhereWorker(ThreadWorker):
         return True
 
     def recover(self) -> None:
-        """Have somebody to make the next call, before its time begins to count."""
+        """Replace what has ended, before the time of the next call begins to count."""
         self.shared.waker.wake(self.runner)  # what has failed is not kept waiting
         if not self._unwanted:
             self.enter()
 
     def leave(self) -> None:
-        """Have it leave its state and end."""
+        """Make it leave its state and end."""
         there, self._there = self._there, None
         if there is not None:
             there.leave()

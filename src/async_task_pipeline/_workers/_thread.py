@@ -68,7 +68,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
         ended: list[BaseException | None] = []
 
         def serve() -> None:
-            # Kept, not raised: the way out of a thread is not made for every exception.
+            # Returned, not raised: a future cannot carry StopIteration or GeneratorExit.
             ended.append(self._serve(shift))
             self.shared.waker.post(left.set)
 
