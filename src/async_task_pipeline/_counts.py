@@ -50,6 +50,7 @@ class StageCounts:
         displaced: Of those dropped, what made room in a full input.
         dropped_at: When an interrupt, or the end of the run, last dropped an item, with timing on.
         by_worker: What each worker of the current or last run has spent.
+        uncounted: Taken out of the window by an interrupt, and not counted yet.
     """
 
     __slots__ = (
@@ -65,6 +66,7 @@ class StageCounts:
         "filtered",
         "refused",
         "since",
+        "uncounted",
     )
 
     def __init__(self, since: float = -math.inf) -> None:
@@ -79,6 +81,7 @@ class StageCounts:
         self.displaced: int = 0
         self.dropped_at: float = -math.inf
         self.by_worker: dict[object, Spent] = {}
+        self.uncounted: int = 0
         self._earlier = Spent()
 
     def first_of(self, worker: object, start: float) -> tuple[Spent, float]:

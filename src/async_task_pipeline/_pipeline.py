@@ -791,7 +791,8 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
 
         From the moment it is entered, nothing older is ever emitted, whatever is still
         running; the next item accepted is the next processed. Without ``grace`` it does
-        not wait for stage functions and is no checkpoint, so a stage may call it.
+        not wait for stage functions and is no checkpoint, so a stage may call it; but more than a
+        thousand items are counted while other tasks run, which no cancellation cuts short.
         Producers blocked in a put return: their items were of this turn and are dropped
         with it. The receipt has those of threads; that of a task is counted when its put
         returns. Without effect when the pipeline is not running.
@@ -823,6 +824,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         run = self.__on_the_loop("interrupt")
         interrupt = self.__new_interrupt(waits=patience > 0)
         self.__interrupt(run, interrupt, first, _markers(sentinel))
+        await run.counted()
         if patience and interrupt.pending:
             idle = Event()
             interrupt.when_idle(idle.set)
@@ -873,6 +875,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
 
         def instead() -> InterruptReceipt:
             run.interrupt(interrupt, first, markers=markers)
+            run.counting.finish_counting()
             return interrupt.receipt()
 
         # In 0.1.10 an interrupt called clear(), so one of a subclass's own is called; what it gets by
@@ -886,8 +889,8 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
     def clear(self) -> InterruptReceipt:
         """Drop everything inside, sentinels included, and reset counters and report.
 
-        May be called at any time; the end of a closed input is kept. On the loop it never
-        blocks. Another thread, a stage's own included, waits until the loop has done it.
+        May be called at any time; the end of a closed input is kept. On the loop it waits for
+        nothing, and counts at once the results that wait in stages for room. Another thread, a stage's own included, waits until the loop has done it.
 
         Returns:
             What was dropped.
@@ -900,6 +903,8 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             self.__reset()
         else:
             run.do(lambda: run.clear(interrupt, self.__reset))
+            if threading.get_ident() == run.waker.thread:
+                run.counting.finish_counting()
         return interrupt.receipt()
 
     def __reset(self) -> None:

@@ -31,8 +31,8 @@ LAYERS = (
     ("_timing._history",),
     # The engine: an item, the ways it goes, one stage, all of them with input and output.
     ("_engine._item", "_engine._wakeup"),
-    ("_engine._link", "_engine._shift", "_engine._supervisor", "_engine._turn", "_engine._window"),
-    ("_engine._asking", "_engine._batching", "_engine._interrupt"),
+    ("_engine._counting", "_engine._shift", "_engine._supervisor", "_engine._turn"),
+    ("_engine._asking", "_engine._batching", "_engine._interrupt", "_engine._link", "_engine._window"),
     ("_engine._stage_runner",),
     ("_engine._input", "_engine._output"),
     ("_engine._source", "_engine._unread"),

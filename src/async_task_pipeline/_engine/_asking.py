@@ -48,6 +48,11 @@ class Asking:
         self._questions: deque[tuple[Item, Failed]] = deque()
         self._asked = Event()
 
+    @property
+    def items(self) -> list[Item]:
+        """Those about which there is no answer yet."""
+        return [item for item, _ in self._questions]
+
     def ask(self, item: Item, failed: Failed) -> None:
         """Ask about an item as soon as those before it have been answered. On the loop."""
         self._questions.append((item, failed))
@@ -57,11 +62,12 @@ class Asking:
         """Ask about one after another, until an answer has ended the run."""
         while True:
             while self._questions:
-                item, failed = self._questions.popleft()
+                item, failed = self._questions[0]
                 if item.stale:
                     logger.warning("stage %r: an interrupted call failed", self._stage.name, exc_info=failed.exc)
                 elif await self._decide(item, failed):
                     return
+                self._questions.popleft()
             self._asked = Event()
             await self._asked.wait()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 
 from .._stage import BatchSize
+from ._counting import Container
 from ._item import Batch, Item
 
 
@@ -51,9 +52,8 @@ class SetAside:
         self._accepted.popleft()
         return self.items.popleft()
 
-    def clear(self) -> list[Item]:
-        """Take out everything."""
-        items = [*self.items]
-        self.items.clear()
-        self._accepted.clear()
-        return items
+    def take_out(self) -> list[Container]:
+        """Take out everything; in one step, however much it is."""
+        out: list[Container] = [self.items, self._accepted]
+        self.items, self._accepted = deque(), deque()
+        return out

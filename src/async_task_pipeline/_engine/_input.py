@@ -28,8 +28,9 @@ from .._arguments import finite, plain_number
 from .._exceptions import PipelineStateError, shown, stopped
 from .._log import logger
 from ._item import END, PASSED, Item, TimedItem
-from ._stage_runner import ITEMS_PER_STEP, Shared, StageRunner
+from ._stage_runner import Shared, StageRunner
 from ._turn import Turn
+from ._wakeup import ITEMS_PER_STEP
 
 Overflow = Literal["wait", "drop_oldest", "drop_newest"]
 """What a full input means to a producer: wait, or lose an item, the oldest that waits or the one
@@ -67,7 +68,7 @@ class Input:
 
     Attributes:
         lock: Taken while anything is accepted, by whoever does it. What it guards: ``sent`` and
-            ``others_sent`` of the first link, ``accepted`` and ``refused`` of the first stage, the
+            ``others`` of the first link, ``accepted`` and ``refused`` of the first stage, the
             queue of producers, the turns, and whether the input is closed. Reentrant, because an
             interrupt has it for its whole step.
         error: A source's, which ended the input.
@@ -312,7 +313,7 @@ class Input:
             self._stamp(item)  # first: an injected clock may raise
             self._first.stage.counts.accepted += 1
         else:
-            self._link.others_sent += 1
+            self._link.others.append(item)
         self._link.sent += 1
         self._arrivals.append(item)
 
@@ -437,7 +438,7 @@ class Input:
             else:
                 self._line.append(producer)
 
-    def flush(self, *, interrupts: bool) -> int:
+    def flush(self) -> int:
         """Bring everything accepted into the link; end the turns; drop what producers wait with.
 
         Their puts return: the item was accepted, and dropped like all of its turn. Puts bound to a
@@ -448,11 +449,10 @@ class Input:
         was never accepted.
         """
         self._flushes += 1
-        if interrupts:
-            for turn in self._turns:
-                turn.interrupt()
-                if self._shared.turns is not None:
-                    self._shared.turns.cut_short(turn.number)
+        for turn in self._turns:
+            turn.interrupt()
+            if self._shared.turns is not None:
+                self._shared.turns.cut_short(turn.number)
         self.push()
         self._refuse_outlived()
         number, self._number = self._number, 0

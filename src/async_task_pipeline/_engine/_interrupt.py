@@ -1,8 +1,8 @@
 """One interrupt, from the request until the last of its calls has ended.
 
-The rule: what an interrupt drops is known in the step in which it is made; what it cannot know
-then is when the calls that were running end. Each of their shifts is noted here until it has
-ended, and whoever waits hears of the last.
+The rule: what an interrupt drops is decided in the step in which it is made, and counted afterwards;
+what cannot be known then is when the calls that were running end. Each of their shifts is noted here
+until it has ended, and whoever waits hears of the last.
 
 A thread's request is known from before it reaches the loop until it is answered, so a thread that
 waits for its answer gets one even if the loop never runs the request.
@@ -14,9 +14,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+import attrs
+
 from .._statistics import DroppedItems, InterruptReceipt
 from .._timing._clock import Clock
-from ._item import Item
+from .._timing._turns import Call
+from ._counting import Counting, Note, Tally
 from ._shift import Shift
 from ._wakeup import Waker
 
@@ -34,10 +37,11 @@ class Interrupt:
         waits: Whether anybody waits for the calls that earlier interrupts made stale, too.
 
     Attributes:
-        dropped: By stage.
+        dropped: By stage, in stage order.
         sentinel_placed: Whether the interrupt's own sentinel has entered the output.
-        items: The items themselves, for the report, until they are noted there.
         began: When it was asked for.
+        note: Notes for the report what was dropped, if there is one.
+        known: For that: by turn, the calls that went into what is noted.
     """
 
     def __init__(
@@ -49,8 +53,9 @@ class Interrupt:
         waits: bool = False,
     ) -> None:
         self.waits = waits
-        self.dropped: dict[str, DroppedItems] = {}
-        self.items: list[Item] = []
+        self.dropped: dict[str, Tally] = {}
+        self.note: Note | None = None
+        self.known: dict[int, set[Call]] = {}
         self.sentinel_placed = False
         self._last_delivered = last_delivered
         self._clock = clock
@@ -99,7 +104,7 @@ class Interrupt:
     def receipt(self) -> InterruptReceipt:
         """What is known by now."""
         return InterruptReceipt(
-            dropped=dict(self.dropped),
+            dropped={name: DroppedItems(*attrs.astuple(tally)) for name, tally in self.dropped.items()},
             busy=tuple(dict.fromkeys(sorted(self._pending.values(), key=list(self.dropped).index))),
             last_delivered=self._last_delivered,
             idle_after=dict(self._idle_after),
@@ -108,10 +113,11 @@ class Interrupt:
 
 
 class Requests:
-    """What threads have asked the loop to do and not been answered."""
+    """What threads have asked the loop to do and not been answered; they are when all is counted."""
 
-    def __init__(self, waker: Waker) -> None:
+    def __init__(self, waker: Waker, counting: Counting) -> None:
         self._waker = waker
+        self._counting = counting
         self._open: set[Future[Any]] = set()
         self._closed = False
 
@@ -123,13 +129,13 @@ class Requests:
         def serve() -> None:
             if request not in self._open:
                 return
+            self._open.discard(request)
             try:
                 answer = step()
             except BaseException as exc:  # an injected clock's; the loop is no place for it
-                self._open.discard(request)
                 request.set_exception(exc)
             else:
-                self._answer(request, answer)
+                self._counting.then(lambda: request.set_result(answer))
 
         # Looked at after the request is there to be found.
         if self._closed or not self._waker.post(serve):
@@ -141,8 +147,5 @@ class Requests:
         """Answer everybody that it is too late."""
         self._closed = True
         for request in self._open.copy():  # one step, while threads add to it
-            self._answer(request, None)
-
-    def _answer(self, request: Future[Any], answer: object) -> None:
-        self._open.discard(request)
-        request.set_result(answer)
+            self._open.discard(request)
+            request.set_result(None)

@@ -163,3 +163,6 @@ class Batch(list[Item]):
 
 Taken: TypeAlias = Item | Batch
 """What a worker takes from an inbox."""
+
+Inbox: TypeAlias = deque[Taken]
+"""What no worker has taken yet."""

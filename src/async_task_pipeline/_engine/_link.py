@@ -3,7 +3,8 @@
 The rule: a burst, a list of items, travels in one send and one receive, because a stream
 operation costs as much as all the rest of an item's way through a stage. The stream itself is
 unbounded; its room is counted in items, so that ``max_queue_size`` means items. Only the loop
-touches the stream.
+touches the stream. A burst that nobody has received grows by what comes after it, so all that waits is
+in two lists, however it came, and can be taken out in one step.
 
 What was sent and what was taken are two counts, each with one writer: in the first link items
 are sent by whoever puts them, under the input's lock, and taken by the loop.
@@ -12,11 +13,14 @@ are sent by whoever puts them, under the input's lock, and taken by the loop.
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
 
 from anyio import ClosedResourceError, EndOfStream, WouldBlock, create_memory_object_stream
 from anyio.streams.memory import MemoryObjectStreamStatistics
 
-from ._item import SENTINEL, Item
+from ._counting import TakenOut
+from ._item import END, SENTINEL, Item
 
 
 class Link:
@@ -26,9 +30,10 @@ class Link:
 
     Attributes:
         maxsize: The bound, the pipeline's ``max_queue_size``.
+        others: What waits and is no item, in order; in the first link added to under the input's lock.
     """
 
-    __slots__ = ("_receiver", "_rest", "_sender", "maxsize", "others_sent", "others_taken", "peak", "sent", "taken")
+    __slots__ = ("_receiver", "_rest", "_sender", "_unread", "maxsize", "others", "peak", "sent", "taken")
 
     def __init__(self, maxsize: int) -> None:
         self.maxsize: int = maxsize
@@ -39,11 +44,12 @@ class Link:
         # Of the burst received last, what had no room where it goes; last to first, so that what
         # is next is taken from the end of the list, which moves nothing.
         self._rest: list[Item] = []
-        # Entries of any kind, and of them those that are no items.
+        # The burst in the stream.
+        self._unread: list[Item] | None = None
+        # Entries of any kind.
         self.sent: int = 0
         self.taken: int = 0
-        self.others_sent: int = 0
-        self.others_taken: int = 0
+        self.others: deque[Item] = deque()
         self.peak: int = 0
 
     def __repr__(self) -> str:
@@ -82,32 +88,34 @@ class Link:
     @property
     def items(self) -> int:
         """Items waiting."""
-        return self.level - (self.others_sent - self.others_taken)
+        return self.level - len(self.others)
 
     @property
     def room(self) -> int:
         """How many more entries it takes; negative after an interrupt has moved sentinels here."""
         return self.maxsize - self.sent + self.taken
 
-    def send(self, burst: list[Item], others: int = 0) -> None:
-        """Take in a burst, of which so many are no items. Never empty."""
+    def send(self, burst: list[Item], others: Sequence[Item] = ()) -> None:
+        """Take in a burst, never empty, and those of it that are no items; the list is the link's then."""
         self.sent += len(burst)
-        self.others_sent += others
+        if others:
+            self.others.extend(others)
         self.push(burst)
 
     def push(self, burst: list[Item]) -> None:
         """Take in a burst that was counted before."""
         if self.level > self.peak:
             self.peak = self.level
-        self._sender.send_nowait(burst)
+        if self._unread is None:
+            self._unread = burst
+            self._sender.send_nowait(burst)
+        else:
+            self._unread += burst
 
     def take(self, most: int) -> list[Item]:
         """The next entries, at most so many, which must be one or more; empty if none wait."""
         if not self._rest:
-            try:
-                burst = self._receiver.receive_nowait()
-            except (WouldBlock, EndOfStream, ClosedResourceError):
-                return []
+            burst = self._receive()
             if len(burst) <= most:
                 self.taken += len(burst)
                 return burst
@@ -119,43 +127,73 @@ class Link:
         self.taken += len(burst)
         return burst
 
+    def others_of(self, burst: list[Item]) -> list[Item]:
+        """What of a burst just taken is no item."""
+        if not self.others:
+            return []
+        others = [entry for entry in burst if entry.outcome >= SENTINEL]
+        for _ in others:
+            self.others.popleft()
+        return others
+
     def pop(self) -> Item:
         """The next entry, alone; there must be one."""
         if not self._rest:
-            self._rest = self._receiver.receive_nowait()
+            self._rest = self._receive()
             self._rest.reverse()
         self.taken += 1
         entry = self._rest.pop()
         if entry.outcome >= SENTINEL:
-            self.others_taken += 1
+            self.others.popleft()
         return entry
 
     def pop_item(self) -> Item | None:
         """The item that has waited longest, past whatever is no item; ``None`` if none waits."""
-        entries = self.drain()
-        found = next((entry for entry in entries if entry.outcome < SENTINEL), None)
-        if found is not None:
-            entries.remove(found)
-        self._put_back(entries)
-        return found
+        if self.items <= 0:
+            return None
+        index = self._last_item()
+        if index is None:  # nothing but sentinels is left of the burst before
+            burst = self._receive()
+            burst.reverse()
+            self._rest[:0] = burst
+            index = self._last_item()
+        if index is None:
+            return None
+        self.taken += 1
+        return self._rest.pop(index)
 
-    def drain(self) -> list[Item]:
-        """Everything that waits, taken out."""
-        entries: list[Item] = []
-        while burst := self.take(self.level):
-            entries += burst
-        self.others_taken += sum(entry.outcome >= SENTINEL for entry in entries)
-        return entries
+    def _last_item(self) -> int | None:
+        rest = self._rest
+        return next((at for at in range(len(rest) - 1, -1, -1) if rest[at].outcome < SENTINEL), None)
 
-    def _put_back(self, entries: list[Item]) -> None:
-        """Undo a :py:meth:`drain` of these, in one piece: all is as it was but for where bursts end."""
-        self.taken -= len(entries)
-        self.others_taken -= sum(entry.outcome >= SENTINEL for entry in entries)
-        entries.reverse()
-        self._rest = entries
+    def _receive(self) -> list[Item]:
+        """The burst in the stream, which after the end of the run is closed; empty if there is none."""
+        try:
+            burst = self._receiver.receive_nowait()
+        except ClosedResourceError:
+            burst = self._unread or []
+        except (WouldBlock, EndOfStream):
+            return []
+        self._unread = None
+        return burst
+
+    def take_end(self) -> Item | None:
+        """The end of input, if it is here, behind everything."""
+        if not self.others or self.others[-1].outcome != END:
+            return None
+        self.taken += 1
+        self.others.pop()
+        return self._unread.pop() if self._unread else self._rest.pop(0)
+
+    def take_out(self) -> TakenOut:
+        """Everything that waits; in one step, however much it is."""
+        out = TakenOut([self._rest, self._receive()], self.items, [*self.others])
+        self.taken = self.sent
+        self._rest = []
+        self.others.clear()
+        return out
 
     def close(self) -> None:
         """Close the stream, or it would warn when it is collected; what waits can still be taken."""
-        self._put_back(self.drain())
         self._sender.close()
         self._receiver.close()

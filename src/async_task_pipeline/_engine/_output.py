@@ -20,11 +20,11 @@ from typing import Any, Generic, TypeVar, cast
 from anyio import BusyResourceError, Event
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from ._item import END, PASSED, SENTINEL, Item
+from ._counting import TakenOut
+from ._item import END, PASSED, Item
 from ._link import Link
 from ._stage_runner import StageRunner
 from ._wakeup import Waker, current_run_sync_soon
-from ._window import lasting
 
 OutT = TypeVar("OutT")
 
@@ -146,20 +146,19 @@ class Output:
     def line_up(self, others: list[Item]) -> None:
         """Put sentinels behind what is here, but not behind the end of input, where nobody reads on."""
         with self.lock:
-            others = [*self.link.drain(), *others]
+            if (end := self.link.take_end()) is not None:
+                others = [*others, end]
             others.sort(key=lambda each: each.outcome == END)
             if others:
-                items = sum(each.outcome < SENTINEL for each in others)
-                self.link.send(others, len(others) - items)
+                self.link.send(others, others)
         self.arrived(0)
 
-    def flush(self, *, sentinels: bool) -> tuple[list[Item], list[Item]]:
-        """Drop every item; return them, and what survives."""
+    def flush(self) -> TakenOut:
+        """Drop everything; return what it was."""
         with self.lock:
-            entries = self.link.drain()
-            items = [each for each in entries if each.outcome < SENTINEL]
-            self.dropped += len(items)
-        return items, lasting(entries, sentinels=sentinels)
+            out = self.link.take_out()
+            self.dropped += out.items
+        return out
 
 
 class CurrentOutput:

@@ -13,22 +13,21 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 
-import attrs
-from anyio import TASK_STATUS_IGNORED, Event, create_task_group, get_cancelled_exc_class
+from anyio import TASK_STATUS_IGNORED, CancelScope, Event, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskGroup, TaskStatus
 
 from .._exceptions import stopped
 from .._log import logger
 from .._native import current_native_task
 from .._stage import PipelineStage
-from .._statistics import DroppedItems
 from .._timing._clock import Clock
 from .._timing._history import TimingHistory
+from ._counting import Counting, Note, TakenOut, Tally
 from ._input import Input, Overflow
 from ._interrupt import AnswerT, Interrupt, Requests
-from ._item import Item
+from ._item import SENTINEL, Item
 from ._link import Link
 from ._output import Output
 from ._shift import Worker
@@ -73,12 +72,14 @@ class Run:
         self._over = self._ready = self._keeps_output = False
         self._beside: list[Worker] = []
         self._woken = Event()
-        self._requests = Requests(self.waker)
+        self.counting = Counting(self.waker)
+        self._requests = Requests(self.waker, self.counting)
         self._workers_of = workers_of
         self.shared = Shared(
             bound=maxsize,
             clock=clock if timed else None,
             waker=self.waker,
+            counting=self.counting,
             fail=self.fail,
             beside=self._work_beside,
             turns=self.turns,
@@ -127,12 +128,15 @@ class Run:
                     self._begin(tasks)
                     await self._until_over(tasks, task_status)
                 finally:
-                    self._close()
+                    interrupt = self._close()
+                    await self.counted()
+                    self._log_end(interrupt)
                 tasks.cancel_scope.cancel()
         except get_cancelled_exc_class():
             if self.failure is None:  # which is what the owner has to hear, if there is one
                 raise
         finally:
+            self.counting.finish()  # what is left of it, if waiting for that was cancelled natively
             with self.output.lock:
                 for link in self.links:
                     link.close()
@@ -228,20 +232,26 @@ class Run:
         except Exception:
             return 0.0
 
-    def _close(self) -> None:
+    def _close(self) -> Interrupt:
         self.closed = True
         self.input.close(partial(stopped, self.failure))
         self._requests.close()
         interrupt = Interrupt(self._end_clock)
+        if self.turns is not None:
+            interrupt.note = partial(self.turns.drop, known=interrupt.known)
         keeps_output = self._keeps_output and self.failure is None
         try:
             self._drop(interrupt, keep=False, output=not keeps_output)
         finally:  # or a thread that is parked would be waited for
             if not keeps_output:
-                self.links[-1].drain()  # not even the end of input is waited for any more
+                self.links[-1].take_out()  # not even the end of input is waited for any more
             self.output.end(self.failure)
             for runner in self.runners:
                 runner.close()
+        self.waker.pump_now(self.counting)
+        return interrupt
+
+    def _log_end(self, interrupt: Interrupt) -> None:
         receipt = interrupt.receipt()
         if receipt.total:
             # Whoever calls stop() may not have meant that; whoever leaves a block has read what it wanted.
@@ -267,30 +277,39 @@ class Run:
             return
         if self.output.ended or (self._over and not self._keeps_output):
             markers = ()  # nobody reads on, and what nobody reads is not said to be there
-        self._drop(interrupt, first, markers=markers)
-        interrupt.sentinel_placed = bool(markers)
         if self.turns is not None:
             self.turns.interrupt()
+            interrupt.note = partial(self.turns.drop, known=interrupt.known)
+        self._drop(interrupt, first, markers=markers)
+        interrupt.sentinel_placed = bool(markers)
         self._pump()
 
     def clear(self, interrupt: Interrupt, reset: Callable[[], None]) -> int:
         """Drop everything, sentinels included, and set the counters back in the same step."""
         with self.input.lock:
             if self.closed:
-                interrupt.dropped[self.runners[-1].stage.name] = DroppedItems(finished=self.discard_output())
+                interrupt.dropped[self.runners[-1].stage.name] = Tally(finished=self.discard_output())
             else:
                 self._drop(interrupt, keep=False)
-                if self.turns is not None:
-                    self.turns.interrupt()
             reset()
         self._pump()
-        return interrupt.receipt().total
+        return 0
 
     def discard_output(self) -> int:
         """Drop what a stop has kept for the consumer; return how many items."""
-        items, _ = self.output.flush(sentinels=False)
-        self._note(items)
-        return len(items)
+        out = self.output.flush()
+        if self.turns is not None:  # at once: what comes next may be to clear the report
+            self.turns.drop(each for each in chain.from_iterable(out.entries) if each.outcome < SENTINEL)
+        self._let_go(out)
+        return out.items
+
+    async def counted(self) -> None:
+        """Wait until all that was dropped is counted; no checkpoint if it is, as what is not much is at once."""
+        while not self.counting.done:
+            done = Event()
+            self.counting.then(done.set)
+            with CancelScope(shield=True):
+                await done.wait()
 
     def ask(self, step: Callable[[], AnswerT]) -> AnswerT | None:
         """Run a step on the loop and block until it is done; ``None`` if the run has ended."""
@@ -309,7 +328,7 @@ class Run:
     def _pump(self) -> None:
         if self.closed:
             return
-        self.waker.pump_now(self.input, *self.runners)
+        self.waker.pump_now(self.counting, self.input, *self.runners)
 
     def _drop(
         self,
@@ -327,48 +346,41 @@ class Run:
         behind them. With ``keep`` false nothing survives but the end of input; with ``output`` false,
         what waits for the consumer too.
         """
+        first_stage, last_stage = self.runners[0].stage, self.runners[-1].stage
         with self.input.lock:
-            of_threads = self.input.flush(interrupts=first == 0) if first == 0 else 0
-            at_output, survivors = 0, list[Item]()
-            if output and (not keep or self.runners[-1].stage.interruptible):
-                finished, survivors = self.output.flush(sentinels=keep)
-                at_output = len(finished)
-                interrupt.items += finished if self.turns is not None else []
+            interrupt.dropped.update((each.stage.name, Tally()) for each in self.runners[first:])
+            if first == 0:
+                interrupt.dropped[first_stage.name].queued += self.input.flush()
+            survivors: list[Item] = []
+            if output and (not keep or last_stage.interruptible):
+                out = self.output.flush()
+                interrupt.dropped[last_stage.name].finished += out.items
+                self.counting.let_go(out.entries, interrupt.note)
+                survivors = lasting(out.others, sentinels=keep)
             ahead: StageRunner | Output = self.output
-            dropped: dict[str, DroppedItems] = {}
             for runner in reversed(self.runners[first:]):
-                part = DroppedItems()
-                if keep and not runner.stage.interruptible:
-                    if runner.occupied:
-                        self._line_up(survivors, ahead, markers)
-                        ahead, survivors = runner, []
-                else:
-                    part, others = runner.flush(interrupt)
-                    survivors += lasting(others, sentinels=keep)
-                if runner is self.runners[-1]:
-                    part = attrs.evolve(part, finished=part.finished + at_output)
-                if runner is self.runners[0]:
-                    part = attrs.evolve(part, queued=part.queued + of_threads)
-                dropped[runner.stage.name] = part
+                if not keep or runner.stage.interruptible:
+                    survivors += lasting(runner.flush(interrupt), sentinels=keep)
+                elif runner.occupied:
+                    self._line_up(survivors, ahead, markers)
+                    ahead, survivors = runner, []
             self._line_up(survivors, ahead, markers)
-        self._note(interrupt.items)
-        interrupt.items = []
-        interrupt.dropped.update(reversed(dropped.items()))
+        self.counting.let_go(interrupt.known.values())
 
     def _line_up(self, others: list[Item], ahead: StageRunner | Output, markers: Sequence[Item]) -> None:
         if isinstance(ahead, Output):
             ahead.line_up([*others, *markers])
         elif others:
-            ahead.link.send(others, len(others))
+            ahead.link.send(others, others)
 
     def clear_output(self) -> int:
         """Drop what waits for the consumer, sentinels included; return how many items."""
-        items, others = self.output.flush(sentinels=False)
-        self._note(items, cut_short=False)
+        out = self.output.flush()
+        self._let_go(out, self._note_cleared)
         if not self.closed:
-            self.output.line_up(others)
+            self.output.line_up(lasting(out.others, sentinels=False))
         self._pump()
-        return len(items)
+        return out.items
 
     def clear_link(self, index: int) -> int:
         """Drop what waits for one stage, sentinels included; return how many items."""
@@ -377,11 +389,17 @@ class Run:
         with self.input.lock:
             if index == 0:
                 self.input.push()
-            items = self.runners[index].clear_link()
-        self._note(items, cut_short=False)
+            out = self.runners[index].clear_link()
+        self._let_go(out, self._note_cleared)
         self._pump()
-        return len(items)
+        return out.items
 
-    def _note(self, items: list[Item], *, cut_short: bool = True) -> None:
+    def _note_cleared(self, items: list[Item]) -> None:
         if self.turns is not None:
-            self.turns.drop(items, cut_short=cut_short)
+            self.turns.drop(items, cut_short=False)
+
+    def _let_go(self, out: TakenOut, note: Note | None = None) -> None:
+        self.counting.let_go(out.entries, note)
+        self.counting.let_go(out.rest)
+        if self.closed and not self.waker.post(partial(self.waker.pump_now, self.counting)):
+            self.counting.finish()  # there is no loop any more

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from anyio import CancelScope, Event
 
-from ._item import Taken
+from ._item import Inbox, Taken
 from ._wakeup import Parking
 
 
@@ -79,6 +79,7 @@ class Shift:
             the item has its result. Written before ``current``.
         current: What the worker has taken and not given back, from before its call to after its
             outcome was written. Written by the worker, except that the loop reads it.
+        inbox: That from which ``current`` was taken. Written by the worker, while ``current`` is ``None``.
         began: When the running call, or step of a generator, began (:py:func:`time.monotonic`), if
             the stage has a timeout; infinity between steps. Written before ``current``.
         called_at: With timing on, or where a function is asked about failures: when the running call, or
@@ -98,7 +99,7 @@ class Shift:
         "dropped",
         "full",
         "given",
-        "interrupted",
+        "inbox",
         "over",
         "parking",
         "replaced",
@@ -107,8 +108,9 @@ class Shift:
         "worker",
     )
 
-    def __init__(self, worker: Worker, parking: Parking | TaskParking, *, resets: bool) -> None:
+    def __init__(self, worker: Worker, parking: Parking | TaskParking, inbox: Inbox, *, resets: bool) -> None:
         self.worker: Worker = worker
+        self.inbox: Inbox = inbox
         self.parking: Parking | TaskParking = parking
         self.scope: CancelScope = CancelScope()
         self.given: Any = None

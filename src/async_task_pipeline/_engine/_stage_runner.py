@@ -16,7 +16,8 @@ import contextvars
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from itertools import chain
 from typing import Any, Protocol
 
 import attrs
@@ -27,21 +28,32 @@ from .._failure import Failure
 from .._failure_budget import FailureBudget
 from .._log import logger
 from .._stage import PipelineStage
-from .._statistics import DroppedItems, StageFlow
+from .._statistics import StageFlow
 from .._timing._clock import Clock
 from .._timing._turns import TurnHistory
 from ._asking import Asking
 from ._batching import SetAside
+from ._counting import Container, Counting, Dropped, TakenOut
 from ._interrupt import Interrupt
-from ._item import EXPANDED, FAILED, FILTERED, PASSED, RETURNED, SENTINEL, WAITING, Batch, Children, Failed, Item, Taken
+from ._item import (
+    EXPANDED,
+    FAILED,
+    FILTERED,
+    PASSED,
+    RETURNED,
+    SENTINEL,
+    WAITING,
+    Batch,
+    Children,
+    Failed,
+    Inbox,
+    Item,
+    Taken,
+)
 from ._link import Link
 from ._shift import Shift, Worker
-from ._wakeup import Pumped, Timer, Waker
+from ._wakeup import ITEMS_PER_STEP, Pumped, Timer, Waker
 from ._window import AsReady, InOrder, Window, lasting
-
-ITEMS_PER_STEP = 1024
-"""The most that a stage passes on at once: a few tenths of a millisecond, so that a very large
-bound does not make a pause for everybody else."""
 
 
 class Downstream(Protocol):
@@ -59,6 +71,7 @@ class Shared:
         bound: The pipeline's ``max_queue_size``.
         clock: For timing, or ``None`` while that is off.
         waker: Has the loop pump.
+        counting: What was dropped and is not counted yet.
         fail: Ends the run with an exception.
         beside: Has a worker begin its next shift beside the one it is in.
         turns: Where turns are remembered, if they are.
@@ -72,6 +85,7 @@ class Shared:
     bound: int
     clock: Clock | None
     waker: Waker
+    counting: Counting
     fail: Callable[[BaseException], None]
     beside: Callable[[Worker], None]
     turns: TurnHistory | None
@@ -87,7 +101,8 @@ class StageRunner:
 
     Attributes:
         inbox: What no worker has taken yet. Workers take with ``popleft``, which is atomic; order
-            needs no more, because it was fixed when the window accepted.
+            needs no more, because it was fixed when the window accepted. An interrupt puts another one
+            in its place: what a worker takes from the old one is not called.
         idle: Shifts that have parked for want of something to take, by themselves. Some may have
             gone on since: unparking those does nothing.
         published: Items of an unordered stage that have something to pass on; appended by workers.
@@ -105,7 +120,7 @@ class StageRunner:
         self.shared = shared
         self.upstream: Pumped | None = None
         self.window: Window = InOrder() if stage.ordered else AsReady()
-        self.inbox: deque[Taken] = deque()
+        self.inbox: Inbox = deque()
         self.idle: deque[Shift] = deque()
         self.published: deque[Item] = deque()
         self.failures: deque[tuple[Taken, list[Failed]]] = deque()
@@ -143,17 +158,21 @@ class StageRunner:
             self._hear_failures()
         self._note_published()
         clock = self.shared.clock
-        while len(window):
+        left = 0
+        while len(window) and left < ITEMS_PER_STEP:
             now = 0.0 if clock is None else clock()  # before anything leaves: an injected clock may raise
-            leaving, plain = window.leave(min(outbound.room, ITEMS_PER_STEP))
+            leaving, plain = window.leave(outbound.room, ITEMS_PER_STEP)
             if not leaving:
                 break
             if clock is not None:
                 # Again: a call may have ended since, and its result leaves after that.
                 with contextlib.suppress(Exception):
                     now = clock()
+            left += len(leaving)
             self._pass_on(leaving, now, plain=plain)
             expanded = expanded or not plain
+        if left >= ITEMS_PER_STEP:
+            self.shared.waker.wake_here(self)
         if expanded:
             self._unpark_full()
         self.accept()
@@ -165,7 +184,7 @@ class StageRunner:
                 self.window.finished(item)
 
     def _pass_on(self, leaving: list[Item], now: float, *, plain: bool) -> None:
-        others = 0
+        others: list[Item] = []
         if plain:
             self._budget.succeeded(len(leaving))
         else:
@@ -178,33 +197,35 @@ class StageRunner:
                 for item in leaving:
                     if plain or item.outcome == PASSED:
                         item.timestamps.append(now)
-            counts.delivered += len(leaving) - others
+            results = len(leaving) - len(others)
+            counts.delivered += results
             self._outbound.send(leaving, others)
-            self._downstream.arrived(len(leaving) - others)
+            self._downstream.arrived(results)
 
-    def _counted(self, leaving: list[Item]) -> tuple[list[Item], int]:
-        """Count what is no result; return what travels on, and how much of it is no item."""
+    def _counted(self, leaving: list[Item]) -> tuple[list[Item], list[Item]]:
+        """Count what is no result; return what travels on, and what of it is no item."""
         counts, budget = self.stage.counts, self._budget
         travelling: list[Item] = []
-        others = 0
+        others: list[Item] = []
         for item in leaving:
             outcome = item.outcome
             if outcome == FAILED:
-                self._count_failure(item)
+                self._count_failure(item, counts)
                 outcome = item.outcome
             elif outcome == FILTERED:
                 counts.filtered += 1
             if outcome < SENTINEL and outcome != FAILED:
                 budget.succeeded(1)  # one by one: a budget may look at the last few outcomes
             if outcome == PASSED or outcome >= SENTINEL:
-                others += outcome != PASSED
                 travelling.append(item)
+                if outcome != PASSED:
+                    others.append(item)
         return travelling, others
 
-    def _count_failure(self, item: Item) -> None:
+    def _count_failure(self, item: Item, counts: StageCounts) -> None:
         failed: Failed = item.data
         exc, stage, meaning = failed.exc, self.stage, failed.meaning
-        stage.counts.failed += 1
+        counts.failed += 1
         if (error := self._budget.overdrawn(exc)) is not None:
             self.shared.fail(error)
         if meaning == "return":
@@ -222,21 +243,20 @@ class StageRunner:
         """Take in what the window has room for, and tell workers."""
         window, link = self.window, self.link
         was_full = link.room <= 0
-        accepted = False
-        while (room := self.capacity - len(window)) > 0:
-            burst = link.take(room)
+        accepted = 0
+        while (room := self.capacity - len(window)) > 0 and accepted < ITEMS_PER_STEP:
+            burst = link.take(min(room, ITEMS_PER_STEP))
             if not burst:
                 break
-            accepted = True
-            others = 0
+            accepted += len(burst)
+            others = link.others_of(burst)
             for item in burst:
-                if item.outcome == PASSED:
+                if not others or item.outcome == PASSED:
                     item.outcome = WAITING
-                else:
-                    others += 1
-            link.others_taken += others
             window.accept(burst, others)  # before any worker can have written an outcome
             self._offer(burst, others)
+        if accepted >= ITEMS_PER_STEP:
+            self.shared.waker.wake_here(self)
         if not accepted:
             if self._aside is not None:
                 self._form_batches()
@@ -247,7 +267,7 @@ class StageRunner:
             self._watched = True
             self._timer.set(time.monotonic() + self.stage.timeout)
 
-    def _offer(self, burst: list[Item], others: int) -> None:
+    def _offer(self, burst: list[Item], others: list[Item]) -> None:
         """Put what workers can take into the inbox."""
         if others:
             # With nothing before it, a sentinel may leave at once.
@@ -362,7 +382,7 @@ class StageRunner:
         earliest = now + timeout
         for shift in [*self.shifts]:
             taken, began, given = shift.current, shift.began, shift.given
-            if taken is None or taken.stale:
+            if taken is None or taken.stale or shift.inbox is not self.inbox:
                 continue
             if began + timeout <= now:
                 self._replace_overdue(shift, taken, given)
@@ -409,76 +429,80 @@ class StageRunner:
 
     # -- interrupts ---------------------------------------------------------------------------
 
-    def flush(self, interrupt: Interrupt) -> tuple[DroppedItems, list[Item]]:
-        """Drop every item of this stage; return what was dropped, and the rest in order.
+    def flush(self, interrupt: Interrupt) -> list[Item]:
+        """Drop every item of this stage, to be counted afterwards; return the rest in order.
 
         A call that is running becomes an orphan, and its shift is ended.
         """
-        waiting = self.link.drain()
-        self._take_back()
-        held = self.window.clear()
-        others = [each for each in (*held, *waiting) if each.outcome >= SENTINEL]
-        counts = self.stage.counts
+        counts, counting = self.stage.counts, self.shared.counting
+        dropped = Dropped(counts, interrupt.dropped[self.stage.name], interrupt.note, self._count_failure, counting)
+        waiting = self.link.take_out()
+        dropped.queued(waiting.items)
+        counting.let_go(waiting.entries, interrupt.note)
+        inbox, self.inbox = self.inbox, deque()  # before it is looked who has taken from it
+        entries, held = len(self.window), self.window.take_out()
         counts.fanned_out += self.window.fanned_out
         self.window.fanned_out = 0
-        queued = [each for each in waiting if each.outcome < SENTINEL]
-        in_call: list[Item] = []
-        finished: list[Item] = []
-        for item in held:
-            if item.outcome >= SENTINEL:
-                continue
-            if item.stale:
-                queued.append(item)
-            elif item.outcome == WAITING:
-                item.stale = True  # before its children are looked at: none is added unseen
-                in_call.append(item)
-                self._drop_children(item, finished, beyond=1)
-            elif item.outcome == EXPANDED:
-                self._drop_children(item, finished, beyond=0)
-            else:
-                self._drop_outcome(item, finished)
-        counts.dropped += len(queued) + len(in_call) + len(finished)
-        if queued or in_call or finished:
+        ended, begun = self._drop_calls(inbox, dropped)
+        in_call = dropped.tally.in_call
+        uncounted = held.items - (in_call - begun)
+        if waiting.items or entries > len(held.others):
             counts.dropped_at = max(counts.dropped_at, interrupt.began)
-        self._end_calls(interrupt, in_call)
-        self._unpark_full()
-        if self.shared.turns is not None:
-            interrupt.items += [*queued, *finished]
-        return DroppedItems(len(queued), len(in_call), len(finished)), others
-
-    def _take_back(self) -> None:
-        """Take out what no worker has taken, and know it by that it is stale."""
-        for taken in drained(self.inbox):
-            for item in taken if isinstance(taken, Batch) else (taken,):
-                item.stale = True
-        if self._aside is not None:
-            for item in self._aside.clear():
-                item.stale = True
-
-    def _drop_outcome(self, item: Item, finished: list[Item]) -> None:
-        if item.outcome == PASSED:
-            finished.append(item)
-        elif item.outcome == FILTERED:
-            self.stage.counts.filtered += 1
+        # As a rule nothing has an outcome, and none has to be looked at to be counted.
+        if self._aside is None and entries == len(held.others) + in_call + len(inbox):
+            dropped.queued(uncounted)
+            counting.let_go(held.entries, dropped.note_waiting)
         else:
-            self._count_failure(item)
+            counts.uncounted += uncounted
+            counting.count(dropped.count(held.entries))
+            counting.let_go(held.entries)
+        aside = [] if self._aside is None else self._aside.take_out()
+        counting.let_go([*held.rest, inbox, *aside])
+        counting.then(self._unpark_full)  # whose values are gone when they are counted
+        self._end_calls(interrupt, ended)
+        return [*held.others, *waiting.others]
 
-    def _drop_children(self, item: Item, finished: list[Item], *, beyond: int) -> None:
-        """Drop what a generator has yielded; ``beyond`` is what more would have come of it."""
-        children = item.children
-        if children is None:
-            return
-        outcomes = drained(children)
-        for child in outcomes:
-            self._drop_outcome(child, finished)
-        # The first outcome of a call stands for its item, the others were fanned out.
-        self.stage.counts.fanned_out += len(outcomes) + beyond - (not children.passed)
+    def _drop_calls(self, inbox: Inbox, dropped: Dropped) -> tuple[list[Shift], int]:
+        """Drop what is in calls; return their shifts, and of how many an outcome has left before.
 
-    def _end_calls(self, interrupt: Interrupt, in_call: list[Item]) -> None:
+        A worker that has taken something and shows it too late to be found here does not call it, and
+        so it was still waiting.
+        """
+        ended: list[Shift] = []
+        begun = 0
+        for shift in self.shifts:
+            taken = shift.current
+            if taken is None or shift.inbox is not inbox:
+                continue
+            called, before = self._drop_called(taken if isinstance(taken, Batch) else (taken,), dropped)
+            begun += before
+            if called:
+                shift.dropped = called if isinstance(taken, Batch) else taken
+                ended.append(shift)
+        if self.asking is not None:
+            self._hear_failures()  # after the look: a call that was not seen has told of its failure
+            asked, before = self._drop_called(self.asking.items, dropped)
+            begun += before
+            if dropped.note is not None:
+                dropped.note(asked)
+        return ended, begun
+
+    def _drop_called(self, items: Iterable[Item], dropped: Dropped) -> tuple[Batch, int]:
+        """Drop those that have no outcome yet; return them, and of how many an outcome has left before."""
+        called = Batch(item for item in items if item.outcome == WAITING and not item.stale)
+        begun = 0
+        for item in called:
+            item.stale = True  # before its children are looked at: none is added unseen
+            children = item.children
+            if children is not None:
+                item.children = Children()
+                self.shared.counting.count(dropped.count_children(children))
+                begun += children.passed
+            dropped.in_call(begun=children is not None and children.passed)
+        return called, begun
+
+    def _end_calls(self, interrupt: Interrupt, ended: list[Shift]) -> None:
         """End the shifts whose call was dropped, and have the interrupt watch all that are stale."""
-        ended, unseen = self._shifts_in_call(in_call)
-        if self.shared.turns is not None:
-            interrupt.items += unseen
         for shift in ended:
             self.stale_shifts[shift] = []
         for shift, watchers in self.stale_shifts.items():
@@ -498,26 +522,6 @@ class StageRunner:
                 worker.resets = True
             for shift in [*self.shifts]:
                 shift.end()  # an idle one, too: the next begins with what resets it
-
-    def _shifts_in_call(self, in_call: list[Item]) -> tuple[list[Shift], list[Item]]:
-        """The shifts that have taken these items, and those of the items that nobody shows yet.
-
-        If there are any, a worker is between taking and showing what it has taken, and every one that
-        cannot be said to be idle counts as in a call.
-        """
-        found: dict[Shift, None] = {}
-        seen: set[int] = set()
-        for shift in self.shifts:
-            taken = shift.current
-            if taken is not None and taken.stale and shift not in self.stale_shifts:
-                shift.dropped = taken
-                found[shift] = None
-                seen.update(map(id, taken if isinstance(taken, Batch) else (taken,)))
-        unseen = [item for item in in_call if id(item) not in seen]
-        if unseen:
-            between = [each for each in self.shifts if each.current is None and not each.parking.parked]
-            found.update(dict.fromkeys(between))
-        return [*found], unseen
 
     def forget(self, interrupt: Interrupt) -> None:
         """End an interrupt's wait for calls that others made stale."""
@@ -597,24 +601,33 @@ class StageRunner:
             self.inbox.appendleft(taken)
         return item
 
-    def clear_link(self) -> list[Item]:
-        """Drop what waits for this stage, sentinels included; return the items."""
-        waiting = self.link.drain()
-        queued = [each for each in waiting if each.outcome < SENTINEL]
-        self._take_back()
+    def clear_link(self) -> TakenOut:
+        """Drop what waits for this stage, sentinels included; return what was dropped."""
+        waiting = self.link.take_out()
+        if end := lasting(waiting.others, sentinels=False):
+            self.link.send(end, end)
+        aside: list[Container] = [] if self._aside is None else self._aside.take_out()
+        untaken = drained(self.inbox)
+        queued: list[Item] = [*aside[0]] if aside else []
+        for taken in untaken:
+            if isinstance(taken, Batch):
+                queued += taken
+            else:
+                queued.append(taken)
+        for item in queued:
+            item.stale = True  # by which it is known in the window
         kept: list[Item] = []
         behind = False
-        for item in self.window.clear():
-            if item.stale:
-                queued.append(item)
-            elif item.outcome not in (SENTINEL, RETURNED) or not behind:
+        held = self.window.take_out()
+        for item in chain.from_iterable(held.entries):
+            if not item.stale and (item.outcome not in (SENTINEL, RETURNED) or not behind):
                 kept.append(item)
             behind = behind or item.outcome == WAITING
         self.window.take_back(kept)
-        if end := lasting(waiting, sentinels=False):
-            self.link.send(end, 1)
-        self.stage.counts.dropped += len(queued)
-        return queued
+        self.stage.counts.dropped += len(queued) + waiting.items
+        return TakenOut(
+            [queued, *waiting.entries], len(queued) + waiting.items, [], [*held.entries, *held.rest, untaken]
+        )
 
     # -- what can be read at any moment ------------------------------------------------------------
 
@@ -625,8 +638,8 @@ class StageRunner:
 
     @property
     def inside(self) -> int:
-        """Items in the link and in the window."""
-        return self.link.items + self.window.items
+        """Items in the link and in the window, and those that were there and are not counted yet."""
+        return self.link.items + self.window.items + self.stage.counts.uncounted
 
     def calls_since(self) -> list[float]:
         """When each call, or step of a generator, that is running now began; with timing on.
@@ -657,7 +670,7 @@ class StageRunner:
             in_call=sum(
                 0 if each is None or each.stale else len(each) if isinstance(each, Batch) else 1 for each in calls
             ),
-            queue_depth=self.link.level + self._untaken() + self.window.others,
+            queue_depth=self.link.level + self._untaken() + len(self.window.others),
             peak_queue_depth=self.link.peak,
         )
 

@@ -30,6 +30,10 @@ STEP_SECONDS = 0.001
 """How long the library may keep the loop before it lets others run: what an application does not
 notice, and a hundred times what letting others run costs."""
 
+ITEMS_PER_STEP = 1024
+"""The most that one pump accepts, passes on or counts before others are pumped: a few tenths of a
+millisecond, so that a very large bound does not make a pause for everybody else."""
+
 
 def current_run_sync_soon() -> Callable[[Callable[[], object]], object]:
     """How any thread has the loop of the current task run a callback soon."""
@@ -77,6 +81,7 @@ class Waker:
         "_running",
         "_stepping",
         "_woken",
+        "_woken_next",
         "pending",
         "ran_at",
         "thread",
@@ -97,6 +102,7 @@ class Waker:
             self._loop_closed = native.is_closed
         self._failed = failed
         self._woken: deque[Pumped] = deque()
+        self._woken_next: list[Pumped] = []
         self._stepping = False
         self.pending: bool = False
         self.ran_at: float = time.perf_counter()
@@ -119,6 +125,12 @@ class Waker:
             if not self._stepping and not self.pending:
                 self.pending = True
                 self._post_here(self._run)
+
+    def wake_next(self, what: Pumped) -> None:
+        """Inside a step: have it pumped in the next one, when others have run."""
+        if not what.woken:
+            what.woken = True
+            self._woken_next.append(what)
 
     def pump_now(self, *those: Pumped) -> None:
         """Pump them, and whatever that wakes, before this returns; inside a step, in that."""
@@ -173,12 +185,15 @@ class Waker:
                 what.woken = False  # before the look: what is written from here on wakes it again
                 what.pump()
                 if woken and time.perf_counter() - began > STEP_SECONDS:
-                    if not self.pending:
-                        self.pending = True
-                        self._post_here(self._run)
                     break
         except BaseException as exc:
             self._failed(exc)  # only an injected clock can raise here
+        if self._woken_next:
+            woken.extend(self._woken_next)
+            self._woken_next.clear()
+        if woken and not self.pending:
+            self.pending = True
+            self._post_here(self._run)
         self._stepping = False
         self.ran_at = time.perf_counter()
 

@@ -13,8 +13,10 @@ then: a step of a window reads an outcome before it reads what that outcome publ
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
+from ._counting import Container, TakenOut
 from ._item import END, EXPANDED, FILTERED, PASSED, SENTINEL, WAITING, Item
 
 
@@ -23,11 +25,11 @@ class Window(Protocol):
 
     Attributes:
         fanned_out: How many outcomes beyond the first of their call have left.
-        others: How many entries are no items.
+        others: The entries that are no items, in order.
     """
 
     fanned_out: int
-    others: int
+    others: deque[Item]
 
     def __len__(self) -> int:
         """How many entries it has, sentinels included."""
@@ -38,17 +40,17 @@ class Window(Protocol):
         """How many items; one whose generator goes on after its first outcome has left is none."""
         ...
 
-    def accept(self, burst: list[Item], others: int) -> None:
-        """Take in a burst, of which so many are no items."""
+    def accept(self, burst: list[Item], others: Sequence[Item]) -> None:
+        """Take in a burst, of which these are no items."""
 
     def take_back(self, entries: list[Item]) -> None:
-        """Take in, in order, what :py:meth:`clear` has taken out."""
+        """Take in, in order, what :py:meth:`take_out` has taken out."""
 
     def finished(self, item: Item) -> None:
         """Note that there is something of this item to pass on."""
 
-    def leave(self, room: int) -> tuple[list[Item], bool]:
-        """Take out what may leave now, of what needs room at most ``room``.
+    def leave(self, room: int, most: int) -> tuple[list[Item], bool]:
+        """Take out what may leave now: of what needs room at most ``room``, and about ``most`` in all.
 
         Returns those items, and whether all of them were passed, so that nobody has to look
         at each again.
@@ -61,8 +63,8 @@ class Window(Protocol):
     def remove(self, item: Item) -> None:
         """Take out one item that no worker has taken."""
 
-    def clear(self) -> list[Item]:
-        """Take out everything, in order as far as there is one."""
+    def take_out(self) -> TakenOut:
+        """Take out everything, in order as far as there is one; in one step, however much it is."""
         ...
 
 
@@ -71,7 +73,7 @@ class InOrder:
 
     def __init__(self) -> None:
         self.fanned_out = 0
-        self.others = 0
+        self.others: deque[Item] = deque()
         self._entries: deque[Item] = deque()
         self._begun = 0  # items of which an outcome has left
 
@@ -82,24 +84,26 @@ class InOrder:
     @property
     def items(self) -> int:
         """How many items."""
-        return len(self._entries) - self.others - self._begun
+        return len(self._entries) - len(self.others) - self._begun
 
-    def accept(self, burst: list[Item], others: int) -> None:
+    def accept(self, burst: list[Item], others: Sequence[Item]) -> None:
         """Take in a burst."""
         self._entries.extend(burst)
-        self.others += others
+        if others:
+            self.others.extend(others)
 
     def take_back(self, entries: list[Item]) -> None:
         """Take in what was taken out."""
-        self.accept(entries, sum(map(is_no_item, entries)))
+        self.accept(entries, [*filter(is_no_item, entries)])
         self._begun += sum(map(has_begun, entries))
 
     def finished(self, item: Item) -> None:
         """No-op: in order, the front of the window is looked at in each step anyway."""
 
-    def leave(self, room: int) -> tuple[list[Item], bool]:
+    def leave(self, room: int, most: int) -> tuple[list[Item], bool]:
         """Take out what may leave now."""
         entries, plain = self._entries, True
+        room = min(room, most)
         passed = 0
         for head in entries:  # how many at the front were passed, which mostly is all there is to leave
             if head.outcome != PASSED or passed >= room:
@@ -107,7 +111,7 @@ class InOrder:
             passed += 1
         leaving = [entries.popleft() for _ in range(passed)]
         room -= passed
-        while entries:
+        while entries and len(leaving) < most:
             head = entries[0]
             outcome = head.outcome
             if outcome == PASSED:
@@ -129,7 +133,8 @@ class InOrder:
                 if room <= 0:
                     break
                 room -= 1
-            self.others -= outcome >= SENTINEL
+            if outcome >= SENTINEL:
+                self.others.popleft()
             leaving.append(entries.popleft())
         return leaving, plain
 
@@ -147,11 +152,13 @@ class InOrder:
         """Take out one item that no worker has taken."""
         self._entries.remove(item)
 
-    def clear(self) -> list[Item]:
+    def take_out(self) -> TakenOut:
         """Take out everything, in order."""
-        entries, self._entries = self._entries, deque()
-        self.others = self._begun = 0
-        return [*entries]
+        out = TakenOut([self._entries], self.items, [*self.others])
+        self._entries = deque()
+        self.others.clear()
+        self._begun = 0
+        return out
 
 
 class Segment:
@@ -171,7 +178,7 @@ class AsReady:
     def __init__(self) -> None:
         self.fanned_out = 0
         self._segments: deque[Segment | Item] = deque()
-        self.others = 0
+        self.others: deque[Item] = deque()
         self._length = 0
         self._begun = 0
 
@@ -182,9 +189,9 @@ class AsReady:
     @property
     def items(self) -> int:
         """How many items."""
-        return self._length - self.others - self._begun
+        return self._length - len(self.others) - self._begun
 
-    def accept(self, burst: list[Item], others: int) -> None:
+    def accept(self, burst: list[Item], others: Sequence[Item]) -> None:
         """Take in a burst."""
         segments = self._segments
         for item in burst:
@@ -198,11 +205,11 @@ class AsReady:
             item.segment = segment
             segment.items[item] = None
         self._length += len(burst)
-        self.others += others
+        self.others.extend(others)
 
     def take_back(self, entries: list[Item]) -> None:
         """Take in what was taken out."""
-        self.accept(entries, sum(map(is_no_item, entries)))
+        self.accept(entries, [*filter(is_no_item, entries)])
         self._begun += sum(map(has_begun, entries))
         for item in entries:
             if not is_no_item(item) and (item.outcome != WAITING or item.children):
@@ -212,14 +219,15 @@ class AsReady:
         """Note that there is something of this item to pass on."""
         item.segment.ready.append(item)
 
-    def leave(self, room: int) -> tuple[list[Item], bool]:
+    def leave(self, room: int, most: int) -> tuple[list[Item], bool]:
         """Take out what may leave now."""
         leaving: list[Item] = []
         plain = True
-        while self._segments:
+        room = min(room, most)
+        while self._segments and len(leaving) < most:
             head = self._segments[0]
             if isinstance(head, Segment):
-                room, only_passed = self._leave_segment(head, leaving, room)
+                room, only_passed = self._leave_segment(head, leaving, room, most)
                 plain = plain and only_passed
                 if head.items:
                     break
@@ -230,13 +238,13 @@ class AsReady:
                 plain = False
                 leaving.append(head)
                 self._length -= 1
-                self.others -= 1
+                self.others.popleft()
             self._segments.popleft()
         return leaving, plain
 
-    def _leave_segment(self, segment: Segment, leaving: list[Item], room: int) -> tuple[int, bool]:
+    def _leave_segment(self, segment: Segment, leaving: list[Item], room: int, most: int) -> tuple[int, bool]:
         items, ready, plain = segment.items, segment.ready, True
-        while ready:
+        while ready and len(leaving) < most:
             item = ready[0]
             if item not in items:
                 ready.popleft()  # noted twice
@@ -276,18 +284,22 @@ class AsReady:
         del item.segment.items[item]
         self._length -= 1
 
-    def clear(self) -> list[Item]:
+    def take_out(self) -> TakenOut:
         """Take out everything."""
-        entries: list[Item] = []
+        entries: list[Container] = []
+        rest: list[Container] = []
         for each in self._segments:
             if isinstance(each, Segment):
-                entries += each.items
+                entries.append(each.items)
+                rest.append(each.ready)
                 each.items, each.ready = {}, deque()  # an orphan keeps its segment, not all that was in it
             else:
-                entries.append(each)
+                entries.append([each])
+        out = TakenOut(entries, self.items, [*self.others], rest)
         self._segments.clear()
-        self._length = self.others = self._begun = 0
-        return entries
+        self.others.clear()
+        self._length = self._begun = 0
+        return out
 
 
 def expand(item: Item, leaving: list[Item], room: int) -> tuple[int, int, int]:

@@ -13,12 +13,16 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 import attrs
 
 from ._item import TIMESTAMPS_PER_STAGE, Timed
 from ._report import InterruptStatistics, Percentiles, TurnStatistics
 from ._sketch import Sketch
+
+Call: TypeAlias = tuple[int, float, float]
+"""The place among its item's timestamps at which a call began, and when it began and ended."""
 
 
 @attrs.define
@@ -80,19 +84,23 @@ class TurnHistory:
                 if record.first_output_at is None:
                     record.first_output_at = first.timestamps[-1]
 
-    def drop(self, entries: Iterable[Timed], *, cut_short: bool = True) -> None:
-        """Note items that were dropped, all in one step.
+    def drop(
+        self, entries: Iterable[Timed], *, cut_short: bool = True, known: dict[int, set[Call]] | None = None
+    ) -> None:
+        """Note items that were dropped.
 
         Args:
             entries: The items, as far as they had come.
             cut_short: Whether that was an interrupt or the end, and so ends their turns.
+            known: By turn, the calls of what else was dropped in the same step and has been noted;
+                those of the entries are added.
         """
         with self._lock:
             for number, timeds in itertools.groupby(sorted(entries, key=_turn), _turn):
                 dropped = list(timeds)
                 record = self._of(number, dropped[0].timestamps[0])
                 record.dropped += len(dropped)
-                record.wasted += computation(dropped)
+                record.wasted += computation(dropped, None if known is None else known.setdefault(number, set()))
                 record.interrupted |= cut_short
 
     def drop_call(self, called: Timed, results: Iterable[Timed]) -> None:
@@ -165,11 +173,17 @@ def _turn(timed: Timed) -> int:
     return timed.turn
 
 
-def computation(entries: Iterable[Timed]) -> float:
-    """Seconds inside stage functions, those that several of the entries share counted once."""
-    calls = {
-        (at, *timed.timestamps[at : at + 2])
+def computation(entries: Iterable[Timed], known: set[Call] | None = None) -> float:
+    """Seconds inside stage functions, those that several of the entries share counted once.
+
+    Those of the known calls are not counted again, and all others become known.
+    """
+    calls: set[Call] = {
+        (at, timed.timestamps[at], timed.timestamps[at + 1])
         for timed in entries
         for at in range(1, len(timed.timestamps) - 1, TIMESTAMPS_PER_STAGE)
     }
+    if known is not None:
+        calls -= known
+        known |= calls
     return sum(end - start for _, start, end in calls)

@@ -51,7 +51,7 @@ class TaskWorker(StageWorker[TaskShift]):
 
     def new_shift(self, *, resets: bool) -> TaskShift:
         """A shift that begins now; ``resets`` if the stage's ``on_interrupt`` comes first."""
-        return TaskShift(self, TaskParking(), resets=resets)
+        return TaskShift(self, TaskParking(), self.runner.inbox, resets=resets)
 
     async def __aenter__(self) -> Self:
         """Make the state."""
@@ -90,7 +90,7 @@ class TaskWorker(StageWorker[TaskShift]):
     async def work(self, shift: TaskShift) -> BaseException | None:
         """Make calls until the shift is over."""
         natively = self.native_cancellations()
-        runner, waker, inbox, context = self.runner, self.shared.waker, self.runner.inbox, self.shared.context
+        runner, waker, inbox, context = self.runner, self.shared.waker, shift.inbox, self.shared.context
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
         if shift.resets:
             await self._reset()
@@ -100,6 +100,7 @@ class TaskWorker(StageWorker[TaskShift]):
                 await waker.let_others_run()
             if self._expanded and not await self._room(shift):
                 return None
+            inbox = shift.inbox = runner.inbox  # another one after an interrupt
             if not inbox:
                 taken = None  # not to keep the last item alive while parked
                 await self._park(shift, natively)

@@ -54,7 +54,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
 
     def new_shift(self, *, resets: bool) -> ThreadShift:
         """A shift that begins now; ``resets`` if the stage's ``on_interrupt`` comes first."""
-        return ThreadShift(self, Parking(), resets=resets)
+        return ThreadShift(self, Parking(), self.runner.inbox, resets=resets)
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Leave the state, unless a thread that could not be waited for will do it."""
@@ -138,7 +138,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
 
     def _work(self, shift: ThreadShift) -> BaseException | None:
         """Take, call and write until the shift is over; returns what no call may be failed by."""
-        runner, waker, inbox, failures = self.runner, self.shared.waker, self.runner.inbox, self.runner.failures
+        runner, waker, inbox, failures = self.runner, self.shared.waker, shift.inbox, self.runner.failures
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
         expanded = self._expanded
         taken: Taken | None
@@ -151,17 +151,20 @@ class ThreadWorker(StageWorker[ThreadShift]):
                 taken = None  # not to keep the last item alive while parked
                 if self._park(shift):
                     return None
+                inbox = shift.inbox = runner.inbox
                 continue
             if shift.over:
-                if not taken.stale:
-                    inbox.appendleft(taken)  # of the next turn: not for a scope that is cancelled
+                inbox.appendleft(taken)  # if it is of the next turn: not for a scope that is cancelled
                 return None
             if limited:
                 # Before current: whoever sees the item must see its own instant and data.
                 shift.began, shift.given = time.monotonic(), taken.data
-            shift.current = taken
-            # Stale if it was dropped in the instant in which it was taken.
-            if not taken.stale and (ended := self._call(shift, taken)) is not None:
+            shift.current = taken  # shown first, the look second
+            if inbox is not runner.inbox:  # dropped in the instant in which it was taken
+                shift.current = None
+                inbox = shift.inbox = runner.inbox
+                continue
+            if (ended := self._call(shift, taken)) is not None:
                 return ended
             shift.current = None
             if not runner.woken:

@@ -20,10 +20,13 @@ lock of its own, and attribute writes are published in the order in which they w
    free-threaded build the ``append`` to ``idle`` between flag and look takes that deque's lock, which
    keeps the processor from reordering them. :py:meth:`.Waker.wake` and its ``woken`` are the same
    pattern the other way round.
-4. ``stale`` is written by the loop alone and only from false to true. A worker that reads it too early
-   makes a call nobody wants, which is waste and was counted as a call; it never makes one for an item
-   that was dropped while it waited, because such an item was no longer in the inbox.
-5. A float is added to by its worker alone (:py:class:`.Spent`), since adding is two steps.
+4. The same once more: a worker sets ``current`` and then looks whether its inbox is still the stage's;
+   an interrupt puts another inbox in its place and then looks at ``current``. So what was taken in that
+   instant is either seen by the interrupt, or not called. ``inbox`` is written while ``current`` is
+   ``None``, so what is shown with an older one is nothing that a later interrupt has to drop.
+5. ``stale`` is written by the loop alone and only from false to true. A generator whose worker reads it
+   too early makes a step nobody wants, which is waste and was counted as a call.
+6. A float is added to by its worker alone (:py:class:`.Spent`), since adding is two steps.
 """
 
 from __future__ import annotations
