@@ -141,7 +141,11 @@ class ElsewhereWorker(ThreadWorker):
             if isinstance(exc, UnheardError) and more:
                 return self._call_there(data, more=more - 1)
             raise self._died(there, "in a call") from None
-        return self._values(there, result) if type(result) is GeneratorType else result
+        if type(result) is not GeneratorType:
+            return result
+        values = self._values(there, result)
+        next(values)
+        return values
 
     def _replaced(self) -> WorkerElsewhere | None:
         """Somebody else, for one that ended between two calls; none if nobody wants the next one."""
@@ -156,10 +160,13 @@ class ElsewhereWorker(ThreadWorker):
 
     def _values(self, there: WorkerElsewhere, generator: Any) -> Iterator[Any]:
         try:
+            yield  # it has begun, so that to close it closes the other, at once and on any Python
             yield from generator
         except WorkerGoneError:
             if not self._unwanted:
                 raise self._died(there, "in a call") from None
+        finally:
+            generator.close()
 
     def measured(self, start: float, end: float) -> tuple[float, float]:
         """From when to when the function ran, over there."""

@@ -35,6 +35,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from types import GeneratorType
 from typing import Any, Generic, Self, TypeVar
 
 from anyio import Event
@@ -42,7 +43,7 @@ from anyio import Event
 from .._engine._item import EXPANDED, FAILED, FILTERED, PASSED, Batch, Children, Failed, Item, Taken
 from .._engine._shift import Shift
 from .._engine._stage_runner import StageRunner
-from .._exceptions import StageProtocolError, not_awaited, raisable, shown
+from .._exceptions import StageProtocolError, add_note, not_awaited, raisable, shown
 from .._native import NativeCancellations, cancelled_from_outside
 from .._stage import PipelineStage
 
@@ -306,7 +307,14 @@ class StageWorker(ABC, Generic[ShiftT]):
         """Write the results of a batch, one for each item or any number."""
         per_item = self.stage.batch is None or self.stage.batch.per_item
         if not is_sequence(results) or (per_item and len(results) != len(batch)):
-            self.raised(batch, self._not_a_list(batch, results), start, end)
+            error = self._not_a_list(batch, results)
+            if isinstance(results, GeneratorType):
+                # Now, and not when it is collected: one of a process keeps that from the next call.
+                try:
+                    results.close()
+                except Exception as exc:
+                    add_note(error, f"and the generator failed when it was closed: {shown(exc)}")
+            self.raised(batch, error, start, end)
             return
         values = list(results)
         if self.timed:
