@@ -22,7 +22,7 @@ from ._exceptions import PipelineStateError, PipelineStoppedError, leaves_of, wi
 EnteredT = TypeVar("EnteredT")
 
 
-class Block(AbstractAsyncContextManager[EnteredT, None], Generic[EnteredT]):
+class Block(AbstractAsyncContextManager[EnteredT, bool | None], Generic[EnteredT]):
     """A run that begins when the block is entered and is over when it is left.
 
     Args:
@@ -67,16 +67,21 @@ class Block(AbstractAsyncContextManager[EnteredT, None], Generic[EnteredT]):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop the run, wait until nothing of it is left, and raise what it or the block has failed with."""
+    ) -> bool | None:
+        """Stop the run, wait until nothing of it is left, and raise what it or the block has failed with.
+
+        Returns whether a cancellation ends here, as a task group decides it: one that nobody around the
+        block has asked for.
+        """
         run, tasks = self._run, self._tasks
         if run is None or tasks is None:
             raise PipelineStateError("cannot leave what was never entered")
         run.stop()
         self._feeding.cancel()
         errors: list[BaseException] = []
+        ends_here: bool | None = None
         try:
-            await tasks.__aexit__(kind, exc, traceback)
+            ends_here = await tasks.__aexit__(kind, exc, traceback)
         except BaseExceptionGroup as group:
             errors = [*group.exceptions]
         except get_cancelled_exc_class():
@@ -90,6 +95,7 @@ class Block(AbstractAsyncContextManager[EnteredT, None], Generic[EnteredT]):
         for error in errors:
             if error is not exc:  # which goes on by itself
                 raise error
+        return ends_here
 
     async def _feed_until_left(self, feed: Callable[[Run], Coroutine[Any, Any, None]], run: Run) -> None:
         with self._feeding:

@@ -356,12 +356,12 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    ) -> bool | None:
         """Stop the pipeline and drop what is inside; raise what it or the block has failed with."""
         block, self.__records.block = self.__records.block, None
         if block is None:
             raise PipelineStateError(f"cannot leave {self!r}: it was not entered")
-        await block.__aexit__(kind, exc, traceback)
+        return await block.__aexit__(kind, exc, traceback)
 
     if not TYPE_CHECKING:  # which refuse all three by themselves
 
@@ -383,7 +383,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
     @overload
     def process(
         self, source: AsyncIterable[T] | Iterable[T], *, in_thread: bool = True, sentinels: None = None
-    ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], None]: ...
+    ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], bool | None]: ...
 
     @overload
     def process(
@@ -392,11 +392,11 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         *,
         in_thread: bool = True,
         sentinels: Callable[[T | U], object],
-    ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], None]: ...
+    ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], bool | None]: ...
 
     def process(
         self, source: Any, *, in_thread: bool = True, sentinels: IsSentinel | None = None
-    ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], None]:
+    ) -> AbstractAsyncContextManager[OutputStream[ResultT | U], bool | None]:
         """Do a whole job: feed a source, close the input, drain, stop.
 
         Use it as ``async with pipeline.process(source) as results:`` and iterate over

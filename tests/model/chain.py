@@ -163,11 +163,27 @@ def add_stages(pipeline, lots, case):
     return executors
 
 
+def asked(failure):
+    """What a failure means, after a while if it is drawn so."""
+    lots = random.Random(repr(failure.exception))
+    if lots.random() < 0.3:
+        time.sleep(lots.random() * LONGEST_CALL)
+    return lots.choice(["drop", "return"])
+
+
+async def asked_on_loop(failure):
+    """The same, on the loop."""
+    lots = random.Random(repr(failure.exception))
+    if lots.random() < 0.3:
+        await anyio.sleep(lots.random() * LONGEST_CALL)
+    return lots.choice(["drop", "return"])
+
+
 def new_pipeline(lots):
     """A pipeline without stages, and with random options."""
     return AsyncTaskPipeline(
         max_queue_size=lots.choice([1, 1, 2, 3, 8]),
         overflow=lots.choice(["wait", "wait", "drop_oldest", "drop_newest"]),
         enable_timing=lots.random() < 0.5,
-        on_error=lots.choice(["drop", "return"]),
+        on_error=lots.choice(["drop", "return", asked, asked_on_loop]),
     )

@@ -83,6 +83,11 @@ class Older:
     paths: set
 
 
+def keeps_order(stage):
+    """Whether no item overtakes another; a single worker's do if a function is asked about failures."""
+    return stage.ordered or (stage.workers == 1 and not callable(stage.on_error))
+
+
 class Oracle:
     """What is known of one pipeline, and what was read of it."""
 
@@ -202,7 +207,7 @@ class Oracle:
         assert piece.path not in self._paths, f"{piece} came twice"
         self._paths.add(piece.path)
         producer = piece.path[0]
-        if all(stage.ordered or stage.workers == 1 for stage in self.pipeline.stages):
+        if all(map(keeps_order, self.pipeline.stages)):
             before = self._last.get(producer, ())
             assert before < piece.path, f"{piece} came after {before}"
         self._last[producer] = piece.path
