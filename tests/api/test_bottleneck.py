@@ -11,11 +11,23 @@ import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
+import attrs
 import pytest
 from anyio import CancelScope, Event, create_task_group
 from anyio.lowlevel import checkpoint
 
-from async_task_pipeline import AsyncTaskPipeline, Bottleneck, LatencySummary
+from async_task_pipeline import (
+    AsyncTaskPipeline,
+    Bottleneck,
+    LatencySummary,
+    Percentiles,
+    PipelineStage,
+    StageStatistics,
+    TimingBreakdown,
+)
+from async_task_pipeline._counts import Spent
+from async_task_pipeline._timing._busy import Limits, bottlenecks
+from tests.support.waiting import drain, until
 
 pytestmark = pytest.mark.anyio
 
@@ -183,7 +195,7 @@ async def test_a_pause_between_items_says_that_the_source_is_the_limit() -> None
     pipeline = Pipeline(enable_timing=True, clock=time).add_stage("work", stage(time, 2.0))
     summary = await summed_up(time, pipeline, seldom())
     assert (summary.elapsed, summary.bottleneck) == (26.0, "work")
-    assert summary.advice == "the source is the limit: no stage was busy for more than 31% of the time"
+    assert summary.advice == "the source is the limit: no stage was busy for more than 31 % of the time"
 
 
 async def test_results_that_wait_for_room_say_that_the_consumer_is_the_limit() -> None:
@@ -254,3 +266,114 @@ async def test_clear_begins_the_time_anew_also_for_a_call_that_outlasts_it() -> 
         summary = summary_of(pipeline)
     assert (summary.elapsed, summary.stage_statistics["work"].busy_share) == (10.0, 1.0)
     assert pipeline.stages[0].total_processing_time == 10.0
+
+
+@pytest.mark.parametrize("end", ["interrupt", "stop"])
+async def test_time_in_which_items_were_held_up_counts_also_if_they_were_dropped_then(end: str) -> None:
+    time = CountedTime()
+
+    async def work(number: int) -> int:
+        time.now += 10
+        return number
+
+    pipeline = Pipeline(1, enable_timing=True, clock=time).add_stage("work", work)
+    async with pipeline:
+        await pipeline.process_input_data(1)
+        await pipeline.process_input_data(2)
+        await until(lambda: pipeline.stages[0].total_processing_time == 20)
+        time.now += 60
+        assert summary_of(pipeline).elapsed == 80.0
+        if end == "interrupt":
+            await pipeline.interrupt()
+            time.now += 1000
+            assert summary_of(pipeline).elapsed == 80.0
+    time.now += 1000
+    summary = summary_of(pipeline)
+    assert (summary.elapsed, summary.stage_statistics["work"].busy_share) == (80.0, 20 / 80)
+
+
+async def test_the_way_to_a_process_and_back_keeps_its_worker_busy() -> None:
+    pipeline = Pipeline(enable_timing=True).add_stage("len", len, executor="process")
+    assert await drain(pipeline, [bytes(1_000_000)] * 20) == [1_000_000] * 20
+    (counts,) = [each.counts for each in pipeline.stages]
+    assert counts.crossing_seconds > counts.seconds > 0
+    summary = summary_of(pipeline)
+    busy = summary.stage_statistics["len"].busy_share * summary.elapsed
+    assert busy == pytest.approx(counts.crossing_seconds + counts.seconds)
+
+
+def same(data: Any) -> Any:
+    return data
+
+
+async def async_same(data: Any) -> Any:
+    return data
+
+
+STATISTICS = StageStatistics(
+    *(0.0, 0.0, 0.0, 0, 0.0, TimingBreakdown(0.0, 0.0, 0.0, 0.0)),
+    *[Percentiles(0.0, 0.0, 0.0)] * 3,
+    *(0.0, 0, 0, 0, 0.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "shares", "numbers", "said"),
+    [
+        (["loop"], [0.95], {}, "give a more workers, or make a call faster"),
+        (["thread"], [0.95], {"cpu_share": 1.0}, "give a more workers, or make a call faster"),
+        (
+            ["thread", "thread"],
+            [0.95, 0.6],
+            {"cpu_share": 0.98},
+            'move a to processes (executor="process"): threads compete for the GIL, this process used 98 % of one core',
+        ),
+        (["thread", "thread"], [0.95, 0.6], {"cpu_share": 0.3}, "give a more workers, or make a call faster"),
+        (["thread", "thread"], [0.95, 0.6], {"cpu_share": 1.9}, "give a more workers, or make a call faster"),
+        (["process"], [0.95], {}, "make a faster: there is a worker for each of the 1 cores"),
+        (
+            ["loop"],
+            [0.3],
+            {"held_up": 3.2, "output_was_full": True},
+            "the consumer is the limit: 3 results wait for room in the output, on average",
+        ),
+        (["loop"], [0.95], {"held_up": 3.2, "output_was_full": True}, "give a more workers, or make a call faster"),
+        # Behind many workers results wait for their turn, too.
+        (
+            ["loop"],
+            [0.3],
+            {"held_up": 3.2},
+            "the source is the limit: no stage was busy for more than 30 % of the time",
+        ),
+        (
+            ["loop"],
+            [0.3],
+            {"waiting_to_enter": 2.0},
+            "no stage is always busy, and items wait to enter: try a larger max_queue_size, or ordered=False",
+        ),
+        (["loop"], [0.0], {}, ""),
+    ],
+)
+def test_the_advice_follows_from_the_numbers(
+    kinds: list[str], shares: list[float], numbers: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("sys._is_gil_enabled", lambda: True, raising=False)
+    made = [
+        PipelineStage(name, async_same if kind == "loop" else same, executor=None if kind == "loop" else kind)
+        for name, kind in zip("ab", kinds, strict=False)
+    ]
+    statistics = {
+        stage.name: attrs.evolve(STATISTICS, busy_share=share) for stage, share in zip(made, shares, strict=True)
+    }
+    given = {"waiting_to_enter": 0.0, "held_up": 0.0, "output_was_full": False, "cpu_share": 0.0} | numbers
+    assert Limits(made, statistics, bottlenecks(statistics), **given).advice() == said
+
+
+def test_calls_that_are_mostly_on_their_way_should_be_fewer() -> None:
+    stage = PipelineStage("a", same, executor="process")
+    spent = stage.counts.by_worker["worker"] = Spent()
+    spent.seconds, spent.crossing = 1.0, 2.0
+    statistics = {"a": attrs.evolve(STATISTICS, busy_share=1.0)}
+    advice = Limits([stage], statistics, bottlenecks(statistics), 0.0, 0.0, False, 0.0).advice()
+    assert advice == "send more to a at once (add_batch_stage): the way to a process and back takes most of a call"

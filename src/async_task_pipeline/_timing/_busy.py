@@ -143,7 +143,9 @@ class Limits:
             return self._faster_stage()
         begin = self.statistics[self.stages[0].name]
         if begin.avg_queue_depth + self.waiting_to_enter < FEW:
-            return f"the source is the limit: no stage was busy for more than {first.busy_share:.0%} of the time"
+            return (
+                f"the source is the limit: no stage was busy for more than {first.busy_share * 100:.0f} % of the time"
+            )
         return "no stage is always busy, and items wait to enter: try a larger max_queue_size, or ordered=False"
 
     def _faster_stage(self) -> str:
@@ -153,7 +155,7 @@ class Limits:
         if self._compete_for_the_gil() and all(stage.kind == "thread" for stage in limiting):
             return (
                 f'move {names} to processes (executor="process"): threads compete for the GIL, '
-                f"this process used {self.cpu_share:.0%} of one core"
+                f"this process used {self.cpu_share * 100:.0f} % of one core"
             )
         if all(self._mostly_crossing(stage) for stage in limiting):
             return f"send more to {names} at once (add_batch_stage): the way to a process and back takes most of a call"
