@@ -59,7 +59,7 @@ class Interrupt:
         self.sentinel_placed = False
         self._last_delivered = last_delivered
         self._clock = clock
-        self.began = clock()
+        self.began: float = clock()
         self._on_idle = on_idle
         self._own: set[Shift] = set()
         self._pending: dict[Shift, str] = {}
