@@ -426,7 +426,23 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             lambda run: _feed_job(run, checked, self.__own_put(told), told),
         )
 
-    async def collect(self, source: AsyncIterable[T] | Iterable[T], *, in_thread: bool = True) -> list[ResultT | U]:
+    @overload
+    async def collect(
+        self, source: AsyncIterable[T] | Iterable[T], *, in_thread: bool = True, sentinels: None = None
+    ) -> list[ResultT | U]: ...
+
+    @overload
+    async def collect(
+        self,
+        source: AsyncIterable[T | U] | Iterable[T | U],
+        *,
+        in_thread: bool = True,
+        sentinels: Callable[[T | U], object],
+    ) -> list[ResultT | U]: ...
+
+    async def collect(
+        self, source: Any, *, in_thread: bool = True, sentinels: IsSentinel | None = None
+    ) -> list[ResultT | U]:
         """Do a whole job, and return all that came out, in order, as a list.
 
         What ``process`` would have given one by one: the results, returned exceptions in the place of
@@ -436,6 +452,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         Args:
             source: As for ``process``.
             in_thread: As for ``process``.
+            sentinels: As for ``process``.
 
         Raises:
             TypeError: As ``process``.
@@ -443,14 +460,38 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             BaseException: What a stage or the source raised, the object itself.
         """
         # Not self.process: a subclass written for 0.1.10 may have one of its own.
-        async with AsyncTaskPipeline.process(self, source, in_thread=in_thread) as results:
+        job = AsyncTaskPipeline.process(self, source, in_thread=in_thread, sentinels=sentinels)
+        async with job as results:
             return [each async for each in results]
 
+    @overload
     def run_sync(
         self,
         source: AsyncIterable[T] | Iterable[T],
         *,
         in_thread: bool = True,
+        sentinels: None = None,
+        backend: Backend = "asyncio",
+        backend_options: dict[str, Any] | None = None,
+    ) -> list[ResultT | U]: ...
+
+    @overload
+    def run_sync(
+        self,
+        source: AsyncIterable[T | U] | Iterable[T | U],
+        *,
+        in_thread: bool = True,
+        sentinels: Callable[[T | U], object],
+        backend: Backend = "asyncio",
+        backend_options: dict[str, Any] | None = None,
+    ) -> list[ResultT | U]: ...
+
+    def run_sync(
+        self,
+        source: Any,
+        *,
+        in_thread: bool = True,
+        sentinels: IsSentinel | None = None,
         backend: Backend = "asyncio",
         backend_options: dict[str, Any] | None = None,
     ) -> list[ResultT | U]:
@@ -461,6 +502,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         Args:
             source: As for ``process``.
             in_thread: As for ``process``.
+            sentinels: As for ``process``.
             backend: ``"asyncio"`` or ``"trio"``.
             backend_options: For :py:func:`anyio.run`: ``{"use_uvloop": True}`` for example.
 
@@ -473,6 +515,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
             BaseException: As ``collect``.
         """
         checked_source("source", source, in_thread=in_thread)
+        checked_sentinels(sentinels)
         one_of("backend", backend, get_args(Backend))
         with contextlib.suppress(NoEventLoopError):
             current_token()
@@ -480,7 +523,10 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
                 "run_sync() brings an event loop of its own, and in this thread one is running already, as always in a "
                 "notebook: write 'await pipeline.collect(source)' instead"
             )
-        job = partial(AsyncTaskPipeline.collect, self, source, in_thread=in_thread)
+
+        async def job() -> list[ResultT | U]:
+            return await AsyncTaskPipeline.collect(self, source, in_thread=in_thread, sentinels=sentinels)
+
         return run_loop(job, backend=backend, backend_options=backend_options)
 
     async def start(self) -> None:

@@ -150,6 +150,19 @@ async def test_collect_has_sentinels_and_returned_exceptions_in_their_places() -
 
 
 @pytest.mark.anyio
+async def test_collect_puts_as_sentinels_what_it_is_told_to() -> None:
+    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("half", lambda x: x / 2)
+    assert await pipeline.collect([2, "end", 4], sentinels=lambda each: isinstance(each, str)) == [1.0, "end", 2.0]
+    with pytest.raises(TypeError, match="sentinels"):
+        await pipeline.collect([2], sentinels="end")
+
+
+def test_run_sync_does_too() -> None:
+    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("half", lambda x: x / 2)
+    assert pipeline.run_sync([2, None], sentinels=lambda each: each is None) == [1.0, None]
+
+
+@pytest.mark.anyio
 async def test_collect_raises_what_a_stage_raised_or_the_source() -> None:
     pipeline = AsyncTaskPipeline[Any, Any]().add_stage("1/x", reciprocal)
     with pytest.raises(ZeroDivisionError):
@@ -219,6 +232,7 @@ async def test_run_sync_where_a_loop_runs_says_what_to_write() -> None:
         ({"source": "text"}, TypeError, "source must be an iterable of items"),
         ({"source": 3}, TypeError, "source must be an iterable or an async iterable, not 3"),
         ({"source": [], "in_thread": "no"}, TypeError, "in_thread must be a bool, not 'no'"),
+        ({"source": [], "sentinels": "end"}, TypeError, "sentinels"),
         ({"source": [], "backend": "curio"}, ValueError, r"backend must be one of \('asyncio', 'trio'\), not 'curio'"),
     ],
 )

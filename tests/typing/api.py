@@ -111,6 +111,7 @@ async def lifetimes(pipeline: AsyncTaskPipeline[str, None]) -> None:
         await anext(results)
     assert_type(await pipeline.collect(["a", "b"]), list[str | None])
     assert_type(await pipeline.collect(lines(), in_thread=False), list[str | None])
+    assert_type(await pipeline.collect(["a", None], sentinels=lambda each: each is None), list[str | None])
 
 
 async def in_a_row(
@@ -136,6 +137,7 @@ async def first(pipeline: AsyncTaskPipeline[str, None]) -> str | None:
 def script(pipeline: AsyncTaskPipeline[str, None]) -> None:
     assert_type(pipeline.run_sync(["a"]), list[str | None])
     pipeline.run_sync(lines(), in_thread=True, backend="trio")
+    pipeline.run_sync(["a", None], sentinels=lambda each: each is None)
     pipeline.run_sync(["a"], backend="asyncio", backend_options={"use_uvloop": True})
 
 
