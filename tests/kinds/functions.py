@@ -304,3 +304,8 @@ def answers(items):
     if "generator" in items:
         return (each for each in items)
     return [None if each == "filtered" else (each, len(items)) for each in items]
+
+
+async def answers_on_loop(items):
+    """The same, on the loop."""
+    return answers(items)
