@@ -148,7 +148,7 @@ async def answer():
         (["drop"], r"\['drop'\]"),
         (answer, "a coroutine; declare it 'async def'"),
     ],
-    ids=str,
+    ids=lambda each: getattr(each, "__name__", str(each)),  # no address: of each process another
 )
 async def test_another_answer_ends_the_pipeline(stage, given, told):
     pipeline = AsyncTaskPipeline()
