@@ -9,11 +9,12 @@ keeps its shift.
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any, Protocol
 
 from anyio import CancelScope, Event
 
-from ._item import Inbox, Taken
+from ._item import Inbox, Item, Taken
 from ._wakeup import Parking
 
 
@@ -87,6 +88,9 @@ class Shift:
         over: Whether the worker has to leave its scope. Written by the loop.
         resets: Whether the stage's ``on_interrupt`` comes before the first call.
         dropped: What an interrupt has dropped with this shift's call, for the report.
+        expanded: Items whose calls have yielded what may not have left yet, in this shift or in those
+            before it. Of the shift, and not of the worker, which may be in two if the stage is
+            reentrant: only its own thread touches it.
         full: Whether the worker waits until what its generators have yielded has left. Written by
             the worker, before it parks.
         replaced: Whether the next shift began beside this one, because the stage is reentrant.
@@ -97,6 +101,7 @@ class Shift:
         "called_at",
         "current",
         "dropped",
+        "expanded",
         "full",
         "given",
         "inbox",
@@ -121,6 +126,7 @@ class Shift:
         self.resets: bool = resets
         self.full: bool = False
         self.dropped: Taken | None = None
+        self.expanded: deque[Item] = deque()
         self.replaced: bool = False
 
     @property

@@ -98,7 +98,7 @@ class TaskWorker(StageWorker[TaskShift]):
         while not (shift.over or self._context_changed):
             if waker.keeps_loop:
                 await waker.let_others_run()
-            if self._expanded and not await self._room(shift):
+            if shift.expanded and not await self._room(shift):
                 return None
             inbox = shift.inbox = runner.inbox  # another one after an interrupt
             if not inbox:
@@ -164,7 +164,7 @@ class TaskWorker(StageWorker[TaskShift]):
             return exc
         else:
             if isinstance(taken, Batch):
-                self._write_batch(taken, value, start)
+                self._write_batch(shift, taken, value, start)
             elif expands:
                 return await self._expand(shift, taken, value, start, natively)
             elif type(value) not in self.plain:
@@ -189,12 +189,13 @@ class TaskWorker(StageWorker[TaskShift]):
             self.remember_plain(kind)
         self.returned(item, value, start, self.clock())
 
-    def _write_batch(self, batch: Batch, value: Any, start: float) -> None:
+    def _write_batch(self, shift: Shift, batch: Batch, value: Any, start: float) -> None:
         what = None if isinstance(value, AsyncGenerator) else unawaited(value)
         if what is not None:
             self.raised(batch, self.not_awaited(what, on_loop=True), start, self.clock())
         else:
             self.returned_batch(batch, value, start, self.clock())
+            self.note_expanded(shift, batch[-1])
 
     def _uncalled_for(
         self, shift: TaskShift, exc: BaseException, natively: NativeCancellations
@@ -228,6 +229,7 @@ class TaskWorker(StageWorker[TaskShift]):
                     break
                 shift.began = math.inf
                 self.yielded(item, value, start, clock())
+                self.note_expanded(shift, item)
                 self.shared.waker.wake_here(self.runner)
                 await self.shared.waker.let_others_run()
                 start = shift.called_at = clock()
@@ -271,7 +273,7 @@ class TaskWorker(StageWorker[TaskShift]):
 
     async def _room(self, shift: TaskShift) -> bool:
         """Wait until what was yielded has left far enough for more; false if the shift is over."""
-        while self.full and not shift.over:
+        while self.full(shift) and not shift.over:
             shift.began = math.inf
             shift.full = True
             try:

@@ -140,7 +140,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
         """Take, call and write until the shift is over; returns what no call may be failed by."""
         runner, waker, inbox, failures = self.runner, self.shared.waker, shift.inbox, self.runner.failures
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
-        expanded = self._expanded
+        expanded = shift.expanded
         taken: Taken | None
         while True:
             if expanded and not self._room(shift):
@@ -234,6 +234,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
                 if kind is GeneratorType:
                     value.close()
                 self.returned_batch(taken, value, start, end)
+                self.note_expanded(shift, taken[-1])
             return None
         if value is not None:
             if (what := unawaited(value)) is not None:
@@ -260,6 +261,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
                     break
                 shift.began = math.inf
                 self.yielded(item, value, *self.measured(start, self.clock()))
+                self.note_expanded(shift, item)
                 self.shared.waker.wake(self.runner)
                 start = shift.called_at = self.clock()
         except BaseException as exc:
@@ -292,4 +294,4 @@ class ThreadWorker(StageWorker[ThreadShift]):
         return not shift.over
 
     def _must_wait(self, shift: ThreadShift) -> bool:
-        return self.full and not shift.over
+        return self.full(shift) and not shift.over

@@ -32,7 +32,6 @@ lock of its own, and attribute writes are published in the order in which they w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from types import GeneratorType
@@ -81,8 +80,6 @@ class StageWorker(ABC, Generic[ShiftT]):
         # Types that are known to be neither generators nor awaitable.
         self.plain: set[type] = set()
         self.resets = False
-        # Items whose generators have yielded what may not have left yet.
-        self._expanded: deque[Item] = deque()
         self.shift: ShiftT | None = None
 
     @classmethod
@@ -140,6 +137,8 @@ class StageWorker(ABC, Generic[ShiftT]):
         while not self.runner.closing:
             resets, self.resets = self.resets, False
             shift = self.new_shift(resets=resets)
+            if self.shift is not None and not self.shift.replaced:  # or another thread is still at work with it
+                shift.expanded = self.shift.expanded
             await self._work_shift(shift)
             if shift.replaced or self.must_move():
                 return
@@ -239,20 +238,24 @@ class StageWorker(ABC, Generic[ShiftT]):
                 self._note_wait(item, start)
         self.add_child(item, item.child(value, FILTERED if value is None else PASSED, start, end))
 
+    def note_expanded(self, shift: Shift, item: Item) -> None:
+        """Know that something which the item's call has yielded may still be there."""
+        if item.children and not (shift.expanded and shift.expanded[-1] is item):
+            shift.expanded.append(item)
+
     def _note_wait(self, item: Item, start: float) -> None:
         """Add how long the item of a generator had waited: each of its values shows that, and what came before it."""
         spent = self.stage.counts.by_worker[self]
         spent.expanded += 1
         spent.waited += start - item.timestamps[-1]
 
-    @property
-    def full(self) -> bool:
+    def full(self, shift: Shift) -> bool:
         """Whether so much of what this worker's generators have yielded is still there that no more may be.
 
         Of all of them together, or the window would hold the bound's number for each of its items.
         What it has yielded before leaves before, so the earliest call is never kept waiting by later ones.
         """
-        expanded = self._expanded
+        expanded = shift.expanded
         while expanded and (expanded[0].stale or not expanded[0].children):
             expanded.popleft()
         return sum(len(item.children or ()) for item in expanded if not item.stale) >= self.shared.bound
@@ -261,9 +264,6 @@ class StageWorker(ABC, Generic[ShiftT]):
         """Add one outcome of a generator."""
         if item.children is None:
             item.children = Children()
-            self._expanded.append(item)
-        elif not self._expanded:  # it had no children left when it was looked at last
-            self._expanded.append(item)
         item.children.append(child)
         if not self.stage.ordered:
             self.runner.published.append(item)
