@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import logging
 import sys
 import traceback
 from pathlib import Path
@@ -29,10 +28,11 @@ def main():
     sys.path.insert(0, str(ROOT))
     import anyio
 
+    from async_task_pipeline import logger
     from tests.model.case import DEADLINE, Case, backend_of
 
     args = arguments()
-    logging.disable(logging.CRITICAL)
+    logger.propagate = False  # what is strange in the log the case itself tells
     sys.setswitchinterval(args.switch_interval)
     for seed in range(args.first, args.first + args.cases):
         backend, options = backend_of(seed)

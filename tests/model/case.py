@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 
 import anyio
 from anyio import CancelScope, create_task_group, fail_after, move_on_after, to_thread
 from anyio.lowlevel import checkpoint
 
-from async_task_pipeline import PipelineStateError, TurnOverError
+from async_task_pipeline import PipelineStateError, TurnOverError, logger
 from tests.model.chain import POISON, FatalError, add_stages, new_pipeline
-from tests.model.oracle import Oracle, Piece
+from tests.model.oracle import FAILURES, Oracle, Piece
 from tests.support.leftovers import tasks, threads_at_work
 
 DEADLINE = 30
@@ -34,6 +35,19 @@ BACKENDS = (("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True}
 def backend_of(seed):
     """The backend of a seed, so that a row of them runs on each."""
     return BACKENDS[seed % len(BACKENDS)]
+
+
+class Told(logging.Handler):
+    """Keeps the failures in the log that no stage raises: those of calls that nobody waits for any more, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.strange = []
+
+    def emit(self, record):
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, Exception) and type(error) not in FAILURES:
+            self.strange.append(error)
 
 
 class Case:
@@ -278,13 +292,17 @@ class Case:
         """Play the case to its end."""
         before = tasks()
         lots = self.lots("lives")
+        told = Told()
+        logger.addHandler(told)
         try:
             with fail_after(DEADLINE):
                 for life in range(lots.choice([1, 1, 2, 3])):
                     await self.live(lots, life)
         finally:
+            logger.removeHandler(told)
             for executor in self.executors:
                 executor.shutdown()
+        assert told.strange == [], "failures that no stage raises"
         assert threads_at_work() == []
         assert tasks() == before
 

@@ -88,6 +88,10 @@ def keeps_order(stage):
     return stage.ordered or (stage.workers == 1 and not callable(stage.on_error))
 
 
+FAILURES = (ValueError, KeyError, TimeoutError)
+"""What the functions of a chain raise, and what one that takes too long has failed with."""
+
+
 class Oracle:
     """What is known of one pipeline, and what was read of it."""
 
@@ -189,6 +193,7 @@ class Oracle:
             return
         piece = result
         if isinstance(result, Exception):
+            assert type(result) in FAILURES, f"no stage raises {result!r}"
             piece = result.args[0] if result.args else None
         else:
             self.delivered += 1
