@@ -268,7 +268,7 @@ async def test_an_interrupt_drops_what_it_is_asked_about(stage, on_loop, options
         for each in ("bad", "worse"):
             await pipeline.put(each)
         await desk.gate.entered()
-        await until(lambda: pipeline.statistics().stages["stage"].in_call == 0)
+        await until(lambda: (now := pipeline.statistics().stages["stage"]).in_call + now.queue_depth == 0)
         receipt = await pipeline.interrupt()
         assert (receipt.total, receipt.dropped["stage"].in_call) == (2, 2)
         await pipeline.put(1)

@@ -153,7 +153,7 @@ class Dropped:
         """
         counts, each = self.counts, chain.from_iterable(containers)
         while entries := [*islice(each, ITEMS_PER_STEP)]:
-            waiting = [item for item in entries if item.outcome == WAITING and not item.stale]
+            waiting = [item for item in entries if item.outcome == WAITING and not item.stale and item.children is None]
             finished = [item for item in entries if item.outcome == PASSED and not item.stale]
             both = len(waiting) + len(finished)
             counts.uncounted -= both
@@ -186,6 +186,11 @@ class Dropped:
                 if not item.children.passed:  # the first of them stands for the item
                     counts.uncounted -= 1
                     counts.fanned_out -= 1
+                yield from self.count_children(item.children)
+            elif item.outcome == WAITING and item.children is not None:
+                # The end of the run met its generator's worker first.
+                counts.uncounted -= not item.children.passed
+                self.in_call(begun=item.children.passed)
                 yield from self.count_children(item.children)
 
     def count_children(self, children: Children) -> Work:
