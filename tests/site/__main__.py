@@ -1,7 +1,7 @@
 """Look at the built documentation in a real Chromium: ``python tests/site docs/_build/html``.
 
-The rule: what is checked is what a reader meets. Each page is loaded as it would be on a desk and on a
-phone, in the light and in the dark: no error in the console, no request that fails, nothing wider than the
+The rule: what is checked is what a reader meets. Each page is loaded as it would be on a desk, on a
+laptop and on a phone, in the light and in the dark: no error in the console, no request that fails, nothing wider than the
 window, no code that is cut. Each link to a page of the site leads to a page, and to a place in it that
 exists. The search finds something. ``--shots FOLDER`` keeps pictures of the pages.
 """
@@ -20,11 +20,16 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright  # noqa: A004
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-SCHEMES = ("light", "dark")
+SIZES = {
+    "desktop": {"width": 1440, "height": 900},
+    "laptop": {"width": 1280, "height": 720},
+    "phone": {"width": 390, "height": 844},
+}
+# Colours differ by scheme and not by size: what is between the ends is looked at in the light alone.
+VIEWS = [("desktop", "light"), ("desktop", "dark"), ("laptop", "light"), ("phone", "light"), ("phone", "dark")]
 SEARCHED = "interrupt"
 
 # The first words of what stands in a block, a picture or a page that is wider than its frame.
@@ -73,27 +78,25 @@ class Faults(list[str]):
         page.on("response", lambda answer: note(f"{answer.url} is {answer.status}") if answer.status >= 400 else None)
 
 
-def look(browser: Browser, site: str, names: list[str], faults: Faults, shots: Path | None) -> dict[str, set[str]]:
-    """Load each page in each view; return the places in each and note the links that lead nowhere."""
+def look(browser: Browser, site: str, names: list[str], faults: Faults, shots: Path | None) -> None:
+    """Load each page in each view; note what is cut, and the links that lead nowhere."""
     links: dict[str, set[str]] = {}
     places: dict[str, set[str]] = {}
-    for size, viewport in SIZES.items():
-        for scheme in SCHEMES:
-            page = browser.new_context(viewport=viewport, color_scheme=scheme).new_page()
-            view = f"{size}, {scheme}"
-            faults.watch(page, view)
-            for name in names:
-                page.goto(site + name)
-                faults += [f"/{name} ({view}): cut: {what!r}" for what in page.evaluate(CUT)]
-                links[name] = set(page.evaluate(LINKS))
-                places[name] = set(page.evaluate(PLACES))
-                if shots is not None:
-                    path = shots / f"{name.removesuffix('.html').replace('/', '-')}-{size}-{scheme}.png"
-                    page.screenshot(path=path, full_page=True)
-            page.context.close()
+    for size, scheme in VIEWS:
+        page = browser.new_context(viewport=SIZES[size], color_scheme=scheme).new_page()
+        view = f"{size}, {scheme}"
+        faults.watch(page, view)
+        for name in names:
+            page.goto(site + name)
+            faults += [f"/{name} ({view}): cut: {what!r}" for what in page.evaluate(CUT)]
+            links[name] = set(page.evaluate(LINKS))
+            places[name] = set(page.evaluate(PLACES))
+            if shots is not None:
+                path = shots / f"{name.removesuffix('.html').replace('/', '-')}-{size}-{scheme}.png"
+                page.screenshot(path=path, full_page=True)
+        page.context.close()
     for name, targets in links.items():
         faults += [f"/{name}: leads nowhere: {to}" for to in sorted(targets) if leads_nowhere(to, site, name, places)]
-    return places
 
 
 def leads_nowhere(target: str, site: str, name: str, places: dict[str, set[str]]) -> bool:
@@ -115,7 +118,11 @@ def search(browser: Browser, site: str, faults: Faults) -> None:
     page.get_by_placeholder("Search").first.fill(SEARCHED)
     page.get_by_placeholder("Search").first.press("Enter")
     found = page.locator("#search-results li a")
-    found.first.wait_for(timeout=20_000)
+    try:
+        found.first.wait_for(timeout=20_000)
+    except TimeoutError:
+        faults.append(f"the search for {SEARCHED!r} finds nothing")
+        return
     page.wait_for_load_state("networkidle")  # it fetches what it shows of each page
     found.first.click()
     if SEARCHED not in page.content().lower():
