@@ -39,12 +39,10 @@ from typing import (
 from anyio import (
     TASK_STATUS_IGNORED,
     CancelScope,
-    CapacityLimiter,
     Event,
     NoEventLoopError,
     get_cancelled_exc_class,
     move_on_after,
-    to_thread,
 )
 from anyio import run as run_loop
 from anyio.abc import TaskStatus
@@ -57,6 +55,7 @@ from ._engine._input import Overflow
 from ._engine._interrupt import Interrupt
 from ._engine._item import SENTINEL, Item
 from ._engine._link import Link
+from ._engine._loop_thread import LoopThread
 from ._engine._output import OutputStream
 from ._engine._run import Run
 from ._engine._source import IsSentinel, Put, checked_sentinels, checked_source, feed
@@ -696,7 +695,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         run = self.__on_the_loop("process_input_data")
         if type(self).put_input_data is not AsyncTaskPipeline.put_input_data:
             created_at = self.__records.clock() if created_at is None else created_at
-            await to_thread.run_sync(self.put_input_data, data, created_at, limiter=CapacityLimiter(1))
+            await LoopThread.here().run(self.put_input_data, data, created_at)
             return
         await run.input.put(run.input.item(data, created_at))
 
@@ -709,7 +708,7 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_sentinel")
         if type(self).put_input_sentinel is not AsyncTaskPipeline.put_input_sentinel:
-            await to_thread.run_sync(self.put_input_sentinel, sentinel, limiter=CapacityLimiter(1))
+            await LoopThread.here().run(self.put_input_sentinel, sentinel)
             return
         await run.input.put(Item(sentinel, SENTINEL))
 

@@ -30,7 +30,8 @@ LAYERS = (
     ("_failure_budget", "_timing._analysis", "_timing._busy", "_timing._turns"),
     ("_timing._history",),
     # The engine: an item, the ways it goes, one stage, all of them with input and output.
-    ("_engine._item", "_engine._wakeup"),
+    ("_engine._item", "_engine._loop_thread"),
+    ("_engine._wakeup",),
     ("_engine._counting", "_engine._shift", "_engine._supervisor", "_engine._turn"),
     ("_engine._asking", "_engine._batching", "_engine._interrupt", "_engine._link", "_engine._window"),
     ("_engine._stage_runner",),

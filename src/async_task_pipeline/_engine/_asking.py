@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, cast, get_args
 
-from anyio import CapacityLimiter, Event, to_thread
+from anyio import CapacityLimiter, Event
 
 from .._exceptions import StageProtocolError, add_note, raisable, shown, unawaited
 from .._failure import FailureMeaning
@@ -22,6 +22,7 @@ from .._log import logger
 from .._native import cancelled_from_outside
 from .._stage import PipelineStage, runs_on_the_loop
 from ._item import EXPANDED, FAILED, Failed, Item
+from ._loop_thread import LoopThread
 
 
 class Asking:
@@ -99,7 +100,7 @@ class Asking:
     async def _answer(self, failed: Failed) -> Any:
         if self._on_loop:
             return await self._function(failed.failure)
-        answer, error = await to_thread.run_sync(self._call, failed.failure, limiter=self._limiter)
+        answer, error = await LoopThread.here().run(self._call, failed.failure, limiter=self._limiter)
         if error is not None:
             raise raisable(error, self._cancelled)
         return answer

@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from typing import Any, Literal
@@ -236,6 +237,7 @@ class Input:
         if waker.gone():
             self._leave(producer)
             raise stopped(None)
+        waker.loop_thread.awaited()
         try:
             error = answer.get()
         except BaseException:  # KeyboardInterrupt, in the main thread
@@ -493,6 +495,12 @@ class Input:
             line, self._line = self._line, deque()
         for producer in line:
             producer.refuse(reason())
+
+    def abandon(self) -> None:
+        """Accept nothing more, and wake the threads that wait; a task has gone with its loop."""
+        with self.lock:
+            self._line = deque(each for each in self._line if not isinstance(each.answer, Event))
+        self.close(partial(stopped, None))
 
     def end(self, error: BaseException | None = None) -> None:
         """Put the end of input behind everything accepted, bound or no bound. On the loop."""

@@ -141,6 +141,7 @@ class Requests:
         if self._closed or not self._waker.post(serve):
             self._open.discard(request)
             return None
+        self._waker.loop_thread.awaited()
         return request.result()
 
     def close(self) -> None:

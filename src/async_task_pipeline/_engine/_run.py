@@ -140,6 +140,7 @@ class Run:
             with self.output.lock:
                 for link in self.links:
                     link.close()
+            self.waker.loop_thread.forget(self)
             self.done.set()
         if self.failure is not None:
             raise self.failure
@@ -156,6 +157,7 @@ class Run:
         """Bring all workers to life."""
         self.shared.context = contextvars.copy_context()
         self.shared.main_task = current_native_task()
+        self.waker.loop_thread.begin(self)
         for runner in self.runners:
             runner.workers = self._workers_of(runner)
             for service in runner.services:
@@ -262,6 +264,13 @@ class Run:
         logger.info("Pipeline stopped")
         for name in receipt.busy:
             logger.info("stage %r is still in a call, which is waited for if it cannot be cancelled", name)
+
+    def abandon(self) -> None:
+        """Have the threads that wait for the loop wait no longer, as it never runs again. In any thread."""
+        self._requests.close()
+        self.input.abandon()
+        for runner in self.runners:
+            runner.abandon()
 
     # -- interrupts ---------------------------------------------------------------------
 

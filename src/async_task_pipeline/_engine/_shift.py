@@ -64,7 +64,10 @@ class Worker(Protocol):
         """One shift after another, until the stage closes or a shift was replaced."""
 
     def cut_short(self) -> None:
-        """End the running call, if there is a way to other than cancelling it; on the loop, must not block."""
+        """End the running call, if there is a way to other than cancelling it; must not block."""
+
+    def warn_if_left_behind(self, shift: Shift) -> None:
+        """Log it if a thread is in a call of this shift that could not be waited for."""
 
 
 class Shift:
@@ -140,3 +143,11 @@ class Shift:
         self.scope.cancel()
         self.parking.unpark()
         self.worker.cut_short()
+
+    def abandon(self) -> None:
+        """The same where the loop never runs again, from any thread; a task has gone with its loop."""
+        self.over = True  # the flag first, then whoever waits for it
+        if isinstance(self.parking, Parking):
+            self.parking.unpark()
+            self.worker.cut_short()
+            self.worker.warn_if_left_behind(self)

@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
-from anyio import CancelScope, CapacityLimiter, Event, create_task_group, get_cancelled_exc_class, to_thread
+from anyio import CancelScope, CapacityLimiter, Event, create_task_group, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint
 
 from .._arguments import flag
@@ -32,6 +32,7 @@ from .._exceptions import PipelineStateError, closing_error, raisable, shown
 from .._log import logger
 from ._input import Input
 from ._item import SENTINEL, Item
+from ._loop_thread import LoopThread
 
 Put: TypeAlias = Callable[[Any], Awaitable[None]]
 
@@ -116,15 +117,15 @@ async def _read_in_steps(source: Iterable[Any]) -> AsyncGenerator[Any, None]:
         for data in source:
             yield data
         return
-    missing, limiter = object(), CapacityLimiter(1)
-    iterator = await to_thread.run_sync(iter, source, limiter=limiter)
+    missing, limiter, here = object(), CapacityLimiter(1), LoopThread.here()
+    iterator = await here.run(iter, source, limiter=limiter)
     try:
-        while (data := await to_thread.run_sync(next, iterator, missing, limiter=limiter)) is not missing:
+        while (data := await here.run(next, iterator, missing, limiter=limiter)) is not missing:
             yield data
     finally:
         if isinstance(iterator, Generator):
             with CancelScope(shield=True):
-                await to_thread.run_sync(iterator.close, limiter=limiter)
+                await here.run(iterator.close, limiter=limiter)
 
 
 async def _feed_async(source: AsyncIterable[Any], put: Put) -> None:
@@ -211,7 +212,7 @@ class _Reader:
     async def serve(self) -> None:
         """Host the thread."""
         try:
-            await to_thread.run_sync(self._read_all, limiter=CapacityLimiter(1))
+            await LoopThread.here().run(self._read_all)
         except Exception as exc:  # there is no thread to be had
             self.error = exc
         finally:

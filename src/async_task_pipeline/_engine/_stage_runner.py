@@ -572,6 +572,12 @@ class StageRunner:
         for shift in [*self.shifts]:
             shift.end()
 
+    def abandon(self) -> None:
+        """The same where the loop never runs again, from any thread."""
+        self.closing = True
+        for shift in [*self.shifts]:
+            shift.abandon()
+
     # -- taking out what waits ------------------------------------------------------------------
 
     def drop_oldest(self) -> Item | None:

@@ -25,6 +25,7 @@ from anyio import Event, move_on_after
 from anyio.lowlevel import checkpoint, current_token
 
 from .._exceptions import PipelineStateError
+from ._loop_thread import LoopThread
 
 STEP_SECONDS = 0.001
 """How long the library may keep the loop before it lets others run: what an application does not
@@ -70,6 +71,7 @@ class Waker:
         pending: Whether a step is going to be run.
         ran_at: When the last step ended (:py:func:`time.perf_counter`).
         thread: The loop's.
+        loop_thread: The same, and what waits for it.
     """
 
     __slots__ = (
@@ -82,6 +84,7 @@ class Waker:
         "_stepping",
         "_woken",
         "_woken_next",
+        "loop_thread",
         "pending",
         "ran_at",
         "thread",
@@ -90,6 +93,7 @@ class Waker:
     def __init__(self, failed: Callable[[BaseException], object]) -> None:
         native: Any = current_token().native_token
         self.thread: int = threading.get_ident()
+        self.loop_thread: LoopThread = LoopThread.here()
         self._post = current_run_sync_soon()
         self._native = native
         if hasattr(native, "run_sync_soon"):

@@ -20,8 +20,9 @@ from typing import Any
 from uuid import uuid4
 
 import attrs
-from anyio import CancelScope, CapacityLimiter, Event, get_cancelled_exc_class, to_thread
+from anyio import CancelScope, CapacityLimiter, Event, get_cancelled_exc_class
 
+from .._engine._loop_thread import LoopThread
 from .._engine._stage_runner import StageRunner
 from .._engine._wakeup import Waker
 from .._exceptions import StageProtocolError, add_note, not_awaited, raisable, shown, unawaited
@@ -115,7 +116,7 @@ async def _result(future: Future[Any], waker: Waker, cancelling: CapacityLimiter
     except get_cancelled_exc_class():
         with CancelScope(shield=True):
             try:
-                cancelled = await to_thread.run_sync(future.cancel, limiter=cancelling)
+                cancelled = await LoopThread.here().run(future.cancel, limiter=cancelling)
             except RuntimeError:  # there is no thread to be had, and the call must not be left running
                 cancelled = future.cancel()
             if not cancelled:

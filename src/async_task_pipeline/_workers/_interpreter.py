@@ -21,8 +21,9 @@ from multiprocessing import Pipe
 from multiprocessing.spawn import get_preparation_data
 from typing import Any
 
-from anyio import CancelScope, CapacityLimiter, Event, create_task_group, to_thread
+from anyio import CancelScope, CapacityLimiter, Event, create_task_group
 
+from .._engine._loop_thread import LoopThread
 from .._log import logger
 from ._elsewhere import WorkerElsewhere, greeting
 from ._pickling import main_is_importable
@@ -132,7 +133,7 @@ class Interpreters:
         finally:
             with CancelScope(shield=True):
                 while self._idle:
-                    await to_thread.run_sync(self._idle.pop().close, limiter=CapacityLimiter(1))
+                    await LoopThread.here().run(self._idle.pop().close)
 
     def _host_soon(self, descriptor: int) -> None:
         with self._lock:  # whoever closes finds it here, or is found to have closed
@@ -162,7 +163,7 @@ class Interpreters:
             os.close(descriptor)  # so that whoever waits at the other end hears of it
 
     async def _serve(self, descriptor: int) -> None:
-        limiter = CapacityLimiter(1)
+        limiter, here = CapacityLimiter(1), LoopThread.here()
         if sys.version_info < (3, 14):
             from anyio import to_interpreter  # noqa: PLC0415  there is none before Python 3.13
 
@@ -170,8 +171,8 @@ class Interpreters:
         else:
             from concurrent import interpreters  # noqa: PLC0415  nor this before 3.14
 
-            one = self._idle.pop() if self._idle else await to_thread.run_sync(interpreters.create, limiter=limiter)
+            one = self._idle.pop() if self._idle else await here.run(interpreters.create, limiter=limiter)
             try:
-                await to_thread.run_sync(one.call, serve_interpreter, descriptor, self._preparation, limiter=limiter)
+                await here.run(one.call, serve_interpreter, descriptor, self._preparation, limiter=limiter)
             finally:
                 self._idle.append(one)

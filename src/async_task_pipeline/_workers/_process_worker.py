@@ -21,8 +21,9 @@ from functools import partial
 from types import GeneratorType
 from typing import Any
 
-from anyio import CancelScope, CapacityLimiter, Event, to_thread
+from anyio import CancelScope, Event
 
+from .._engine._loop_thread import LoopThread
 from .._engine._stage_runner import StageRunner
 from .._exceptions import WorkerDiedError, shown, told
 from .._log import logger
@@ -60,7 +61,7 @@ class ElsewhereWorker(ThreadWorker):
             return
         with CancelScope(shield=True):
             try:
-                await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
+                await LoopThread.here().run(self.leave)
             except RuntimeError:
                 there, self._there = self._there, None
                 if there is not None:  # there was no thread to be had in which it could be asked to leave
@@ -218,7 +219,7 @@ class _StandbyKeeper:
                 await self._wanted.wait()
                 self._wanted = Event()
                 try:
-                    await to_thread.run_sync(self._standby.fill, limiter=CapacityLimiter(1))
+                    await LoopThread.here().run(self._standby.fill)
                 except Exception as exc:
                     # Whatever it is. Whoever needs one will try again, and tell the pipeline if that fails too.
                     logger.warning(
@@ -227,7 +228,7 @@ class _StandbyKeeper:
         finally:
             with CancelScope(shield=True):
                 try:
-                    await to_thread.run_sync(self._standby.close, limiter=CapacityLimiter(1))
+                    await LoopThread.here().run(self._standby.close)
                 except RuntimeError:
                     self._standby.kill()  # if there was no thread to be had in which it could be asked to leave
                     raise

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from types import GeneratorType
 from typing import Any
 
-from anyio import CancelScope, CapacityLimiter, Event, to_thread
+from anyio import CancelScope, Event
 
 from .._engine._item import PASSED, Batch, Item, Taken
+from .._engine._loop_thread import LoopThread
 from .._engine._shift import Shift
 from .._engine._stage_runner import StageRunner
 from .._engine._wakeup import Parking
@@ -60,7 +61,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
         """Leave the state, unless a thread that could not be waited for will do it."""
         if self.stage.setup is not None and not self._inside:
             with CancelScope(shield=True):
-                await to_thread.run_sync(self.leave, limiter=CapacityLimiter(1))
+                await LoopThread.here().run(self.leave)
 
     async def work(self, shift: ThreadShift) -> BaseException | None:
         """Host the thread; cancelling waits for its running call, a thread is never abandoned."""
@@ -74,9 +75,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
 
         natively = self.native_cancellations()
         try:
-            # A limiter of its own: the default one is shared with the application's file access,
-            # and 40 busy stages would starve it.
-            await to_thread.run_sync(serve, limiter=CapacityLimiter(1))
+            await LoopThread.here().run(serve)
         except self.shared.cancelled:
             # Of asyncio's own making it does not wait for the thread. If it was meant for this task
             # alone, the thread goes on as if nothing had happened.
@@ -92,7 +91,7 @@ class ThreadWorker(StageWorker[ThreadShift]):
                 raise
         return ended[0]
 
-    def _warn_if_left_behind(self, shift: Shift) -> None:
+    def warn_if_left_behind(self, shift: Shift) -> None:
         if self._inside and shift.current is not None:
             # As text: a log record must not keep the function's owner alive.
             logger.warning(

@@ -156,7 +156,7 @@ class StageWorker(ABC, Generic[ShiftT]):
                 exc = await self.work(shift)
         except self.shared.cancelled as raised:
             if cancelled_from_outside():
-                self._warn_if_left_behind(shift)
+                self.warn_if_left_behind(shift)
                 raise
             exc = raised
         except BaseException as raised:
@@ -188,7 +188,7 @@ class StageWorker(ABC, Generic[ShiftT]):
         """Whether it is a group of nothing but cancellations, as a nursery of trio's raises."""
         return isinstance(exc, BaseExceptionGroup) and exc.split(self.shared.cancelled)[1] is None
 
-    def _warn_if_left_behind(self, shift: Shift) -> None:
+    def warn_if_left_behind(self, shift: Shift) -> None:
         """Log it if a thread is still in a call that could not be waited for."""
 
     def native_cancellations(self) -> NativeCancellations:
