@@ -103,6 +103,30 @@ assert async_task_pipeline.logger is own
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_importing_any_module_registers_nothing():
+    done = run_python("""
+import atexit, logging, multiprocessing, os, pkgutil, signal, threading
+import anyio, attrs, anyio.to_thread, concurrent.futures.thread, multiprocessing.forkserver, multiprocessing.spawn
+
+called = []
+for module, name in [
+    (atexit, 'register'), (threading, '_register_atexit'), (os, 'register_at_fork'), (signal, 'signal'),
+    (multiprocessing, 'set_start_method'), (multiprocessing.util, 'register_after_fork'),
+    (multiprocessing.util, 'Finalize'), (multiprocessing.forkserver, 'set_forkserver_preload'),
+]:
+    if hasattr(module, name):  # there are no forks on Windows
+        setattr(module, name, lambda *_, name=name, **__: called.append(name))
+
+import async_task_pipeline
+for found in pkgutil.walk_packages(async_task_pipeline.__path__, 'async_task_pipeline.'):
+    if not found.name.endswith('__main__') and '._cli' not in found.name:  # which need an extra
+        __import__(found.name)
+assert 'async_task_pipeline._workers._process' in sys.modules
+print(called)
+""")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
 def test_importing_leaves_the_command_line_out():
     done = run_python(
         "import async_task_pipeline; print(*[m for m in sys.modules if m.startswith('async_task_pipeline._cli')])"

@@ -45,6 +45,8 @@ _multiprocessing = threading.Lock()
 """Taken while a process is started or waited for: to start one, multiprocessing looks at all of its
 children, and would reap one of them, whose exit code another thread then cannot read."""
 
+_IMPORTED_IN = os.getpid()
+
 _started: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 
 _ending: set[int] = set()
@@ -79,7 +81,10 @@ class WorkerProcess(WorkerElsewhere):
         here, there = Pipe()
         # Nothing is sent through it. That it closes ends the process, as it does when this process ends, however.
         held, self._lifeline = Pipe(duplex=False)
-        context: Any = get_context(START_METHOD)
+        # In a fork the server is a child of another process, which multiprocessing does not expect.
+        method = START_METHOD if os.getpid() == _IMPORTED_IN else "spawn"
+        context: Any = get_context(method)
+        _prepare()
         with there, held:
             self._process: BaseProcess = context.Process(
                 target=serve_process,
@@ -89,7 +94,7 @@ class WorkerProcess(WorkerElsewhere):
                 daemon=True,  # so that this process does not wait for it when it ends itself
             )
             with _multiprocessing:
-                if START_METHOD == "forkserver":  # unless it is running, it is to import what a process runs, too
+                if method == "forkserver":  # unless it is running, it is to import what a process runs, too
                     set_forkserver_preload(["__main__", serve_process.__module__])
                 with main_let_be():
                     _start(self._process)
@@ -102,10 +107,6 @@ class WorkerProcess(WorkerElsewhere):
         self._killed = self._over = False
         super().__init__(here, end, function, told, credit=credit, stage=stage)
         _started.add(self)
-        if os.getpid() not in _ending:
-            _ending.add(os.getpid())
-            # Before multiprocessing asks them to end, by a signal they disregard, and waits for that.
-            Finalize(None, _end_all, exitpriority=10)
 
     def kill(self) -> bool:
         """End it at once, if it has not ended, from any thread; always true."""
@@ -279,19 +280,26 @@ def main_let_be() -> Iterator[None]:
         main.__spec__ = kept
 
 
+def _prepare() -> None:
+    """Before the first start in a process: see to the end of its worker processes, and to its forks."""
+    if os.getpid() in _ending:
+        return
+    if not _ending:  # a fork has what it is a fork of has registered
+        with contextlib.suppress(AttributeError):  # nothing forks on Windows
+            os.register_at_fork(after_in_child=_in_fork)
+    _ending.add(os.getpid())
+    # Before multiprocessing asks them to end, by a signal they disregard, and waits for that.
+    Finalize(None, _end_all, exitpriority=10)
+
+
 def _end_all() -> None:
     for each in [*_started]:
         each.kill()
 
 
 def _in_fork() -> None:
-    global START_METHOD, _multiprocessing  # noqa: PLW0603  the fork is another process
+    global _multiprocessing  # noqa: PLW0603  the fork is another process
     for each in _started:
         each.close_in_fork()
     _started.clear()
     _multiprocessing = threading.Lock()  # another thread may have had it
-    START_METHOD = "spawn"  # the server is a child of another process, which multiprocessing does not expect
-
-
-with contextlib.suppress(AttributeError):  # nothing forks on Windows
-    os.register_at_fork(after_in_child=_in_fork)
