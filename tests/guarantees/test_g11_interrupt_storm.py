@@ -209,7 +209,7 @@ def assert_little_is_kept(kept, workers):
     the last may have only begun, so they are one more. An item knows the segment that it was in, and
     its children, of which none is left.
     """
-    del kept["Children"]
+    del kept["Children"], kept["_Shutdown"], kept["_AtEnd"]  # the last two are of the loop's thread
     generators = sum(workers[name] for name in ("generator", "async generator"))
     items = kept.pop("TimedItem", 0) + kept.pop("Batch", 0)
     assert items <= sum(workers.values()) + (BOUND // 2 + 1) * generators
