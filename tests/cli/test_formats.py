@@ -22,7 +22,9 @@ import pytest
     ],
 )
 def test_a_line_is_what_a_newline_ends(run, place, data, out):
-    assert run("chains:same", "--output", "out", data=data) == (0, "", "")
+    results = out.count("\n")
+    told = f"wrote {results} result{'s' * (results != 1)} to out\n"
+    assert run("chains:same", "--output", "out", data=data) == (0, "", told)
     assert (place / "out").read_bytes() == out.encode()
 
 

@@ -31,6 +31,7 @@ def threads_at_work(known: set[int | None] | None = None) -> list[FrameType]:
 def _in_package(frame: FrameType | None) -> bool:
     while frame is not None:
         if frame.f_code.co_filename.startswith(PACKAGE):
-            return True
+            # A thread at its end is not at work: see _AtEnd in _loop_thread.py.
+            return frame.f_code.co_name != "__del__"
         frame = frame.f_back
     return False
