@@ -190,7 +190,7 @@ async def test_with_nothing_but_sentinels_behind_a_batch_the_new_item_is_dropped
         assert await rest_of(pipeline) == [0, 1, 2, 3, "first", "second", "third"]
 
 
-# -- letting go -------------------------------------------------------------------------------------
+# -- freeing ----------------------------------------------------------------------------------------
 
 
 class Data:

@@ -1,7 +1,7 @@
 """G5, many items at once: no call of the library keeps the event loop for as long as it has items.
 
-The rule: no clock. Each item's data tells when it is let go, and a task that runs whenever it can
-looks how many were let go since it ran last: what is dropped in one step of the loop, it sees at once.
+The rule: no clock. Each item's data tells when it is freed, and a task that runs whenever it can
+looks how many were freed since it ran last: what is dropped in one step of the loop, it sees at once.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ AT_ONCE = BOUND // 2
 
 
 class Data:
-    """Tells the watch when it is let go."""
+    """Tells the watch when it is freed."""
 
     def __init__(self, watch) -> None:
         self.watch = watch
         watch.made += 1
 
     def __del__(self) -> None:
-        self.watch.let_go += 1
+        self.watch.freed += 1
 
 
 class Watch:
-    """How many were let go, and the most of them between two looks."""
+    """How many were freed, and the most of them between two looks."""
 
     def __init__(self) -> None:
-        self.made = self.let_go = self.looked = self.most = 0
+        self.made = self.freed = self.looked = self.most = 0
 
     async def keep_looking(self) -> None:
         while True:
             await checkpoint()
-            self.most = max(self.most, self.let_go - self.looked)
-            self.looked = self.let_go
+            self.most = max(self.most, self.freed - self.looked)
+            self.looked = self.freed
 
 
 async def hold(_):
@@ -117,13 +117,13 @@ async def test_others_run_while_many_items_are_dropped(where, call, timing):
         inside = await where(pipeline, watch)
         tg.start_soon(watch.keep_looking)
         await checkpoint()
-        assert watch.let_go == 0
+        assert watch.freed == 0
         total = await call(pipeline)
         assert_law(pipeline)
         assert pipeline.statistics().inside == 0
         if where is not expanded:
             assert total == inside
-        await until(lambda: watch.let_go >= inside - 1)  # a worker may have its last
+        await until(lambda: watch.freed >= inside - 1)  # a worker may have its last
         await checkpoint()
         tg.cancel_scope.cancel()
     await pipeline.stop()

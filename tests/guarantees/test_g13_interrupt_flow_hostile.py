@@ -29,19 +29,19 @@ class Hostile:
 
     def __init__(self) -> None:
         self.entered = threading.Event()
-        self.let_go = threading.Event()
+        self.release = threading.Event()
         self.ended = threading.Event()
 
     def hold(self) -> None:
         """Stay in the call, in a thread."""
         self.entered.set()
-        assert self.let_go.wait(PATIENCE / 2), "nobody let it go"
+        assert self.release.wait(PATIENCE / 2), "nobody released it"
 
     async def hold_async(self) -> None:
         """Stay in the call, cancelled or not."""
         self.entered.set()
         with CancelScope(shield=True):
-            await until(self.let_go.is_set)
+            await until(self.release.is_set)
 
 
 class ChildGoesOn(Hostile):
@@ -116,7 +116,7 @@ async def test_it_is_named_nothing_stale_is_heard_and_the_next_turn_works(kind):
         await pipeline.process_input_data("new")
         await pipeline.process_input_sentinel("end of new")
         assert not stage.ended.is_set()
-        stage.let_go.set()
+        stage.release.set()
     assert stage.ended.is_set()
     heard = ["new"] * (3 if kind is ChildGoesOn else 1)
     assert listener.since == ["end of old", "flush", *heard, "end of new"]

@@ -30,13 +30,13 @@ def like(kind, name):
 
 
 @contextlib.contextmanager
-def at_once(let_go):
+def at_once(release):
     """Release what a hang stands at, late but before the test is given up, and say that it hung."""
     hung = []
 
     def rescue():
         hung.append(True)
-        let_go()
+        release()
 
     timer = threading.Timer(PATIENCE / 5, rescue)
     timer.start()

@@ -273,7 +273,7 @@ def test_computation_of_a_generator_is_that_of_its_last_step(worker):
 # -- states -----------------------------------------------------------------------------------
 
 
-def test_the_state_is_made_before_the_first_call_and_let_go_after_the_last(gate):
+def test_the_state_is_made_before_the_first_call_and_left_after_the_last(gate):
     worker = start(functions.count, partial(functions.Resource, gate.address))
     worker.wait_ready()
     worker.wait_ready()  # there is nothing more to be heard of it
@@ -309,7 +309,7 @@ def test_what_a_clean_up_raises_is_raised_here(gate):
 
 
 @pytest.mark.parametrize("clean", [True, False])
-def test_a_generator_that_is_open_is_closed_before_the_state_is_let_go(gate, clean):
+def test_a_generator_that_is_open_is_closed_before_the_state_is_left(gate, clean):
     worker = start(elsewhere.do)
     worker.wait_ready()
     call = (functions.fan, gate.address, 20) if clean else (elsewhere.ends_badly, *range(20))

@@ -192,7 +192,7 @@ async def test_what_a_clean_up_raises_is_raised_by_the_scope(kind, gate, workers
 
 @some(["thread"])
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_a_state_that_was_let_go_is_not_used_again(kind, gate, workers):
+async def test_a_state_that_was_left_is_not_used_again(kind, gate, workers):
     gate.hold("closed")
     pipeline = kind.pipeline(odd.write, setup=partial(odd.Ledger, gate.address), workers=workers)
     got = []

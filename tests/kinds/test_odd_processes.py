@@ -43,7 +43,7 @@ class Child:
         """Wait until it is there; it stays until it is released."""
         self._writer = await to_thread.run_sync(partial(open, self.fifo, "wb", buffering=0))
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Have it end, or whoever waits for it know that it will not come."""
         if self._writer is None:
             os.close(os.open(self.fifo, os.O_RDONLY | os.O_NONBLOCK))
@@ -60,9 +60,9 @@ def child(tmp_path):
     """A child to be, which ends with the test."""
     os.mkfifo(tmp_path / "fifo")
     child = Child(str(tmp_path / "fifo"))
-    with odd.at_once(child.let_go):
+    with odd.at_once(child.release):
         yield child
-        child.let_go()
+        child.release()
 
 
 def breeding(kind, gate, child, how, **options):

@@ -1,9 +1,9 @@
-"""Counting what was taken out of a pipeline, and letting go of it: afterwards, a slice at a time.
+"""Counting what was taken out of a pipeline, and freeing it: afterwards, a slice at a time.
 
 The rule: a step that drops items swaps containers, and looks at no item but those in calls, however
 many there are. What is in the containers then is written by nobody any more, so it may be looked at
 later with the same result; until it was, it counts as inside. To free a million objects holds the loop
-as long as to count them, so they are let go in the same slices.
+as long as to count them, so they are freed in the same slices.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TakenOut:
         entries: Where its entries are, each once.
         items: How many items they counted as.
         others: Those of them that are no items, in order.
-        rest: What else is to be let go.
+        rest: What else is to be freed.
     """
 
     entries: list[Container]
@@ -56,7 +56,7 @@ class Tally:
 
 
 class Counting:
-    """What was taken out and is not counted yet, and what is to be let go.
+    """What was taken out and is not counted yet, and what is to be freed.
 
     Attributes:
         woken: See :py:class:`.Pumped`.
@@ -70,16 +70,16 @@ class Counting:
 
     @property
     def done(self) -> bool:
-        """Whether all is counted, and let go."""
+        """Whether all is counted, and freed."""
         return not (self._uncounted or self._rest)
 
     def count(self, work: Work) -> None:
         """Have something counted."""
         self._uncounted.append(work)
 
-    def let_go(self, containers: Iterable[Container], note: Note | None = None) -> None:
-        """Let go of what needs no counting, once the rest is counted."""
-        self._rest.append(_let_go(containers, note))
+    def free(self, containers: Iterable[Container], note: Note | None = None) -> None:
+        """Free what needs no counting, once the rest is counted."""
+        self._rest.append(_free(containers, note))
 
     def then(self, function: Callable[[], object]) -> None:
         """Call this when all is done that was to be done till now, now if it is."""
@@ -126,7 +126,7 @@ class Dropped:
         tally: For the receipt.
         note: For the report.
         count_failure: Counts a call that has failed.
-        counting: Where what is counted is let go.
+        counting: Where what is counted is freed.
     """
 
     counts: StageCounts
@@ -199,7 +199,7 @@ class Dropped:
             self.counts.fanned_out += len(part)
             self.counts.uncounted += len(part)
             yield from self.count([part])
-            self.counting.let_go([part])
+            self.counting.free([part])
 
 
 def _call(function: Callable[[], object]) -> Work:
@@ -224,7 +224,7 @@ def slices(containers: Iterable[Container]) -> Iterator[list[Any]]:
             yield part
 
 
-def _let_go(containers: Iterable[Container], note: Note | None) -> Work:
+def _free(containers: Iterable[Container], note: Note | None) -> Work:
     for part in slices(containers):
         if note is not None:
             note([entry for entry in part if entry.outcome < SENTINEL])

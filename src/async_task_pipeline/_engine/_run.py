@@ -309,7 +309,7 @@ class Run:
         out = self.output.flush()
         if self.turns is not None:  # at once: what comes next may be to clear the report
             self.turns.drop(each for each in chain.from_iterable(out.entries) if each.outcome < SENTINEL)
-        self._let_go(out)
+        self._free(out)
         return out.items
 
     async def counted(self) -> None:
@@ -364,7 +364,7 @@ class Run:
             if output and (not keep or last_stage.interruptible):
                 out = self.output.flush()
                 interrupt.dropped[last_stage.name].finished += out.items
-                self.counting.let_go(out.entries, interrupt.note)
+                self.counting.free(out.entries, interrupt.note)
                 survivors = lasting(out.others, sentinels=keep)
             ahead: StageRunner | Output = self.output
             for runner in reversed(self.runners[first:]):
@@ -374,7 +374,7 @@ class Run:
                     self._line_up(survivors, ahead, markers)
                     ahead, survivors = runner, []
             self._line_up(survivors, ahead, markers)
-        self.counting.let_go(interrupt.known.values())
+        self.counting.free(interrupt.known.values())
 
     def _line_up(self, others: list[Item], ahead: StageRunner | Output, markers: Sequence[Item]) -> None:
         if isinstance(ahead, Output):
@@ -385,7 +385,7 @@ class Run:
     def clear_output(self) -> int:
         """Drop what waits for the consumer, sentinels included; return how many items."""
         out = self.output.flush()
-        self._let_go(out, self._note_cleared)
+        self._free(out, self._note_cleared)
         if not self.closed:
             self.output.line_up(lasting(out.others, sentinels=False))
         self._pump()
@@ -399,7 +399,7 @@ class Run:
             if index == 0:
                 self.input.push()
             out = self.runners[index].clear_link()
-        self._let_go(out, self._note_cleared)
+        self._free(out, self._note_cleared)
         self._pump()
         return out.items
 
@@ -407,8 +407,8 @@ class Run:
         if self.turns is not None:
             self.turns.drop(items, cut_short=False)
 
-    def _let_go(self, out: TakenOut, note: Note | None = None) -> None:
-        self.counting.let_go(out.entries, note)
-        self.counting.let_go(out.rest)
+    def _free(self, out: TakenOut, note: Note | None = None) -> None:
+        self.counting.free(out.entries, note)
+        self.counting.free(out.rest)
         if self.closed and not self.waker.post(partial(self.waker.pump_now, self.counting)):
             self.counting.finish()  # there is no loop any more

@@ -438,7 +438,7 @@ class StageRunner:
         dropped = Dropped(counts, interrupt.dropped[self.stage.name], interrupt.note, self._count_failure, counting)
         waiting = self.link.take_out()
         dropped.queued(waiting.items)
-        counting.let_go(waiting.entries, interrupt.note)
+        counting.free(waiting.entries, interrupt.note)
         inbox, self.inbox = self.inbox, deque()  # before it is looked who has taken from it
         entries, held = len(self.window), self.window.take_out()
         counts.fanned_out += self.window.fanned_out
@@ -451,13 +451,13 @@ class StageRunner:
         # As a rule nothing has an outcome, and none has to be looked at to be counted.
         if self._aside is None and entries == len(held.others) + in_call + len(inbox):
             dropped.queued(uncounted)
-            counting.let_go(held.entries, dropped.note_waiting)
+            counting.free(held.entries, dropped.note_waiting)
         else:
             counts.uncounted += uncounted
             counting.count(dropped.count(held.entries))
-            counting.let_go(held.entries)
+            counting.free(held.entries)
         aside = [] if self._aside is None else self._aside.take_out()
-        counting.let_go([*held.rest, inbox, *aside])
+        counting.free([*held.rest, inbox, *aside])
         counting.then(self._unpark_full)  # whose values are gone when they are counted
         self._end_calls(interrupt, ended)
         return [*held.others, *waiting.others]

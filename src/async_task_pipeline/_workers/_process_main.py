@@ -70,9 +70,9 @@ class _Main:
             elif word is Word.LEAVE:
                 break
             # Anything else was sent to a generator that had ended meanwhile.
-        self._let_go(Word.LEFT, state.leave)
+        self._clean_up(Word.LEFT, state.leave)
 
-    def _let_go(self, word: Word, clean_up: Callable[[], object]) -> None:
+    def _clean_up(self, word: Word, clean_up: Callable[[], object]) -> None:
         """Clean up, and report that with what it raised."""
         failure = _failure_of(clean_up)
         self._say(word, b"" if failure is None else packed_exception(failure))
@@ -129,7 +129,7 @@ class _Main:
             ahead += 1
             if ahead >= self._credit or self._watch(0):
                 if self._heard()[0] is not Word.MORE:  # but CLOSE
-                    self._let_go(Word.CLOSED, generator.close)
+                    self._clean_up(Word.CLOSED, generator.close)
                     return
                 ahead = 0
             began = time.perf_counter()
