@@ -171,8 +171,10 @@ class LoopThread:
         for run in [*self._runs]:
             run.abandon()
         for thread in filter(self._is_served_by, threading.enumerate()):
-            with contextlib.suppress(AttributeError, Full):  # full: it has been told to already
-                thread.stop()  # type: ignore[attr-defined]
+            stop = getattr(thread, "stop", None)
+            if stop is not None:
+                with contextlib.suppress(Full):  # it has been told to already
+                    stop()
 
     def _is_served_by(self, thread: threading.Thread) -> bool:
         """Whether this is one of anyio's, and of a loop of this thread."""
