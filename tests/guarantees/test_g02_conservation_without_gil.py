@@ -14,6 +14,10 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.skipif(
+    sys.version_info < (3, 13), reason="no Python before 3.13 can be built without the lock"
+)
+
 ROOT = Path(__file__).parents[2]
 WHERE_THREADS_MEET = (
     "tests/guarantees/test_g02_conservation_counters.py",
