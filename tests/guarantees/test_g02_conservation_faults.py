@@ -8,9 +8,11 @@ before the step nor after it. What is asserted is the law, and nothing stale.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import weakref
 
+import attrs
 import pytest
 from anyio import create_task_group, to_thread
 
@@ -118,4 +120,50 @@ async def test_a_receipt_counts_no_put_that_raises():
         gate.open()
     now = pipeline.statistics()
     assert (receipt.total, now.accepted, now.dropped) == (2, 2, 2)
+    assert_law(pipeline)
+
+
+class Freed:
+    """Is freed with the context of a call, after its outcome was written: its worker then stands still."""
+
+    def __init__(self, reached, go_on):
+        self.reached, self.go_on = reached, go_on
+
+    def __del__(self):
+        self.reached.set()
+        assert self.go_on.wait(PATIENCE / 2)
+
+
+@pytest.mark.parametrize("per_call", [1, 2])
+async def test_what_waits_in_the_next_stage_is_no_call_of_the_one_it_has_left(per_call):
+    """A worker shows an item until after its outcome was written, and what has been passed on waits again."""
+    reached, go_on = threading.Event(), threading.Event()
+    held, local = Gate("in call"), contextvars.ContextVar("local")
+
+    def stay(data):
+        if data == "shown":
+            local.set(Freed(reached, go_on))
+        return data
+
+    pipeline = AsyncTaskPipeline(10)
+    if per_call == 1:
+        pipeline.add_stage("stay", stay, workers=2)
+    else:
+        pipeline.add_batch_stage("stay", lambda items: [*map(stay, items)], max_size=2, max_wait=0, workers=2)
+    pipeline.add_stage("held", held)
+    async with pipeline:
+        await pipeline.put("in call")
+        await held.entered()
+        await pipeline.put("shown")
+        assert await to_thread.run_sync(reached.wait, PATIENCE / 2)
+        await pipeline.put("wakes the loop")
+        await until(lambda: pipeline.statistics().stages["held"].accepted == 3)
+        receipt = await pipeline.interrupt()
+        held.open()
+        go_on.set()
+        assert attrs.astuple(receipt.dropped["stay"]) == (0, 0, 0)
+        assert receipt.total == 3
+        assert_law(pipeline)
+        await pipeline.put("new")
+        assert await rest_of(pipeline) == ["new"]
     assert_law(pipeline)

@@ -252,6 +252,7 @@ class StageRunner:
             others = link.others_of(burst)
             for item in burst:
                 if not others or item.outcome == PASSED:
+                    item.accepted_by = self
                     item.outcome = WAITING
             window.accept(burst, others)  # before any worker can have written an outcome
             self._offer(burst, others)
@@ -394,14 +395,14 @@ class StageRunner:
 
     def _replace_overdue(self, shift: Shift, taken: Taken, given: Any) -> None:
         """Fail a call that takes longer than it may; its worker stays busy until it ends."""
-        items = taken if isinstance(taken, Batch) else (taken,)
-        if all(item.outcome != WAITING for item in items):
+        if all(item.outcome != WAITING for item in self._still_here(taken)):
             return  # it has just ended
+        items = taken if isinstance(taken, Batch) else (taken,)
         exc = TimeoutError(f"a call of stage {self.stage.name!r} took longer than {self.stage.timeout} seconds")
         failed_at = 0.0 if self.asking is None else self.shared.now()
         replaced = False
         for item, failed in zip(items, self.failed(taken, given, exc, shift.called_at, failed_at), strict=True):
-            if item.outcome != WAITING:
+            if item.accepted_by is not self or item.outcome != WAITING:
                 continue  # it has just ended
             item.stale = replaced = True
             new = self._failed_in_place_of(item, failed)
@@ -474,7 +475,7 @@ class StageRunner:
             taken = shift.current
             if taken is None or shift.inbox is not inbox:
                 continue
-            called, before = self._drop_called(taken if isinstance(taken, Batch) else (taken,), dropped)
+            called, before = self._drop_called(self._still_here(taken), dropped)
             begun += before
             if called:
                 shift.dropped = called if isinstance(taken, Batch) else taken
@@ -486,6 +487,14 @@ class StageRunner:
             if dropped.note is not None:
                 dropped.note(asked)
         return ended, begun
+
+    def _still_here(self, taken: Taken) -> list[Item]:
+        """What a worker has taken and no other stage has accepted.
+
+        A worker shows an item until after its outcome is written. By then the item may have been passed on
+        and wait again, in the next stage.
+        """
+        return [item for item in (taken if isinstance(taken, Batch) else (taken,)) if item.accepted_by is self]
 
     def _drop_called(self, items: Iterable[Item], dropped: Dropped) -> tuple[Batch, int]:
         """Drop those that have no outcome yet; return them, and of how many an outcome has left before."""
