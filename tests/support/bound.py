@@ -45,7 +45,7 @@ def valued(formula: str, **names) -> int:
     return eval(formula, {"__builtins__": {}}, names)
 
 
-async def fill(pipeline, expected: int, rounds: int = 20) -> int:
+async def fill(pipeline, expected: int) -> int:
     """Feed without end while nobody reads, until so many are inside and it has had every chance to be more.
 
     Returns the most that were ever inside.
@@ -64,7 +64,7 @@ async def fill(pipeline, expected: int, rounds: int = 20) -> int:
             while most < expected:
                 await checkpoint()
                 most = max(most, pipeline.statistics().inside)
-        for _ in range(rounds):
+        for _ in range(20):
             await to_thread.run_sync(int)  # the workers get on
             await checkpoint()
             most = max(most, pipeline.statistics().inside)

@@ -69,7 +69,7 @@ class Waker:
 
     Attributes:
         pending: Whether a step is going to be run.
-        ran_at: When the last step ended (:py:func:`time.perf_counter`).
+        ran_at: When the last step ended that the loop ran (:py:func:`time.perf_counter`).
         thread: The loop's.
         loop_thread: The same, and what waits for it.
     """
@@ -175,6 +175,7 @@ class Waker:
         # Cleared before anything is taken: what is added from here on brings its own wake-up.
         self.pending = False
         self.step()
+        self.ran_at = time.perf_counter()
 
     def step(self) -> None:
         """Pump all that were woken, until nothing moves or the step has lasted long enough."""
@@ -199,14 +200,13 @@ class Waker:
             self.pending = True
             self._post_here(self._run)
         self._stepping = False
-        self.ran_at = time.perf_counter()
 
     @property
     def keeps_loop(self) -> bool:
         """Whether the loop has run no step for about a millisecond.
 
-        Whoever keeps putting, reading or calling without ever waiting keeps the loop, and while it
-        does no step is run; so the last step tells for how long.
+        Whoever keeps putting, reading or calling without ever waiting keeps the loop, which then runs
+        no step; so the last one tells for how long. A step that is run inside a put is none of the loop's.
         """
         return time.perf_counter() - self.ran_at > STEP_SECONDS
 
