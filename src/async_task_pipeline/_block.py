@@ -42,8 +42,6 @@ class Block(AbstractAsyncContextManager[EnteredT, bool | None], Generic[EnteredT
         self._feed = feed
         self._run: Run | None = None
         self._tasks: TaskGroup | None = None
-        # Around the feeding alone: a source that waits for its own next item never hears that the run has stopped.
-        self._feeding = CancelScope()
 
     async def __aenter__(self) -> EnteredT:
         """Begin the run, and wait until its workers are ready."""
@@ -57,7 +55,7 @@ class Block(AbstractAsyncContextManager[EnteredT, bool | None], Generic[EnteredT
         try:
             await tasks.start(_serve_quietly, run, tasks.cancel_scope)
             if run.started and self._feed is not None:
-                tasks.start_soon(self._feed_until_left, self._feed, run)
+                tasks.start_soon(self._feed, run)
         except BaseException as exc:
             await self.__aexit__(type(exc), exc, exc.__traceback__)
             raise
@@ -77,7 +75,6 @@ class Block(AbstractAsyncContextManager[EnteredT, bool | None], Generic[EnteredT
         if run is None or tasks is None:
             raise PipelineStateError("cannot leave what was never entered")
         run.stop()
-        self._feeding.cancel()
         errors: list[BaseException] = []
         ends_here: bool | None = None
         try:
@@ -96,10 +93,6 @@ class Block(AbstractAsyncContextManager[EnteredT, bool | None], Generic[EnteredT
             if error is not exc:  # which goes on by itself
                 raise error
         return ends_here
-
-    async def _feed_until_left(self, feed: Callable[[Run], Coroutine[Any, Any, None]], run: Run) -> None:
-        with self._feeding:
-            await feed(run)
 
     # -- what may be written in place of ``async with``; the type that process() names has none of it --------
 

@@ -1125,7 +1125,14 @@ async def _feed(run: Run, source: Any, put: Put | None, sentinels: IsSentinel | 
     run.input.check_open()
     run.streams += close_input
     try:
-        await feed(run.input, source, put, sentinels)
+        with CancelScope() as scope:
+            run.feeding.add(scope)
+            try:
+                await feed(run.input, source, put, sentinels)
+            finally:
+                run.feeding.discard(scope)
+        if scope.cancelled_caught:
+            run.input.check_open()  # as a put would be told
     except BaseException as exc:
         run.streams -= close_input
         error = exc

@@ -9,10 +9,12 @@ has not returned.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import itertools
 import logging
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -45,6 +47,54 @@ async def test_start_and_stop_in_any_order_from_any_task() -> None:
             tg.start_soon(pipeline.stop)
     assert not pipeline.running
     await pipeline.stop()
+
+
+class BrokenError(Exception):
+    """What a stage of these tests raises."""
+
+
+@pytest.mark.parametrize("close_input", [False, True])
+@pytest.mark.parametrize("road", ["stop", "failure", "left"])
+async def test_a_stream_that_waits_for_its_own_next_item_ends_with_the_run(road: str, close_input: bool) -> None:
+    """A socket, a queue: it puts nothing more that could be refused."""
+    told: list[BaseException | str] = []
+
+    def fail_on(value: str) -> str:
+        if value == "fails":
+            raise BrokenError
+        return value
+
+    async def stream() -> AsyncIterator[str]:
+        try:
+            yield "first"
+            await anyio.sleep_forever()
+        finally:
+            told.append("closed")
+
+    async def feed() -> None:
+        with pytest.raises(PipelineStoppedError) as caught:
+            await pipeline.process_input_stream(stream(), close_input=close_input)
+        told.append(caught.value)
+
+    pipeline = Pipeline().add_stage("fail_on", fail_on)
+    async with create_task_group() as tg:
+        await (pipeline.__aenter__() if road == "left" else pipeline.start())
+        tg.start_soon(feed)
+        assert await anext(pipeline.output()) == "first"
+        await anyio.wait_all_tasks_blocked()
+        if road == "failure":
+            await pipeline.put("fails")
+            with pytest.raises(BrokenError):
+                await anext(pipeline.output())
+        else:
+            await (pipeline.__aexit__(None, None, None) if road == "left" else pipeline.stop())
+        await until(lambda: len(told) == 2)
+    with contextlib.suppress(BrokenError):
+        await pipeline.stop()
+    closed, error = told
+    assert closed == "closed"
+    assert isinstance(error, PipelineStoppedError)
+    assert isinstance(error.__cause__, BrokenError if road == "failure" else type(None))
 
 
 async def test_a_stop_under_a_timeout_that_has_passed_still_stops() -> None:

@@ -44,6 +44,8 @@ class Run:
         failure: What ended it, if something has failed.
         closed: Whether nothing moves any more.
         started: Whether every worker was ready.
+        feeding: A scope around each source that is being fed: one that waits for its own next item, a
+            socket perhaps, puts nothing that could be refused when the run has ended.
         streams: How many streams are being fed that are, together, the whole input.
         done: Set when nothing of it is left.
     """
@@ -68,6 +70,7 @@ class Run:
         self.failure: BaseException | None = None
         self.closed = self.started = False
         self.streams = 0
+        self.feeding: set[CancelScope] = set()
         self.done = Event()
         self._over = self._ready = self._keeps_output = False
         self._beside: list[Worker] = []
@@ -237,6 +240,8 @@ class Run:
     def _close(self) -> Interrupt:
         self.closed = True
         self.input.close(partial(stopped, self.failure))
+        for scope in self.feeding:
+            scope.cancel()
         self._requests.close()
         interrupt = Interrupt(self._end_clock)
         if self.turns is not None:
