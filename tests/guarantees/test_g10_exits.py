@@ -248,8 +248,11 @@ def use_until_done(loop, pipeline):
 async def leave():
     sys.exit(7)
 
+through = threading.Event()  # before it, a main thread that ends leaves no thread to be had, on Python 3.12.1
+
 async def exits_from_a_task():
     await one_through()
+    through.set()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(leave())
 
@@ -291,8 +294,10 @@ elif case == "loop in a daemon that is used on":
     threading.Thread(target=use_until_done, args=(loop, pipeline)).start()
 elif case == "exit in another thread":
     threading.Thread(target=asyncio.run, args=(exits_from_a_task(),)).start()
+    through.wait()
 elif case == "exit in an executor":
     ThreadPoolExecutor(1).submit(asyncio.run, exits_from_a_task())
+    through.wait()
 elif case == "exit of the consumer":
     asyncio.run(exits_from_a_task())
 elif case == "exit after a pipeline":
