@@ -105,7 +105,7 @@ assert async_task_pipeline.logger is own
 
 def test_importing_any_module_registers_nothing():
     done = run_python("""
-import atexit, logging, multiprocessing, os, pkgutil, signal, threading
+import atexit, logging, multiprocessing, os, pkgutil, random, signal, threading
 import anyio, attrs, anyio.to_thread, concurrent.futures.thread, multiprocessing.forkserver, multiprocessing.spawn
 
 called = []

@@ -4,14 +4,14 @@ The rule: each has a lock of its own, lives in a thread that anyio hosts, and is
 its pipe is closed. It cannot be ended before: an interrupted call runs to its end, and its
 generator hears with its next value that nobody wants the rest.
 
-An interpreter that has ended serves the next worker of its stage, since making one takes some tens of
-milliseconds, and is closed with the run: each holds about 15 MB. anyio's ``to_interpreter`` keeps
-its interpreters until the program ends, for each event loop anew; it is used on Python 3.13
-alone, which has no public way to make one.
+An interpreter serves one worker, and is closed by the thread that made it, whatever has become of the
+loop: it holds about 15 MB. anyio's ``to_interpreter`` keeps its interpreters until the program
+ends, for each event loop anew; it is used on Python 3.13 alone, which has no public way to make one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -108,7 +108,6 @@ class Interpreters:
         self._wanted = Event()
         self._lock = threading.Lock()
         self._closed = False
-        self._idle: list[Any] = []  # interpreters that serve nobody; the loop's alone
         wanted = (*_PREPARED, *_PREPARED_MAIN) if main_is_importable() else _PREPARED
         self._preparation = {key: value for key, value in get_preparation_data(stage).items() if key in wanted}
 
@@ -117,23 +116,18 @@ class Interpreters:
         return WorkerInterpreter(function, setup, self._host_soon, self._stage)
 
     async def serve(self) -> None:
-        """Host interpreters until cancelled, and then until each has ended and is closed."""
-        try:
-            async with create_task_group() as tasks:
-                try:
-                    while True:
-                        self._wanted = Event()
-                        while self._waiting:
-                            tasks.start_soon(self._host, self._waiting.popleft())
-                        await self._wanted.wait()
-                finally:
-                    with self._lock:
-                        self._closed = True
-                    self._close_waiting()
-        finally:
-            with CancelScope(shield=True):
-                while self._idle:
-                    await LoopThread.here().run(self._idle.pop().close)
+        """Host interpreters until cancelled, and then until each has ended."""
+        async with create_task_group() as tasks:
+            try:
+                while True:
+                    self._wanted = Event()
+                    while self._waiting:
+                        tasks.start_soon(self._host, self._waiting.popleft())
+                    await self._wanted.wait()
+            finally:
+                with self._lock:
+                    self._closed = True
+                self._close_waiting()
 
     def _host_soon(self, descriptor: int) -> None:
         with self._lock:  # whoever closes finds it here, or is found to have closed
@@ -163,16 +157,19 @@ class Interpreters:
             os.close(descriptor)  # so that whoever waits at the other end hears of it
 
     async def _serve(self, descriptor: int) -> None:
-        limiter, here = CapacityLimiter(1), LoopThread.here()
-        if sys.version_info < (3, 14):
+        if sys.version_info >= (3, 14):
+            await LoopThread.here().run(_serve_in_a_new_one, descriptor, self._preparation)
+        else:
             from anyio import to_interpreter  # noqa: PLC0415  there is none before Python 3.13
 
+            limiter = CapacityLimiter(1)
             await to_interpreter.run_sync(serve_interpreter, descriptor, self._preparation, limiter=limiter)
-        else:
-            from concurrent import interpreters  # noqa: PLC0415  nor this before 3.14
 
-            one = self._idle.pop() if self._idle else await here.run(interpreters.create, limiter=limiter)
-            try:
-                await here.run(one.call, serve_interpreter, descriptor, self._preparation, limiter=limiter)
-            finally:
-                self._idle.append(one)
+
+if sys.version_info >= (3, 14):
+
+    def _serve_in_a_new_one(descriptor: int, preparation: dict[str, Any]) -> None:
+        from concurrent import interpreters  # noqa: PLC0415  only where a stage asks for one
+
+        with contextlib.closing(interpreters.create()) as interpreter:
+            interpreter.call(serve_interpreter, descriptor, preparation)
