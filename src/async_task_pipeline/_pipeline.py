@@ -67,14 +67,16 @@ from ._picture import lines, svg
 from ._records import Records
 from ._stage import BatchSize, OnError, PipelineStage, StageFunction, StageOptions, check_meaning
 from ._statistics import InterruptReceipt, PipelineStatistics, StageFlow
-from ._timing._analysis import PipelineAnalysis
 from ._timing._busy import Moment
 from ._timing._clock import Clock
 from ._timing._history import CompletedItems, TimingHistory
 from ._timing._item import PipelineItem
-from ._timing._report import LatencySummary
 from ._type_variables import ResultT, T, U
 from ._workers._kinds import check_kind, workers_of
+
+if TYPE_CHECKING:
+    from ._timing._analysis import PipelineAnalysis
+    from ._timing._report import LatencySummary
 
 
 class _Nothing(enum.Enum):

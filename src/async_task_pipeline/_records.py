@@ -20,7 +20,7 @@ from ._timing._clock import Clock
 from ._timing._history import TimingHistory
 
 
-@attrs.define(slots=True, eq=False)
+@attrs.define(eq=False, repr=False)
 class Records:
     """The records of one pipeline.
 

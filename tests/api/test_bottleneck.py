@@ -26,7 +26,7 @@ from async_task_pipeline import (
     TimingBreakdown,
 )
 from async_task_pipeline._counts import Spent
-from async_task_pipeline._timing._busy import Limits, bottlenecks
+from async_task_pipeline._timing._advice import Limits, bottlenecks
 from tests.support.waiting import drain, until
 
 pytestmark = pytest.mark.anyio

@@ -150,6 +150,27 @@ only_for_some = {
     "subprocess", "tempfile", "uuid",
 }
 print(*sorted(only_for_some & (sys.modules.keys() - before)))
+print(*sorted(name for name in sys.modules if name.endswith(("._report", "._analysis", "._text"))))
 """
     )
     assert (done.stdout.split(), done.stderr) == ([], "")
+
+
+def test_the_records_of_a_report_are_public_also_if_nobody_has_named_them():
+    done = run_python("""
+import pickle, typing
+import async_task_pipeline
+from async_task_pipeline import AsyncTaskPipeline
+
+assert not hasattr(async_task_pipeline, "Records")
+assert {"LatencySummary", "PipelineAnalysis"} <= set(dir(async_task_pipeline)) - set(vars(async_task_pipeline))
+pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("same", lambda x: x)
+pipeline.run_sync([1])
+report = pipeline.get_report()
+assert b"_report" not in pickle.dumps(report)
+assert pickle.loads(pickle.dumps(report)) == report
+stages = typing.get_type_hints(type(report.summary))["stage_statistics"]
+from async_task_pipeline import LatencySummary, StageStatistics
+assert type(report.summary) is LatencySummary and stages == dict[str, StageStatistics]
+""")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

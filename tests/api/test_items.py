@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from async_task_pipeline import DetailedTiming, ItemTimingTotals, PipelineItem, StageTimingDetail
 from async_task_pipeline._engine._item import PASSED, TimedItem
-from async_task_pipeline._timing._item import item_breakdown
+from async_task_pipeline._timing._breakdown import item_breakdown
 
 #            a: enter start end, b: enter start end, exit
 TIMESTAMPS = [10.0, 11.0, 13.0, 16.0, 20.0, 25.0, 31.0]

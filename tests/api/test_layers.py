@@ -24,10 +24,12 @@ LAYERS = (
     # What knows nothing of the rest.
     ("_counts", "_exceptions", "_layout", "_log", "_native", "_statistics", "_type_variables"),
     ("_arguments", "_failure", "_timing._record"),
-    ("_timing._clock", "_timing._report", "_timing._sketch", "_chain_types"),
+    ("_timing._clock", "_timing._report", "_timing._sketch", "_timing._timestamps", "_chain_types"),
     # What the user says, and what the report is made of.
-    ("_stage", "_timing._item", "_timing._text"),
-    ("_failure_budget", "_timing._analysis", "_timing._busy", "_timing._turns"),
+    ("_stage", "_timing._breakdown", "_timing._text"),
+    ("_failure_budget", "_timing._advice", "_timing._analysis", "_timing._busy", "_timing._item", "_timing._turns"),
+    ("_timing._folded",),
+    ("_timing._reporting",),
     ("_timing._history",),
     # The engine: an item, the ways it goes, one stage, all of them with input and output.
     ("_engine._item", "_engine._loop_thread"),

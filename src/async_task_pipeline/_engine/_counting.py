@@ -29,7 +29,7 @@ Note: TypeAlias = Callable[[list[Item]], object]
 """What the report hears of items that were dropped."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TakenOut:
     """All that was in a link or a window.
 
@@ -46,7 +46,7 @@ class TakenOut:
     rest: list[Container] = attrs.field(factory=list)
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Tally:
     """What was dropped in one stage, as far as it is counted; see :py:class:`DroppedItems`."""
 
@@ -117,7 +117,7 @@ def _do(works: deque[Work]) -> int:
     return done
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Dropped:
     """How what one interrupt drops in one stage is counted.
 

@@ -38,7 +38,7 @@ Overflow = Literal["wait", "drop_oldest", "drop_newest"]
 just put."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Producer:
     """A put that waits for room.
 

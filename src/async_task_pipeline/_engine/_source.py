@@ -42,7 +42,7 @@ IsSentinel: TypeAlias = Callable[[Any], object]
 _IN_MEMORY = (list, tuple, range, deque, set, frozenset, dict)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Here:
     """An iterable that is to be iterated in the loop's thread."""
 

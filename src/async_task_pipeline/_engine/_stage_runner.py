@@ -63,7 +63,7 @@ class Downstream(Protocol):
         """Take responsibility for a burst just sent into the link, with so many items."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Shared:
     """What the parts of one run share.
 

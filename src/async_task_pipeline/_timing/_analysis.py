@@ -3,8 +3,7 @@
 The rule: what it says is in the records and the text; here the two meet.
 """
 
-from __future__ import annotations
-
+# Annotations are no strings here: see the records of the report.
 from typing import Any, Protocol
 
 import attrs

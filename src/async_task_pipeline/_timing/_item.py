@@ -7,53 +7,17 @@ asks for it and not before. The recording methods are those of 0.1.10.
 from __future__ import annotations
 
 import time
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
 from ._clock import DetailedTiming
-from ._report import ItemTimingBreakdown, ItemTimingTotals, StageTimingDetail
+from ._timestamps import TIMESTAMPS_PER_STAGE, Timed
+
+if TYPE_CHECKING:
+    from ._report import ItemTimingBreakdown
 
 DataT = TypeVar("DataT")
-
-TIMESTAMPS_PER_STAGE = 3
-"""Instants added per stage: accepted, call began, call ended. The next stage's acceptance is this
-one's end, so the intervals of all stages sum to the latency."""
-
-
-class Timed(Protocol):
-    """An item of the engine, with timing on.
-
-    Attributes:
-        data: The user's object.
-        created_at: The producer's, or ``None``; seconds of the pipeline's clock.
-        timestamps: Accepted by the first link; then for each stage: call began, call ended,
-            accepted by what is behind.
-        turn: The number of its turn.
-    """
-
-    data: Any
-    created_at: float | None
-    timestamps: list[float]
-    turn: int
-
-
-def item_breakdown(timed: Timed, names: tuple[str, ...]) -> ItemTimingBreakdown:
-    """The intervals of one delivered item, stage by stage."""
-    timestamps = timed.timestamps
-    stages: dict[str, StageTimingDetail] = {}
-    computation = 0.0
-    for index, name in enumerate(names):
-        enter, start, end, leave = timestamps[index * TIMESTAMPS_PER_STAGE : (index + 1) * TIMESTAMPS_PER_STAGE + 1]
-        computation += end - start
-        stages[name] = StageTimingDetail(start - enter, end - start, leave - end, leave - enter)
-    began = timestamps[0] if timed.created_at is None else timed.created_at
-    return ItemTimingBreakdown(_totals(computation, timestamps[-1] - began, timestamps[0] - began), stages)
-
-
-def _totals(computation: float, latency: float, admission: float) -> ItemTimingTotals:
-    ratio = computation / latency if latency > 0 else 0.0
-    return ItemTimingTotals(computation, latency - computation, latency, ratio, admission)
 
 
 @attrs.define(slots=True)
@@ -145,17 +109,6 @@ class PipelineItem(Generic[DataT]):
         """
         if not self.enable_timing or not self._timings:
             return None
-        latency = self.get_total_latency()
-        first = min(visit.queue_enter_time for visit in self._timings.values())
-        stages = {
-            name: StageTimingDetail(
-                visit.queue_wait_time,
-                visit.computation_time,
-                visit.transmission_time,
-                visit.queue_exit_time - visit.queue_enter_time,
-            )
-            for name, visit in self._timings.items()
-        }
-        computation = sum(detail.computation_time for detail in stages.values())
-        totals = _totals(computation, latency or 0.0, first - self.start_timestamp)
-        return ItemTimingBreakdown(totals, stages)
+        from ._breakdown import breakdown_of_visits  # noqa: PLC0415  loaded with the first report
+
+        return breakdown_of_visits(self._timings, self.start_timestamp, self.get_total_latency() or 0.0)

@@ -16,7 +16,13 @@ class Record(Mapping[str, Any]):
     """A mapping of the names of its attributes to what they are."""
 
     __slots__ = ()
-    __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]
+    __attrs_attrs__: ClassVar[tuple[Any, ...]]
+
+    def __init_subclass__(cls) -> None:
+        """Have tracebacks, pickles and the documentation name the public place, whoever loads the class."""
+        package = __name__.partition(".")[0]
+        if cls.__module__.startswith(f"{package}._"):
+            cls.__module__ = package
 
     def __getitem__(self, name: str) -> Any:
         """One attribute by its name."""

@@ -6,8 +6,8 @@ names of 0.1.10 stay and come first, in their old order; what is new follows the
 durations are seconds of the pipeline's monotonic clock.
 """
 
-from __future__ import annotations
-
+# Annotations are no strings here: whoever resolves them would look in the public module, which does not
+# have all of these before one is asked for.
 from collections.abc import Iterator
 from typing import Any
 

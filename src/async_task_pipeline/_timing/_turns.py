@@ -13,19 +13,21 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from ._item import TIMESTAMPS_PER_STAGE, Timed
-from ._report import InterruptStatistics, Percentiles, TurnStatistics
 from ._sketch import Sketch
+from ._timestamps import TIMESTAMPS_PER_STAGE, Timed
+
+if TYPE_CHECKING:
+    from ._report import InterruptStatistics, TurnStatistics
 
 Call: TypeAlias = tuple[int, float, float]
 """The place among its item's timestamps at which a call began, and when it began and ended."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Record:
     number: int
     started_at: float
@@ -36,6 +38,8 @@ class _Record:
     wasted: float = 0.0
 
     def statistics(self) -> TurnStatistics:
+        from ._report import TurnStatistics  # noqa: PLC0415  loaded with the first report
+
         first = self.first_output_at
         return TurnStatistics(
             number=self.number,
@@ -149,6 +153,8 @@ class TurnHistory:
 
     def interrupts(self) -> InterruptStatistics:
         """All interrupts."""
+        from ._report import InterruptStatistics, Percentiles  # noqa: PLC0415  loaded with the first report
+
         with self._lock:
             return InterruptStatistics(
                 total=self._interrupts,
