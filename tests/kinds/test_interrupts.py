@@ -122,3 +122,15 @@ async def test_started_stopped_and_started_again(kind, gate):
     await pipeline.stop()
     assert_law(pipeline)
     assert pipeline.statistics().dropped == 1
+
+
+async def test_an_interrupted_batch_is_no_failure(kind, gate, caplog):
+    gate.hold(["stale"])
+    async with kind.pipeline(partial(kind.function("batch"), gate.address), max_size=2, max_wait=0) as pipeline:
+        await pipeline.process_input_data("stale")
+        await gate.entered(["stale"])
+        await pipeline.interrupt()
+        gate.open()
+        await pipeline.process_input_data("new")
+        assert await read(pipeline, 1) == [("new", 1)]
+    assert [record.getMessage() for record in caplog.records if record.name == "async_task_pipeline"] == []

@@ -555,6 +555,8 @@ class StageRunner:
     def begin_shift(self, shift: Shift) -> None:
         """Know a shift that begins now."""
         self.shifts[shift] = None
+        if self._aside is not None:
+            self.shared.waker.wake_here(self)  # a batch may have been due with no worker free to take it
 
     def end_shift(self, shift: Shift) -> bool:
         """Know it no more, and tell the interrupts that wait for its call; whether that was stale."""

@@ -133,12 +133,12 @@ class ElsewhereWorker(ThreadWorker):
         if there is None or not there.is_alive():
             there = self._replaced()
         if there is None:
-            return None
+            return self._nothing(data)
         try:
             result = there.call(data)
         except WorkerGoneError as exc:
             if self._unwanted:
-                return None
+                return self._nothing(data)
             if isinstance(exc, UnheardError) and more:
                 return self._call_there(data, more=more - 1)
             raise self._died(there, "in a call") from None
@@ -147,6 +147,10 @@ class ElsewhereWorker(ThreadWorker):
         values = self._values(there, result)
         next(values)
         return values
+
+    def _nothing(self, data: Any) -> Any:
+        """What stands for the result of a call that nobody wants; for that of a batch as long as that has to be."""
+        return None if self.stage.batch is None else [None] * len(data)
 
     def _replaced(self) -> WorkerElsewhere | None:
         """Somebody else, for one that ended between two calls; none if nobody wants the next one."""
