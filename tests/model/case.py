@@ -302,7 +302,7 @@ class Case:
             logger.removeHandler(told)
             for executor in self.executors:
                 executor.shutdown()
-        assert told.strange == [], "failures that no stage raises"
+        assert told.strange == [], f"failures that no stage raises: {told.strange}"
         assert threads_at_work() == []
         assert tasks() == before
 

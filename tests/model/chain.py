@@ -1,13 +1,16 @@
 """A random chain of stages.
 
 The rule: everything about a chain is drawn from its seed, and what comes of an item in a stage from
-the seed, the stage and the item, so that it is the same in every thread and at every try. How long a
-call takes is short, but drawn too.
+the seed, the stage and the item, so that it is the same in every thread, process and interpreter, and at
+every try. How long a call takes is short, but drawn too.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,35 +32,23 @@ class FatalError(BaseException):
 
 
 class Functions:
-    """The functions that a stage may have; each notes its calls with the oracle."""
+    """The functions that a stage may have, wherever it calls them."""
 
-    def __init__(self, case, index):
-        self.case, self.index = case, index
+    def __init__(self, seed, index):
+        self.seed, self.index = seed, index
 
     def lots(self, piece):
-        return random.Random(f"{self.case.seed} {self.index} {piece.path}")
+        return random.Random(f"{self.seed} {self.index} {piece.path}")
 
     @contextmanager
     def call(self, *pieces):
-        with self.case.oracle.call(self.index, *pieces):
-            if any(piece.path[0] == POISON for piece in pieces):
-                raise FatalError
-            yield
+        if any(piece.path[0] == POISON for piece in pieces):
+            raise FatalError
+        yield
 
     def work(self, lots):
         if lots.random() < 0.03:
             time.sleep(lots.random() * LONGEST_CALL)
-        if lots.random() < 0.005:
-            self.case.interrupt_in_thread()
-
-    async def work_on_loop(self, lots):
-        if lots.random() < 0.3:
-            await anyio.sleep(lots.random() * LONGEST_CALL)
-        if lots.random() < 0.02:
-            with CancelScope(shield=True):  # an interrupt has to wait for it
-                await anyio.sleep(lots.random() * LONGEST_CALL)
-        if lots.random() < 0.005:
-            await self.case.interrupt_on_loop()
 
     def plain(self, piece):
         with self.call(piece):
@@ -90,6 +81,52 @@ class Functions:
             if lots.random() < 0.1:
                 raise KeyError(piece.child(many))
 
+    def batch(self, pieces):
+        with self.call(*pieces):
+            lots = self.lots(pieces[0])
+            self.work(lots)
+            if lots.random() < 0.05:
+                raise ValueError("a whole batch")
+            return [piece if lots.random() < 0.9 else None for piece in pieces]
+
+    def any_number(self, pieces):
+        with self.call(*pieces):
+            return [pieces[0].child(number) for number in range(self.lots(pieces[0]).randrange(4))]
+
+    def dying(self, piece):
+        """Only for a process."""
+        with self.call(piece):
+            if self.lots(piece).random() < 0.02:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return piece
+
+
+class FunctionsHere(Functions):
+    """Those that a thread or a task calls: each notes its calls with the oracle, and may interrupt."""
+
+    def __init__(self, case, index):
+        super().__init__(case.seed, index)
+        self.case = case
+
+    @contextmanager
+    def call(self, *pieces):
+        with self.case.oracle.call(self.index, *pieces), super().call(*pieces):
+            yield
+
+    def work(self, lots):
+        super().work(lots)
+        if lots.random() < 0.005:
+            self.case.interrupt_in_thread()
+
+    async def work_on_loop(self, lots):
+        if lots.random() < 0.3:
+            await anyio.sleep(lots.random() * LONGEST_CALL)
+        if lots.random() < 0.02:
+            with CancelScope(shield=True):  # an interrupt has to wait for it
+                await anyio.sleep(lots.random() * LONGEST_CALL)
+        if lots.random() < 0.005:
+            await self.case.interrupt_on_loop()
+
     async def task(self, piece):
         with self.call(piece):
             await self.work_on_loop(self.lots(piece))
@@ -102,27 +139,17 @@ class Functions:
                 await self.work_on_loop(lots)
                 yield piece.child(number)
 
-    def batch(self, pieces):
-        with self.call(*pieces):
-            lots = self.lots(pieces[0])
-            self.work(lots)
-            if lots.random() < 0.05:
-                raise ValueError("a whole batch")
-            return [piece if lots.random() < 0.9 else None for piece in pieces]
-
     async def batch_in_task(self, pieces):
         with self.call(*pieces):
             await self.work_on_loop(self.lots(pieces[0]))
             return pieces
 
-    def any_number(self, pieces):
-        with self.call(*pieces):
-            return [pieces[0].child(number) for number in range(self.lots(pieces[0]).randrange(4))]
-
 
 ON_LOOP = ("task", "generator_in_task", "batch_in_task")
 BATCHES = ("batch", "batch_in_task", "any_number")
 KINDS = ("plain", "filtering", "failing", "slow", "generator", *ON_LOOP, "batch", "any_number")
+ELSEWHERE = ["process"] + ["interpreter"] * (sys.version_info >= (3, 13))
+"""Where the calls of a few stages are made: each start takes as long as many calls."""
 
 
 def options_of(lots, kind, executors):
@@ -137,10 +164,12 @@ def options_of(lots, kind, executors):
     if kind not in ON_LOOP and lots.random() < 0.15:
         options["executor"] = ThreadPoolExecutor(lots.randint(1, 4))
         executors.append(options["executor"])
+    elif kind not in ON_LOOP and lots.random() < 0.05:
+        options["executor"] = lots.choice(ELSEWHERE)
     at_interrupt = lots.random()
     if at_interrupt < 0.15:
         options["interruptible"] = False
-    elif at_interrupt < 0.25:
+    elif at_interrupt < 0.25 and options.get("executor") not in ELSEWHERE:
         options["reentrant"] = True
     elif at_interrupt < 0.35 and "executor" not in options:
         options["on_interrupt"] = int
@@ -152,8 +181,13 @@ def add_stages(pipeline, lots, case):
     executors = []
     for index in range(lots.randint(1, 5)):
         kind = lots.choice(KINDS)
-        function = getattr(Functions(case, index), kind)
         options = options_of(lots, kind, executors)
+        functions = FunctionsHere(case, index)
+        if options.get("executor") in ELSEWHERE:
+            functions = Functions(case.seed, index)
+            if kind == "failing" and options["executor"] == "process":
+                kind = "dying"
+        function = getattr(functions, kind)
         if kind in BATCHES:
             size = {"max_size": lots.randint(1, 4), "max_wait": lots.choice([0, 0.001, 0.005])}
             per_item = kind != "any_number"

@@ -5,7 +5,7 @@ can see. What it demands:
 
 - **Nothing stale** (G11). What was in a stage, or put, before an interrupt is entered is not read after it.
   An item is known to be in a stage from the moment its function is called with it, so that much is
-  known of every item. That an item was put before the interrupt is known of those that a task puts,
+  known of every item that a thread or a task is called with. That an item was put before the interrupt is known of those that a task puts,
   and of those of a turn. Of what a thread or a source puts without a turn it is not: between reading
   the number of the turn and the put an interrupt may come.
 - **Sentinels** (G12): each is read once, none that ``clear`` has dropped, and all of them unless queues were
@@ -22,7 +22,7 @@ What it allows: a stage with ``interruptible=False`` keeps its items, so only wh
 behind the last of these is stale, and a marker may overtake sentinels that wait for such a stage; a
 marker of an interrupt from a later stage may overtake sentinels before that stage; the order of two
 producers is not known, only that of each; a failure that tells no item (a timeout, a batch) has no
-place; a reentrant stage makes any number of calls.
+place; a reentrant stage makes any number of calls; how many a process makes at once is not looked at.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from contextlib import contextmanager
 
 import attrs
 
+from async_task_pipeline import WorkerDiedError
 from tests.support.law import assert_law
 
 SHORTEST = 2
@@ -88,8 +89,8 @@ def keeps_order(stage):
     return stage.ordered or (stage.workers == 1 and not callable(stage.on_error))
 
 
-FAILURES = (ValueError, KeyError, TimeoutError)
-"""What the functions of a chain raise, and what one that takes too long has failed with."""
+FAILURES = (ValueError, KeyError, TimeoutError, WorkerDiedError)
+"""What the functions of a chain raise, and what a call has failed with that took too long, or whose process died."""
 
 
 class Oracle:
