@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -17,44 +15,31 @@ import pytest
 from anyio import fail_after
 
 from async_task_pipeline import AsyncTaskPipeline, StageProtocolError
+from tests.support.backends import ASYNCIO
+from tests.support.functions import of_kind, same
+from tests.support.gates import KINDS
 from tests.support.waiting import PATIENCE, drain
 
 pytestmark = pytest.mark.anyio
 
 
-def plain(exc: BaseException) -> Callable[[Any], Any]:
-    def function(value: Any) -> Any:
-        raise exc
-
-    return function
-
-
-def on_loop(exc: BaseException) -> Callable[[Any], Any]:
-    async def function(value: Any) -> Any:
-        raise exc
-
-    return function
-
-
-@pytest.mark.parametrize("exception", [StopIteration, StopAsyncIteration])
-@pytest.mark.parametrize("kind", [plain, on_loop])
-async def test_control_flow_of_python_does_not_end_a_stage_quietly(
-    anyio_backend: object, kind: Any, exception: type[BaseException]
-) -> None:
+@pytest.mark.parametrize(
+    ("kind", "exception"),
+    # Python itself turns StopIteration in a coroutine into a RuntimeError.
+    [("thread", StopIteration), ("thread", StopAsyncIteration), ("async", StopAsyncIteration)],
+)
+async def test_control_flow_of_python_does_not_end_a_stage_quietly(kind, exception):
     """It cannot travel through a coroutine, so it arrives as the cause of an error."""
-    if kind is on_loop and exception is StopIteration:
-        pytest.skip("Python itself turns StopIteration in a coroutine into a RuntimeError")
     exc = exception("mine")
-    pipeline: AsyncTaskPipeline[Any, Any] = AsyncTaskPipeline().add_stage("fails", kind(exc))
     with pytest.raises(BaseException) as caught:
-        assert await drain(pipeline, [1]) == []
+        await drain(AsyncTaskPipeline().add_stage("fails", raising(kind, exc)), [1])
     # trio has no use for asyncio's class, so there it arrives as it is.
     assert caught.value is exc or (isinstance(caught.value, StageProtocolError) and caught.value.__cause__ is exc)
 
 
-async def test_a_cancellation_of_the_backends_own_that_nobody_asked_for_is_loud(anyio_backend: object) -> None:
+async def test_a_cancellation_of_the_backends_own_that_nobody_asked_for_is_loud():
     """Kept from another scope and raised again, it must not end the stage quietly."""
-    kept: list[BaseException] = []
+    kept = []
     with anyio.CancelScope() as scope:
         scope.cancel()
         try:
@@ -62,33 +47,23 @@ async def test_a_cancellation_of_the_backends_own_that_nobody_asked_for_is_loud(
         except anyio.get_cancelled_exc_class() as exc:
             kept.append(exc)
             raise
-    for kind in (plain, on_loop):
-        pipeline: AsyncTaskPipeline[Any, Any] = AsyncTaskPipeline().add_stage("fails", kind(kept[0]))
+    for kind in ("thread", "async"):
         with pytest.raises(StageProtocolError) as caught:
-            async with pipeline:
+            async with AsyncTaskPipeline().add_stage("fails", raising(kind, kept[0])) as pipeline:
                 await pipeline.process_input_data(1)
                 await anyio.sleep_forever()
         assert caught.value.__cause__ is kept[0]
 
 
-def raising(kind: str, exc: BaseException):
-    """A stage of a kind that raises for the second item."""
+def raising(kind, exc):
+    """A stage of a kind that raises for whatever is not 0."""
 
     def plain(data):
         if data:
             raise exc
         return data
 
-    def generator(data):
-        yield plain(data)
-
-    async def coroutine(data):
-        return plain(data)
-
-    async def async_generator(data):
-        yield plain(data)
-
-    return {"plain": plain, "generator": generator, "async": coroutine, "async generator": async_generator}[kind]
+    return of_kind(kind, plain)
 
 
 FATAL = [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, BaseException]
@@ -96,7 +71,7 @@ FATAL = [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, B
 
 @pytest.mark.parametrize("return_exceptions", [False, True])
 @pytest.mark.parametrize("error", FATAL)
-@pytest.mark.parametrize("kind", ["plain", "generator", "async", "async generator"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_base_exception_ends_the_pipeline(anyio_backend, kind, error, return_exceptions):
     """0.1.10: the thread died without a word, or the generator seemed to have come to its end."""
     exc, met, before = error("mine"), [], set(threading.enumerate())
@@ -134,16 +109,12 @@ def test_a_base_exception_ends_the_pipeline(anyio_backend, kind, error, return_e
             assert not thread.is_alive()
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("kind", ["plain", "generator", "async", "async generator"])
-async def test_a_cancellation_that_nobody_asked_for_is_a_failure_of_its_call(anyio_backend, kind):
-    cancelled = anyio.get_cancelled_exc_class()
-    if cancelled is not asyncio.CancelledError:
-        pytest.skip("on trio nobody can make one")
-    exc = cancelled("mine")
+@ASYNCIO  # on trio nobody can make one
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_cancellation_that_nobody_asked_for_is_a_failure_of_its_call(kind):
+    exc = asyncio.CancelledError("mine")
     pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("fails", raising(kind, exc))
-    async with pipeline.process([0, 1, 0]) as results:
-        first, error, last = [each async for each in results]
+    first, error, last = await drain(pipeline, [0, 1, 0])
     assert (first, last) == (0, 0)
     assert isinstance(error, StageProtocolError)
     assert error.__cause__ is exc
@@ -157,10 +128,6 @@ def causes(exc: BaseException | None):
     while exc is not None:
         yield exc
         exc = exc.__cause__
-
-
-def same(data):
-    return data
 
 
 def exits_from_a_thread(exc):

@@ -35,12 +35,10 @@ def run_all(program: str, *all_arguments: tuple[str, ...]) -> dict[tuple[str, ..
                 subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             )
             stack.callback(running[each].kill)
-        ended = {}
-        for each, process in running.items():
-            output, errors = process.communicate(timeout=2 * DEADLINE)
-            assert "Timeout (" not in errors, f"{' '.join(each)} does not exit:\n{errors}"
-            ended[each] = process.returncode, output, errors
-    return ended
+        ended = {each: process.communicate(timeout=2 * DEADLINE) for each, process in running.items()}
+    for each, (_, errors) in ended.items():
+        assert "Timeout (" not in errors, f"{' '.join(each)} does not exit:\n{errors}"
+    return {each: (running[each].returncode, *written) for each, written in ended.items()}
 
 
 # -- a stage that exits -------------------------------------------------------------------------
@@ -63,15 +61,9 @@ async def leave(data):
     sys.exit(data)
 
 def made():
-    pipeline = AsyncTaskPipeline().add_stage("before", abs)
-    if kind == "task":
-        pipeline.add_stage("exits", leave)
-    elif kind == "executor":
-        pipeline.add_stage("exits", sys.exit, executor=ThreadPoolExecutor(1))
-    elif kind == "Ctrl-C":
-        pipeline.add_stage("exits", interrupted)
-    else:
-        pipeline.add_stage("exits", sys.exit, executor=kind)
+    function = {"task": leave, "Ctrl-C": interrupted}.get(kind, sys.exit)
+    executor = {"task": None, "Ctrl-C": None, "executor": ThreadPoolExecutor(1)}.get(kind, kind)
+    pipeline = AsyncTaskPipeline().add_stage("before", abs).add_stage("exits", function, executor=executor)
     return pipeline.add_stage("behind", abs)
 
 async def read(output):
@@ -138,8 +130,8 @@ def test_a_stage_that_exits_ends_the_program_in_whatever_form_the_pipeline_runs(
 
 
 def test_a_stage_that_exits_ends_the_program_whoever_reads():
-    assert_exits(*(("asyncio", "with", consumer, "thread") for consumer in ("loop", "gather", "anyio group")))
-    assert_exits(*(("asyncio", "run", consumer, "thread") for consumer in ("loop", "gather", "anyio group")))
+    consumers = ("loop", "gather", "anyio group")
+    assert_exits(*(("asyncio", form, consumer, "thread") for form in ("with", "run") for consumer in consumers))
 
 
 def test_a_stage_of_any_kind_that_exits_ends_the_program():
@@ -339,12 +331,10 @@ CASES = {
 
 def assert_cases(ended):
     for (_, case), (code, output, errors) in ended.items():
-        expected_code, expected_lines = CASES[case]
+        expected_code, expected = CASES[case]
         lines = sorted(output.splitlines())  # two threads print
-        as_expected = expected_lines is None or (
-            len(lines) == len(expected_lines) and all(map(str.__contains__, lines, expected_lines))
-        )
-        assert (code, as_expected) == (expected_code, True), (case, code, output, errors)
+        right = expected is None or (len(lines) == len(expected) and all(map(str.__contains__, lines, expected)))
+        assert (code, right) == (expected_code, True), (case, code, output, errors)
 
 
 @pytest.mark.parametrize("cases", [[*CASES][i::4] for i in range(4)], ids=range(4))
@@ -358,11 +348,10 @@ def test_a_pipeline_that_is_left_behind_on_uvloop_keeps_no_program_alive():
     assert_cases(run_all(LEFT, *(("uvloop", case) for case in cases)))
 
 
-async def exits():
-    sys.exit(7)
-
-
 async def exits_while_a_pipeline_runs():
+    async def exits():
+        sys.exit(7)
+
     pipeline = AsyncTaskPipeline().add_stage("parked", abs)
     await pipeline.start()
     await pipeline.process_input_data(7)
@@ -371,12 +360,11 @@ async def exits_while_a_pipeline_runs():
         tasks.create_task(exits())
 
 
-def run_a_loop():
-    with contextlib.suppress(SystemExit):
-        asyncio.run(exits_while_a_pipeline_runs())
-
-
 def test_threads_end_with_the_thread_of_their_loop():
+    def run_a_loop():
+        with contextlib.suppress(SystemExit):
+            asyncio.run(exits_while_a_pipeline_runs())
+
     before = set(threading.enumerate())
     thread = threading.Thread(target=run_a_loop)
     thread.start()

@@ -11,92 +11,68 @@ import logging
 import threading
 import time
 from functools import partial
-from typing import Any
 
 import anyio
 import pytest
 from anyio import CancelScope, create_task_group, to_thread
 from anyio.lowlevel import checkpoint
 
-from async_task_pipeline import AsyncTaskPipeline
+from async_task_pipeline import AsyncTaskPipeline, DroppedItems
+from tests.support.functions import of_kind, same
 from tests.support.gates import KINDS, AsyncGate, Gate, put_turn, stubborn
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
-Pipeline = AsyncTaskPipeline[Any, Any]
-
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_sentinels_come_out_in_order_and_nothing_else(kind: str) -> None:
+async def test_sentinels_come_out_in_order_and_nothing_else(kind):
     gate, stage = stubborn(kind, "stale")
-    pipeline = Pipeline().add_stage("before", lambda value: value).add_stage(kind, stage)
-    pipeline.add_stage("after", lambda value: value)
+    pipeline = AsyncTaskPipeline().add_stage("before", same).add_stage(kind, stage).add_stage("after", same)
     async with pipeline:
         await put_turn(pipeline, gate)
         receipt = await pipeline.interrupt()
-        assert receipt.busy == (kind,)
         # The call is still running, and they need not wait for it.
         assert await read(pipeline, 2) == ["first marker", None]
         gate.open()
         await pipeline.process_input_data("new")
         await pipeline.process_input_sentinel("last marker")
-        assert await read(pipeline, 2) == ["new", "last marker"]
-        assert receipt.total == 2
-        assert pipeline.statistics().dropped == 2
-
-
-async def test_nothing_stale_from_a_plain_stage():
-    """0.1.10: the call that was running was delivered, 19 to 25 ms after the interrupt."""
-    gate = Gate(0)
-    pipeline = AsyncTaskPipeline().add_stage("gate", gate)
-    async with pipeline:
-        for i in range(20):
-            await pipeline.process_input_data(i)
-        await gate.entered()
-        receipt = await pipeline.interrupt()
-        dropped = receipt.dropped["gate"]
-        assert (dropped.queued, dropped.in_call, dropped.finished, receipt.total) == (19, 1, 0, 20)
-        assert receipt.busy == ("gate",)
-        await pipeline.process_input_data("new")
-        gate.open()
-        assert await anext(pipeline.generate_output_stream()) == "new"
-        assert await rest_of(pipeline) == []
-    assert gate.calls == [0, "new"]
-    assert_law(pipeline)
+        assert await rest_of(pipeline) == ["new", "last marker"]
+        assert (receipt.total, receipt.busy, pipeline.statistics().dropped) == (2, (kind,), 2)
 
 
 async def test_nothing_stale_from_three_busy_stages():
     """0.1.10: three stale results, the last 124 to 128 ms after the interrupt."""
-    gates = [Gate(2), Gate(1), Gate(0)]
+    gates = {"a": Gate(2), "b": Gate(1), "c": Gate(0)}
     pipeline = AsyncTaskPipeline()
-    for name, gate in zip("abc", gates, strict=True):
+    for name, gate in gates.items():
         pipeline.add_stage(name, gate)
     async with pipeline:
         for i in range(20):
             await pipeline.process_input_data(i)
-        for gate in gates:
+        for gate in gates.values():
             await gate.entered()
         receipt = await pipeline.interrupt()
-        assert receipt.total == 20
-        assert receipt.busy == ("a", "b", "c")
+        assert receipt.dropped == {
+            "a": DroppedItems(queued=17, in_call=1),
+            "b": DroppedItems(in_call=1),
+            "c": DroppedItems(in_call=1),
+        }
+        assert (receipt.total, receipt.busy) == (20, ("a", "b", "c"))
         for new in ("new 0", "new 1"):
             await pipeline.process_input_data(new)
-        for gate in gates:
+        for gate in gates.values():
             gate.open()
         assert await rest_of(pipeline) == ["new 0", "new 1"]
-    assert [gate.calls for gate in gates] == [
-        [0, 1, 2, "new 0", "new 1"],
-        [0, 1, "new 0", "new 1"],
-        [0, "new 0", "new 1"],
-    ]
+    for last, gate in zip((2, 1, 0), gates.values(), strict=True):
+        assert gate.calls == [*range(last + 1), "new 0", "new 1"]
     assert_law(pipeline)
 
 
 async def test_nothing_stale_from_finished_results():
     """0.1.10: what a stage blocked in ``put`` held came out after the queue was emptied."""
-    pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("a", lambda x: x).add_stage("b", lambda x: x)
+    pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("a", same).add_stage("b", same)
     async with pipeline:
         async with create_task_group() as tg:
             tg.start_soon(pipeline.process_input_stream, range(1000))
@@ -125,7 +101,7 @@ async def test_nothing_stale_from_a_generator_which_goes_one_step_at_most():
         finally:
             closed.set()
 
-    pipeline = AsyncTaskPipeline().add_stage("generate", generate).add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("generate", generate).add_stage("same", same)
     async with pipeline:
         await pipeline.process_input_data("old")
         await gate.entered()
@@ -230,23 +206,15 @@ async def test_what_threads_are_blocked_with_is_stale():
     assert_law(pipeline)
 
 
-class RefusedError(Exception):
-    """What the failing stage of these tests raises."""
-
-
 def refuse_old(data):
     if data == "old":
-        raise RefusedError(data)
+        raise LookupError(data)
     return data
 
 
-async def refuse_old_async(data):
-    return refuse_old(data)
-
-
-@pytest.mark.parametrize("refuse", [refuse_old, refuse_old_async])
-async def test_it_is_dropped_where_it_is_finished(refuse):
-    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("refuse", refuse)
+@pytest.mark.parametrize("kind", ["thread", "async"])
+async def test_it_is_dropped_where_it_is_finished(kind):
+    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("refuse", of_kind(kind, refuse_old))
     async with pipeline:
         await pipeline.process_input_data("old")
         await until(lambda: pipeline.statistics().output_depth == 1)
@@ -282,27 +250,23 @@ async def test_it_stays_in_a_protected_stage_and_its_order():
         await pipeline.interrupt()
         gate.open()
         busy, error, kept = await read(pipeline, 3)
-        assert (busy, type(error), kept) == ("busy", RefusedError, "kept")
+        assert (busy, type(error), kept) == ("busy", LookupError, "kept")
         assert await rest_of(pipeline) == []
 
 
 def failing(kind, exc):
     """A stage that comes to a gate with "stale", and then raises."""
-    gate = Gate("stale") if kind == "thread" else AsyncGate("stale", stubborn=True)
+    gate, stand = stubborn(kind, "stale")
 
     def fail(data):
-        gate(data)
         if data == "stale":
             raise exc
         return data
 
-    async def fail_async(data):
-        await gate(data)
-        if data == "stale":
-            raise exc
-        return data
+    async def stand_and_fail(data):
+        return fail(await stand(data))
 
-    return gate, fail if kind == "thread" else fail_async
+    return gate, (lambda data: fail(stand(data))) if kind == "thread" else stand_and_fail
 
 
 @pytest.mark.parametrize("kind", ["thread", "async"])
@@ -375,11 +339,11 @@ async def test_giving_up_one_wait_leaves_that_of_a_later_interrupt():
 
 
 @pytest.mark.parametrize("overflow", ["wait", "drop_oldest", "drop_newest"])
-async def test_a_put_that_lets_others_run_is_dropped_with_its_turn(overflow: Any) -> None:
-    pipeline = Pipeline(overflow=overflow).add_stage("same", lambda value: value)
+async def test_a_put_that_lets_others_run_is_dropped_with_its_turn(overflow):
+    pipeline = AsyncTaskPipeline(overflow=overflow).add_stage("same", same)
     interrupted = anyio.Event()
 
-    async def interrupt() -> None:
+    async def interrupt():
         await pipeline.interrupt()
         interrupted.set()
 

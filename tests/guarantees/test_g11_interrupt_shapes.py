@@ -18,7 +18,8 @@ from anyio import create_task_group, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, TurnOverError
-from tests.support.gates import AsyncGate, Gate
+from tests.support.functions import same, same_on_loop
+from tests.support.gates import stubborn
 from tests.support.listening import listening
 from tests.support.waiting import PATIENCE, until, waiting
 
@@ -27,15 +28,7 @@ pytestmark = pytest.mark.anyio
 KINDS = ["thread", "async"]
 
 
-def same(item):
-    return item
-
-
-async def same_async(item):
-    return item
-
-
-SAME = {"thread": same, "async": same_async}
+SAME = {"thread": same, "async": same_on_loop}
 
 
 async def put_turn(pipeline, name) -> None:
@@ -81,7 +74,7 @@ async def test_an_interruption_raised_downstream_of_a_producer_that_never_pauses
 async def test_a_producer_that_pushes_from_a_task_or_thread_of_its_own(kind):
     """There: all of the frames that it had not pushed yet, however many."""
     refused, put = [], anyio.Event()
-    pipeline = AsyncTaskPipeline(4).add_stage("first", same_async).add_stage("last", SAME[kind])
+    pipeline = AsyncTaskPipeline(4).add_stage("first", same_on_loop).add_stage("last", SAME[kind])
 
     async def push(turn) -> None:
         with pytest.raises(TurnOverError):
@@ -130,7 +123,7 @@ async def test_a_stage_that_hands_on_what_its_own_task_receives():
             async for each in ear:
                 yield each
 
-    pipeline.add_stage("voice", voice).add_stage("last", same_async)
+    pipeline.add_stage("voice", voice).add_stage("last", same_on_loop)
     async with listening(pipeline) as listener, create_task_group() as tg:
         await put_turn(pipeline, "old")
         await until(lambda: "old 3" in listener.heard)
@@ -144,9 +137,9 @@ async def test_a_stage_that_hands_on_what_its_own_task_receives():
 @pytest.mark.parametrize("kind", KINDS)
 async def test_data_waiting_before_a_stage_that_is_busy_with_something_urgent(kind):
     """There: 10 frames of 10, because the interruption overtakes the queue that they wait in."""
-    urgent = Gate("urgent") if kind == "thread" else AsyncGate("urgent", stubborn=True)
+    urgent, _ = stubborn(kind, "urgent")
     pipeline = AsyncTaskPipeline(20).add_stage("before", SAME[kind])
-    pipeline.add_stage("busy", urgent).add_stage("last", same_async)
+    pipeline.add_stage("busy", urgent).add_stage("last", same_on_loop)
     async with listening(pipeline) as listener:
         await pipeline.process_input_data("urgent")
         await urgent.entered()
@@ -180,7 +173,7 @@ async def test_no_end_of_turn_marker_is_lost_wherever_it_is(size):
     """There: lost, if it still was in the queue of a processor."""
     turns, accepted, interrupts = 60, [], []
     pipeline = AsyncTaskPipeline(size).add_stage("thread", same).add_stage("generator", twice)
-    pipeline.add_stage("task", same_async).add_stage("async generator", twice_async)
+    pipeline.add_stage("task", same_on_loop).add_stage("async generator", twice_async)
 
     async def talk() -> None:
         for number in range(turns):

@@ -165,19 +165,19 @@ async def rage(storm):
     assert not producer.is_alive()
 
 
-@pytest.fixture(params=[0.005, 1e-5], ids=["5ms", "10us"])
-def switch_interval(request):
-    """How often threads take turns: as Python has it, and so often that every moment comes up."""
-    with switching_every(request.param):
-        yield
-
-
-@pytest.mark.usefixtures("switch_interval")
-@pytest.mark.parametrize("several", [False, True], ids=["alone", "several"])
-async def test_nothing_stale_in_a_storm(several):
+@pytest.mark.parametrize(
+    ("several", "interval"),
+    # How often threads take turns: as Python has it, and so often that every moment comes up.
+    [
+        pytest.param(False, 1e-5, id="alone"),
+        pytest.param(True, 1e-5, id="several"),
+        pytest.param(True, 0.005, id="5ms"),
+    ],
+)
+async def test_nothing_stale_in_a_storm(several, interval):
     storm, at_first = Storm(INTERRUPTS, several), tasks()
     workers = {stage.name: stage.workers for stage in storm.pipeline.stages}
-    with fail_after(LIMIT):
+    with fail_after(LIMIT), switching_every(interval):
         async with storm.pipeline:
             before = objects()
             await rage(storm)
