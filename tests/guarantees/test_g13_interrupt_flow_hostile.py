@@ -17,6 +17,7 @@ from anyio import CancelScope, create_task_group, to_thread
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, TurnOverError
+from tests.support.functions import same
 from tests.support.gates import Gate
 from tests.support.listening import listening
 from tests.support.waiting import PATIENCE, until, until_waiting
@@ -99,7 +100,7 @@ class LongAsyncFinally(Hostile):
 @pytest.mark.parametrize("kind", Hostile.__subclasses__())
 async def test_it_is_named_nothing_stale_is_heard_and_the_next_turn_works(kind):
     stage = kind()
-    pipeline = AsyncTaskPipeline(2).add_stage("hostile", stage.call).add_stage("last", lambda item: item)
+    pipeline = AsyncTaskPipeline(2).add_stage("hostile", stage.call).add_stage("last", same)
     async with listening(pipeline) as listener:
         await pipeline.process_input_data("old")
         await pipeline.process_input_sentinel("end of old")
@@ -162,7 +163,7 @@ async def test_a_child_that_outlives_its_stage_cannot_put_what_is_stale(bound):
 
 async def test_a_producer_thread_that_keeps_putting_is_refused_each_time():
     refused, enough = [], threading.Event()
-    pipeline = AsyncTaskPipeline(2).add_stage("thread", lambda item: item).add_stage("last", lambda item: item)
+    pipeline = AsyncTaskPipeline(2).add_stage("thread", same).add_stage("last", same)
 
     def keep_putting(turn) -> None:
         while not enough.is_set():

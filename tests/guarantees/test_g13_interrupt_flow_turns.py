@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 import anyio
 import pytest
-from anyio import CancelScope, create_task_group, move_on_after
+from anyio import CancelScope, create_task_group, move_on_after, to_thread
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import (
@@ -25,36 +25,29 @@ from async_task_pipeline import (
     TurnOverError,
 )
 from tests.support.backends import ASYNCIO
+from tests.support.functions import same
 from tests.support.gates import AsyncGate, Gate
-from tests.support.waiting import PATIENCE, rest_of, until, until_waiting, waiting
+from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting, waiting
 
 pytestmark = pytest.mark.anyio
 
 
-class OwnError(Exception):
-    """What the blocks of these tests raise."""
+async def wait_for_ever(pipeline, turn):
+    await anyio.sleep_forever()
 
 
-def same(data):
-    return data
-
-
-async def wait_in_a_put(pipeline, turn) -> None:
+async def wait_in_a_put(pipeline, turn):
     while True:
         await turn.put("old")
 
 
-async def wait_for_ever(pipeline, turn) -> None:
-    await anyio.sleep_forever()
-
-
-async def wait_in_a_child(pipeline, turn) -> None:
+async def wait_in_a_child(pipeline, turn):
     async with create_task_group() as tg:
         tg.start_soon(anyio.sleep_forever)
         tg.start_soon(wait_in_a_put, pipeline, turn)
 
 
-async def wait_for_a_plain_put(pipeline, turn) -> None:
+async def wait_for_a_plain_put(pipeline, turn):
     while True:
         await pipeline.process_input_data("old")
 
@@ -62,12 +55,19 @@ async def wait_for_a_plain_put(pipeline, turn) -> None:
 WAITS = [wait_in_a_put, wait_for_ever, wait_in_a_child, wait_for_a_plain_put]
 
 
+@contextlib.asynccontextmanager
+async def running():
+    """A pipeline of one stage, which passes on what it gets."""
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+        yield pipeline
+
+
 @pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.__name__)
 async def test_an_interrupt_ends_the_block_quietly_wherever_it_waits(wait):
     gate, told = Gate("old"), []
     pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
 
-    async def produce() -> None:
+    async def produce():
         async with pipeline.turn() as turn:
             await wait(pipeline, turn)
             told.append("behind the wait")
@@ -88,27 +88,21 @@ async def test_an_interrupt_ends_the_block_quietly_wherever_it_waits(wait):
     assert told == [(True, True)]
 
 
-async def test_a_block_that_awaits_nothing_more_runs_to_its_end():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-        async with pipeline.turn() as turn:
-            receipt = await pipeline.interrupt()
-            assert isinstance(receipt, InterruptReceipt)
-            assert turn.interrupted
-            reached = True
-        assert reached
-        await checkpoint()
-
-
-async def test_an_interrupt_from_inside_the_block_ends_it_at_the_next_checkpoint():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+async def test_an_interrupt_from_inside_the_block_ends_it_at_the_next_checkpoint_if_there_is_one():
+    async with running() as pipeline:
         reached = []
         async with pipeline.turn() as turn:
-            await pipeline.interrupt()
-            reached.append("no checkpoint")
+            receipt = await pipeline.interrupt()
+            reached.append((isinstance(receipt, InterruptReceipt), turn.interrupted))
             await checkpoint()
             reached.append("never")
+        assert reached == [(True, True)]
+        async with pipeline.turn() as turn:
+            await pipeline.interrupt()
+            reached.append("the end")
         assert turn.interrupted
-        assert reached == ["no checkpoint"]
+        assert reached[1:] == ["the end"]
+        await checkpoint()
 
 
 async def test_a_grace_inside_the_block_is_cut_short_with_the_block():
@@ -128,7 +122,7 @@ async def test_a_grace_inside_the_block_is_cut_short_with_the_block():
 async def test_all_open_turns_are_ended_and_the_one_begun_later_is_not():
     pipeline, ended = AsyncTaskPipeline().add_stage("same", same), []
 
-    async def produce() -> None:
+    async def produce():
         async with pipeline.turn() as turn:
             await anyio.sleep_forever()
         ended.append((turn.number, turn.interrupted))
@@ -147,22 +141,20 @@ async def test_all_open_turns_are_ended_and_the_one_begun_later_is_not():
 
 
 async def test_an_interrupt_in_a_turn_inside_a_turn_ends_both_blocks():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+    async with running() as pipeline:
         async with pipeline.turn() as outer:
             async with pipeline.turn() as inner:
                 await pipeline.interrupt()
                 await anyio.sleep_forever()
             await anyio.sleep_forever()
-        assert outer.interrupted
-        assert inner.interrupted
-        assert (outer.number, inner.number) == (1, 2)
+        assert [(turn.number, turn.interrupted) for turn in (outer, inner)] == [(1, True), (2, True)]
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
 async def test_an_exception_of_the_block_passes(interrupted):
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-        error = OwnError("the block's own")
-        with pytest.raises(OwnError) as caught:
+    async with running() as pipeline:
+        error = LookupError("the block's own")
+        with pytest.raises(LookupError) as caught:
             async with pipeline.turn() as turn:
                 if interrupted:
                     await pipeline.interrupt()
@@ -173,17 +165,15 @@ async def test_an_exception_of_the_block_passes(interrupted):
 
 
 async def test_an_exception_raised_while_the_interrupt_cancels_passes():
-    pipeline = AsyncTaskPipeline().add_stage("same", same)
-
-    async def produce() -> None:
+    async def produce():
         async with pipeline.turn():
             try:
                 await anyio.sleep_forever()
             finally:
-                raise OwnError
+                raise LookupError
 
-    with pytest.RaisesGroup(OwnError):
-        async with pipeline, create_task_group() as tg:
+    with pytest.RaisesGroup(LookupError):
+        async with running() as pipeline, create_task_group() as tg:
             tg.start_soon(produce)
             await anyio.wait_all_tasks_blocked()
             await pipeline.interrupt()
@@ -208,7 +198,7 @@ async def test_a_cancellation_from_outside_is_not_swallowed():
 
 
 async def test_cancelled_from_outside_and_interrupted_at_once_both_end():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+    async with running() as pipeline:
         with CancelScope() as scope:
             async with pipeline.turn() as turn:
                 scope.cancel()
@@ -234,25 +224,17 @@ async def test_only_an_interrupt_of_the_first_stage_ends_the_turn():
 
 
 async def test_clear_ends_the_turn_as_an_interrupt_does():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+    async with running() as pipeline:
         async with pipeline.turn() as turn:
             pipeline.clear()
             await anyio.sleep_forever()
         assert turn.interrupted
 
 
-class BrokenError(Exception):
-    """What a stage of these tests raises."""
-
-
-def broken(data):
-    raise BrokenError(data)
-
-
 async def test_numbers_count_from_one_and_never_go_back():
     pipeline, numbers = AsyncTaskPipeline().add_stage("same", same), []
 
-    async def begin() -> None:
+    async def begin():
         async with pipeline.turn() as turn:
             numbers.append(turn.number)
 
@@ -266,78 +248,58 @@ async def test_numbers_count_from_one_and_never_go_back():
     assert numbers == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_number_is_given_when_the_turn_is_entered_not_when_it_is_made():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+async def test_a_number_is_given_when_the_turn_is_entered_and_an_interrupt_after_it_changes_nothing():
+    async with running() as pipeline:
         first, second = pipeline.turn(), pipeline.turn()
         assert (first.number, second.number) == (0, 0)
         async with second, first:
             assert (second.number, first.number) == (1, 2)
+        await pipeline.interrupt()
+        assert (second.interrupted, second.over) == (False, True)
+        with pytest.raises(TurnOverError, match="turn 1 is over: its block has been left"):
+            await second.put(1)
 
 
-@pytest.mark.parametrize("left", [False, True])
-async def test_a_turn_is_entered_once(left):
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+async def test_a_turn_is_entered_once_and_shows_its_number_and_state():
+    async with running() as pipeline:
         turn = pipeline.turn()
+        assert repr(turn) == "<Turn 0 not begun>"
         async with turn:
-            if not left:
-                with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 open> again"):
-                    await turn.__aenter__()
-                await turn.put("still open")
-        if left:
-            with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 over> again"):
+            assert repr(turn) == "<Turn 1 open>"
+            with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 open> again"):
                 await turn.__aenter__()
-        assert turn.number == 1
-        assert await rest_of(pipeline) == ([] if left else ["still open"])
+            await turn.put("still open")
+        with pytest.raises(PipelineStateError, match=r"cannot enter <Turn 1 over> again"):
+            await turn.__aenter__()
+        assert (turn.number, repr(turn)) == (1, "<Turn 1 over>")
+        assert await read(pipeline, 1) == ["still open"]
+        async with pipeline.turn() as turn:
+            await pipeline.interrupt()
+            assert repr(turn) == "<Turn 2 interrupted>"
+        assert repr(turn) == "<Turn 2 interrupted>"
+        assert await rest_of(pipeline) == []
 
 
-async def test_nothing_can_be_put_before_it_is_entered():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+async def assert_refused(turn, match=None):
+    """Nothing can be put by it, in whatever way."""
+    for put in (turn.put, turn.put_sentinel):
+        with pytest.raises(PipelineStateError, match=match):
+            await put("refused")
+    for put in (turn.put_from_thread, turn.put_sentinel_from_thread):
+        with pytest.raises(PipelineStateError, match=match):
+            await to_thread.run_sync(put, "refused")
+
+
+async def test_nothing_can_be_put_before_it_is_entered_and_an_interrupt_before_that_does_not_end_it():
+    async with running() as pipeline:
         turn = pipeline.turn()
-        with pytest.raises(PipelineStateError, match="has not begun"):
-            await turn.put(1)
-        with pytest.raises(PipelineStateError, match="has not begun"):
-            await turn.put_sentinel(1)
-        with pytest.raises(PipelineStateError, match="has not begun"):
-            await anyio.to_thread.run_sync(turn.put_from_thread, 1)
-        with pytest.raises(PipelineStateError, match="has not begun"):
-            await anyio.to_thread.run_sync(turn.put_sentinel_from_thread, 1)
-        async with turn:
-            await turn.put(2)
-        assert await rest_of(pipeline) == [2]
-
-
-async def test_an_interrupt_before_it_is_entered_does_not_end_it():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-        turn = pipeline.turn()
+        await assert_refused(turn, "has not begun")
         await pipeline.interrupt()
         async with turn:
             await turn.put("new")
             await checkpoint()
         assert not turn.interrupted
         assert await rest_of(pipeline) == ["new"]
-
-
-async def test_repr_tells_the_number_and_the_state():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-        turn = pipeline.turn()
-        assert repr(turn) == "<Turn 0 not begun>"
-        async with turn:
-            assert repr(turn) == "<Turn 1 open>"
-        assert repr(turn) == "<Turn 1 over>"
-        async with pipeline.turn() as turn:
-            await pipeline.interrupt()
-            assert repr(turn) == "<Turn 2 interrupted>"
-        assert repr(turn) == "<Turn 2 interrupted>"
-
-
-async def test_an_interrupt_after_the_block_was_left_changes_nothing():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-        async with pipeline.turn() as turn:
-            pass
-        await pipeline.interrupt()
-        assert (turn.interrupted, turn.over) == (False, True)
-        with pytest.raises(TurnOverError, match="turn 1 is over: its block has been left"):
-            await turn.put(1)
 
 
 async def test_plain_data_belongs_to_the_turn_begun_last():
@@ -376,17 +338,12 @@ async def test_a_pipeline_that_never_ran_has_no_turns():
 
 
 async def test_after_close_input_a_turn_can_neither_be_entered_nor_used():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+    async with running() as pipeline:
         early = pipeline.turn()
         async with pipeline.turn() as turn:
             await turn.put("in time")
             pipeline.close_input()
-            with pytest.raises(PipelineStateError, match="closed"):
-                await turn.put("late")
-            with pytest.raises(PipelineStateError, match="closed"):
-                await turn.put_sentinel("late")
-            with pytest.raises(PipelineStateError, match="closed"):
-                await anyio.to_thread.run_sync(turn.put_from_thread, "late")
+            await assert_refused(turn, "closed")
             assert not turn.over
         for late in (early, pipeline.turn()):
             with pytest.raises(PipelineStateError, match="closed"):
@@ -398,17 +355,17 @@ async def test_after_close_input_a_turn_can_neither_be_entered_nor_used():
 async def test_a_put_that_waits_when_the_input_is_closed_says_so():
     gate = Gate(0)
     async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline:
-        async with pipeline.turn() as turn, anyio.create_task_group() as tg:
-            await turn.put(0)
-            await gate.entered()
-            await turn.put(1)
+        async with pipeline.turn() as turn, create_task_group() as tg:
 
-            async def put_late() -> None:
+            async def put_late():
                 with pytest.raises(PipelineStateError, match="closed"):
                     await turn.put(2)
 
+            await turn.put(0)
+            await gate.entered()
+            await turn.put(1)
             tg.start_soon(put_late)
-            await anyio.wait_all_tasks_blocked()
+            await until_waiting(pipeline, 1)
             pipeline.close_input()
         gate.open()
         assert await rest_of(pipeline) == [0, 1]
@@ -417,20 +374,14 @@ async def test_a_put_that_waits_when_the_input_is_closed_says_so():
 async def test_after_stop_a_turn_refuses_everything():
     pipeline = AsyncTaskPipeline().add_stage("same", same)
     async with pipeline:
-        early, turn = pipeline.turn(), pipeline.turn()
-        await turn.__aenter__()
-        try:
+        early = pipeline.turn()
+        async with pipeline.turn() as turn:
             await pipeline.stop()
-        finally:
-            await turn.__aexit__(None, None, None)
     with pytest.raises(PipelineStoppedError):
         pipeline.turn()
     with pytest.raises(PipelineStoppedError):
         await early.__aenter__()
-    with pytest.raises(PipelineStateError):
-        await turn.put(1)
-    with pytest.raises(PipelineStateError):
-        await anyio.to_thread.run_sync(turn.put_from_thread, 2)
+    await assert_refused(turn)
     async with pipeline:  # a turn belongs to one run
         with pytest.raises(PipelineStoppedError):
             await early.__aenter__()
@@ -442,49 +393,54 @@ async def test_a_block_in_which_the_pipeline_is_stopped_does_not_hang():
     gate = Gate(0)
     pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
 
-    async def produce() -> None:
-        async with pipeline.turn() as turn:
-            while True:
-                await turn.put(0)
-
-    async def produce_to_the_end() -> None:
+    async def produce():
         # It ends as by an interrupt or by the error of its put; what it may not do is wait.
         with contextlib.suppress(PipelineStoppedError):
-            await produce()
+            async with pipeline.turn() as turn:
+                while True:
+                    await turn.put(0)
 
-    async with pipeline, anyio.create_task_group() as tg:
-        tg.start_soon(produce_to_the_end)
+    async with pipeline, create_task_group() as tg:
+        tg.start_soon(produce)
         await gate.entered()
-        await anyio.wait_all_tasks_blocked()
+        await until_waiting(pipeline, 1)
         gate.open()
         await pipeline.stop()
 
 
 async def test_after_a_failure_no_turn_can_be_entered_and_the_reason_is_told():
-    pipeline = AsyncTaskPipeline().add_stage("broken", broken)
+    pipeline = AsyncTaskPipeline().add_stage("fails", int)
     await pipeline.start()
-    await pipeline.process_input_data(1)
-    with pytest.raises(BrokenError):
+    await pipeline.process_input_data("x")
+    with pytest.raises(ValueError, match="invalid"):
         await anext(pipeline.generate_output_stream())
     with pytest.raises(PipelineStoppedError) as caught:
         async with pipeline.turn():
             pytest.fail("entered")
-    assert isinstance(caught.value.__cause__, BrokenError)
-    with pytest.raises(BrokenError):
+    assert isinstance(caught.value.__cause__, ValueError)
+    with pytest.raises(ValueError, match="invalid"):
         await pipeline.stop()
+
+
+def in_a_task(pipeline, turns, *data):
+    """A task in a turn, in which it puts the data and then waits."""
+
+    async def produce():
+        async with pipeline.turn() as turn:
+            turns.append(turn)
+            for each in data:
+                await turn.put(each)
+            await anyio.sleep_forever()
+        await anyio.sleep_forever()
+
+    return asyncio.create_task(produce())
 
 
 @ASYNCIO
 async def test_a_native_cancellation_leaves_the_block():
     turns = []
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-
-        async def produce() -> None:
-            async with pipeline.turn() as turn:
-                turns.append(turn)
-                await anyio.sleep_forever()
-
-        task = asyncio.create_task(produce())
+    async with running() as pipeline:
+        task = in_a_task(pipeline, turns)
         await until(lambda: turns)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -497,18 +453,12 @@ async def test_a_native_cancellation_leaves_the_block():
 
 @ASYNCIO
 async def test_a_native_cancellation_while_it_waits_for_room_loses_nothing():
-    gate, turns = Gate("busy"), []
+    gate = Gate("busy")
     async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline:
-
-        async def produce() -> None:
-            async with pipeline.turn() as turn:
-                turns.append(turn)
-                await turn.put("never")
-
         await pipeline.process_input_data("busy")
         await gate.entered()
         await pipeline.process_input_data("queued")
-        task = asyncio.create_task(produce())
+        task = in_a_task(pipeline, [], "never")
         await until_waiting(pipeline)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -525,15 +475,8 @@ async def test_cancelled_natively_and_interrupted_in_one_tick_the_cancellation_l
     if first == "interrupt" and version("anyio").startswith("4.15."):
         pytest.skip("with anyio 4.15 the task goes on waiting; with 4.16 it does not")
     turns = []
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
-
-        async def produce() -> None:
-            async with pipeline.turn() as turn:
-                turns.append(turn)
-                await anyio.sleep_forever()
-            await anyio.sleep_forever()
-
-        task = asyncio.create_task(produce())
+    async with running() as pipeline:
+        task = in_a_task(pipeline, turns)
         await until(lambda: turns)
         if first == "cancel":
             task.cancel()
@@ -547,7 +490,7 @@ async def test_cancelled_natively_and_interrupted_in_one_tick_the_cancellation_l
 
 @ASYNCIO
 async def test_an_asyncio_timeout_around_the_block_is_heard():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+    async with running() as pipeline:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 async with pipeline.turn() as turn:
@@ -557,7 +500,7 @@ async def test_an_asyncio_timeout_around_the_block_is_heard():
 
 @ASYNCIO
 async def test_an_interrupt_leaves_no_cancellation_on_the_task():
-    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
+    async with running() as pipeline:
         task = asyncio.current_task()
         assert task is not None
         for _ in range(3):

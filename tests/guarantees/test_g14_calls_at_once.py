@@ -8,51 +8,46 @@ interrupted call and the next; only a re-entrant stage is ever in two calls at o
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import pytest
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
+from tests.support.functions import same
 from tests.support.gates import KINDS, AsyncGate, Gate, put_turn, stubborn
 from tests.support.waiting import read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
-Pipeline = AsyncTaskPipeline[Any, Any]
-
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_one_call_at_a_time_though_an_interrupted_one_goes_on(kind: str) -> None:
+async def test_one_call_at_a_time_though_an_interrupted_one_goes_on(kind):
     gate, stage = stubborn(kind, "stale")
-    pipeline = Pipeline().add_stage(kind, stage)
+    pipeline = AsyncTaskPipeline().add_stage(kind, stage)
     async with pipeline:
         await put_turn(pipeline, gate)
-        for number in range(20):
+        for number in range(5):
             assert (await pipeline.interrupt()).busy == (kind,)
             await pipeline.process_input_data(number)
             await checkpoint()
         assert gate.inside == 1
         gate.open()
-        assert await read(pipeline, 3) == ["first marker", None, 19]
+        assert await read(pipeline, 3) == ["first marker", None, 4]
         assert gate.most == 1
-
-
-GATES = {"thread": Gate, "async": AsyncGate}
 
 
 async def test_a_thread_is_reset_after_its_call_and_before_the_next():
     gate, seen = Gate("stale"), []
 
+    def note(what):
+        seen.append((what, threading.current_thread() is threading.main_thread()))
+
     def decode(item):
         result = gate(item)
-        seen.append((item, threading.get_ident() == threading.main_thread().ident))
+        note(item)
         return result
 
-    def reset():
-        seen.append(("reset", threading.get_ident() == threading.main_thread().ident))
-
-    pipeline = AsyncTaskPipeline().add_stage("decode", decode, on_interrupt=reset)
+    pipeline = AsyncTaskPipeline().add_stage("decode", decode, on_interrupt=lambda: note("reset"))
     async with pipeline:
         await pipeline.process_input_data("stale")
         await gate.entered()
@@ -107,7 +102,7 @@ async def test_a_stage_before_the_interrupt_is_not_reset():
     seen = []
     pipeline = AsyncTaskPipeline()
     for name in "ab":
-        pipeline.add_stage(name, lambda item: item, on_interrupt=lambda name=name: seen.append(name))
+        pipeline.add_stage(name, same, on_interrupt=lambda name=name: seen.append(name))
     async with pipeline:
         await pipeline.interrupt(from_stage="b")
         await pipeline.process_input_data(0)
@@ -121,7 +116,7 @@ async def test_a_reset_that_fails_ends_the_pipeline_with_its_error():
     def reset():
         raise error
 
-    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("decode", lambda item: item, on_interrupt=reset)
+    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("decode", same, on_interrupt=reset)
     with pytest.raises(LookupError) as caught:
         async with pipeline:
             await pipeline.interrupt()
@@ -130,9 +125,9 @@ async def test_a_reset_that_fails_ends_the_pipeline_with_its_error():
     assert any("'decode'" in note for note in error.__notes__)
 
 
-@pytest.mark.parametrize("kind", GATES)
+@pytest.mark.parametrize("kind", ["thread", "async"])
 async def test_the_next_turn_starts_beside_a_call_that_does_not_end(kind):
-    gate = Gate("stale") if kind == "thread" else AsyncGate("stale", stubborn=True)
+    gate, _ = stubborn(kind, "stale")
     pipeline = AsyncTaskPipeline().add_stage("decode", gate, reentrant=True)
     async with pipeline:
         for number in range(3):

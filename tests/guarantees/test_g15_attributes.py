@@ -8,13 +8,10 @@ from __future__ import annotations
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, DetailedTiming, PipelineItem
+from tests.support.functions import same
 from tests.support.waiting import drain, read, until
 
 pytestmark = pytest.mark.anyio
-
-
-def same(x):
-    return x
 
 
 def test_queues_are_there_from_the_first_stage_on():

@@ -1,8 +1,8 @@
 """G15: A program written against the documentation of 0.1.10 runs: every documented name, parameter
 and sequence of calls is accepted and does what was documented, faults repaired.
 
-The rule: what is said of the process around a pipeline is checked in a child process. ``None`` as a result or a yielded value filters, anywhere else
-it is data like any other. Each docstring says what 0.1.10 did.
+The rule: what is said of the process around a pipeline is checked in a child process. ``None`` as a
+result or a yielded value filters, anywhere else it is data like any other. Each docstring says what 0.1.10 did.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline
+from tests.support.functions import of_kind, same
+from tests.support.gates import KINDS
 from tests.support.waiting import PATIENCE, drain, read, rest_of
 
 pytestmark = pytest.mark.anyio
@@ -28,16 +30,14 @@ def test_every_method_a_page_calls_exists():
     """0.1.10: its pages call ``pipeline.get_latency_summary()``, which does not exist."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     called = {
-        (page.name, name)
-        for page in pages
-        for name in re.findall(r"\bpipeline\.(\w+)\(", page.read_text(encoding="utf-8"))
+        (page.name, name) for page in pages for name in re.findall(r"\bpipeline\.(\w+)\(", page.read_text("utf-8"))
     }
     assert called
     assert [(page, name) for page, name in sorted(called) if not hasattr(AsyncTaskPipeline, name)] == []
 
 
 CHILD_RUN = """
-import logging, sys
+import importlib.util, logging
 import anyio
 from async_task_pipeline import AsyncTaskPipeline
 
@@ -47,20 +47,16 @@ async def main():
         assert [x async for x in results] == [str(i) for i in range(100)]
     logging.getLogger("third.party").debug("not for anybody's eyes")
 
-anyio.run(main, backend=sys.argv[1], backend_options={"use_uvloop": True} if sys.argv[2] == "True" else {})
+anyio.run(main)
+anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
+anyio.run(main, backend="trio")
 """
 
 
-def test_a_timed_run_prints_nothing(anyio_backend):
+def test_a_timed_run_prints_nothing():
     """0.1.10: 100 items through two timed stages wrote 408 lines to stdout."""
-    backend, options = anyio_backend
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD_RUN, backend, str(options.get("use_uvloop", False))],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    command = [sys.executable, "-c", CHILD_RUN]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (child.returncode, child.stdout, child.stderr) == (0, "", "")
 
 
@@ -90,19 +86,15 @@ async def test_none_as_a_result_filters():
     assert (now.accepted, now.filtered, now.delivered, now.inside) == (6, 3, 3, 0)
 
 
-@pytest.mark.parametrize("kind", ["def", "async def"])
-async def test_none_as_a_yielded_value_filters(kind):
+async def numbers_on_loop(data):
+    for value in (1, None, 3):
+        yield value
+
+
+@pytest.mark.parametrize("function", [lambda data: (value for value in (1, None, 3)), numbers_on_loop])
+async def test_none_as_a_yielded_value_filters(function):
     """0.1.10: 1, None, 3 came out, and the next stage's ``None + 1`` vanished."""
-
-    def generate(data):
-        yield from (1, None, 3)
-
-    async def generate_async(data):
-        for value in (1, None, 3):
-            yield value
-
-    pipeline = AsyncTaskPipeline()
-    pipeline.add_stage("generate", generate if kind == "def" else generate_async).add_stage("add", lambda x: x + 1)
+    pipeline = AsyncTaskPipeline().add_stage("generate", function).add_stage("add", lambda x: x + 1)
     assert await drain(pipeline, ["go"]) == [2, 4]
     now = pipeline.statistics()
     assert (now.accepted, now.fanned_out, now.filtered, now.delivered) == (1, 2, 1, 2)
@@ -110,7 +102,7 @@ async def test_none_as_a_yielded_value_filters(kind):
 
 async def test_none_as_a_sentinel_is_delivered():
     """0.1.10: lost: the output took it for an empty queue."""
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     async with pipeline:
         await pipeline.process_input_data(1)
         await pipeline.process_input_sentinel(None)
@@ -121,11 +113,9 @@ async def test_none_as_a_sentinel_is_delivered():
 
 async def test_what_is_falsy_or_odd_is_data():
     """0.1.10: passed these too; a test, so that no filter of ours is one of truth."""
-    ellipsis_and_others = [0, 0.0, "", b"", [], {}, (), False, ..., NotImplemented, StopIteration, Exception]
-    pipeline = AsyncTaskPipeline(max_queue_size=3).add_stage("same", lambda x: x)
-    out = await drain(pipeline, ellipsis_and_others)
-    assert len(out) == len(ellipsis_and_others)
-    assert all(a is b for a, b in zip(out, ellipsis_and_others, strict=True))
+    odd = [0, 0.0, "", b"", [], {}, (), False, ..., NotImplemented, StopIteration, Exception]
+    out = await drain(AsyncTaskPipeline(max_queue_size=3).add_stage("same", same), odd)
+    assert all(a is b for a, b in zip(out, odd, strict=True))
 
 
 async def test_an_iterator_that_is_no_generator_is_data():
@@ -138,27 +128,17 @@ async def test_an_iterator_that_is_no_generator_is_data():
 variable = contextvars.ContextVar("variable", default="default")
 
 
-@pytest.mark.parametrize("kind", ["plain", "generator", "async", "async generator"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", ["process", "start"])
 async def test_stages_see_the_context_of_the_start(kind, form):
     """0.1.10: every stage saw the default."""
     seen = []
 
-    def plain(data):
+    def look(data):
         seen.append(variable.get())
         return data
 
-    def generator(data):
-        yield plain(data)
-
-    async def coroutine(data):
-        return plain(data)
-
-    async def async_generator(data):
-        yield plain(data)
-
-    stage = {"plain": plain, "generator": generator, "async": coroutine, "async generator": async_generator}[kind]
-    pipeline = AsyncTaskPipeline().add_stage("look", stage)
+    pipeline = AsyncTaskPipeline().add_stage("look", of_kind(kind, look))
     variable.set("mine")
     if form == "process":
         assert await drain(pipeline, [1, 2]) == [1, 2]
@@ -198,7 +178,7 @@ async def test_every_call_of_0_1_10_works_on_this_backend():
 
 async def test_interrupt_keeps_report_and_counters_and_clear_resets_both():
     """0.1.10: the report was gone and the stage's count stayed: 3 items, 13 processed."""
-    pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("same", same)
     async with pipeline:
         output = pipeline.generate_output_stream()
 

@@ -14,6 +14,7 @@ import pytest
 from anyio import to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
+from tests.support.functions import same
 from tests.support.waiting import read
 
 pytestmark = pytest.mark.anyio
@@ -112,7 +113,7 @@ def test_an_array_is_no_number(kind):
 async def test_grace_may_be_any_number(kind):
     """New."""
     _, real, _ = of(kind)
-    async with AsyncTaskPipeline().add_stage("same", lambda x: x) as pipeline:
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         assert (await pipeline.interrupt(grace=real(0.5))).total == 0
         assert (await to_thread.run_sync(lambda: pipeline.interrupt_from_thread(grace=real(0.5)))).total == 0
 
@@ -123,7 +124,7 @@ async def test_created_at_may_be_any_number(kind, timing):
     """0.1.10: the same."""
     whole, real, _ = of(kind)
     instants = [whole(40), real(40.0), Decimal(40), Fraction(40), 40, True]
-    pipeline = AsyncTaskPipeline(enable_timing=timing, clock=lambda: 50.0).add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline(enable_timing=timing, clock=lambda: 50.0).add_stage("same", same)
     async with pipeline:
         for number, each in enumerate(instants):
             await pipeline.process_input_data(number, each)
@@ -137,7 +138,7 @@ async def test_without_timing_created_at_is_not_looked_at(caplog):
     def clock():
         raise AssertionError
 
-    async with AsyncTaskPipeline(clock=clock).add_stage("same", lambda x: x) as pipeline:
+    async with AsyncTaskPipeline(clock=clock).add_stage("same", same) as pipeline:
         with ThreadPoolExecutor(1) as pool:
             for each in (1e300, float("nan"), -(10**400)):
                 await pipeline.process_input_data(each, each)
