@@ -6,12 +6,13 @@ docstring says what 0.1.10 did.
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 
 import pytest
-from anyio import Event, create_task_group, move_on_after, wait_all_tasks_blocked
+from anyio import create_task_group, move_on_after, wait_all_tasks_blocked
 
 from async_task_pipeline import AsyncTaskPipeline
+from tests.support.functions import same, same_on_loop
 from tests.support.gates import AsyncGate
 from tests.support.law import assert_law
 from tests.support.waiting import read, rest_of, until
@@ -23,6 +24,19 @@ class End:
     """The end of an utterance."""
 
 
+async def on_loop(items):
+    for each in items:
+        yield each
+
+
+async def all_of(stream):
+    return [each async for each in stream]
+
+
+async def rest(pipeline):
+    return await all_of(pipeline.generate_output_stream())
+
+
 def quick_start():
     pipeline = AsyncTaskPipeline(enable_timing=True)
     pipeline.add_stage("double", lambda x: x * 2)
@@ -30,21 +44,13 @@ def quick_start():
     return pipeline
 
 
-async def numbers():
-    for i in range(10):
-        yield i
-
-
 async def test_the_quick_start_ends_with_one_argument_more():
     """0.1.10: all results came, and then the output loop never ended."""
     pipeline = quick_start()
     await pipeline.start()
-    await pipeline.process_input_stream(numbers(), close_input=True)
-    results = []
-    async for result in pipeline.generate_output_stream():
-        results.append(result)
+    await pipeline.process_input_stream(on_loop(range(10)), close_input=True)
+    assert await rest(pipeline) == [6, 8, 10, 12, 14, 16, 18]
     await pipeline.stop()
-    assert results == [6, 8, 10, 12, 14, 16, 18]
 
 
 async def test_a_sentinel_right_after_a_stream_marks_its_end():
@@ -53,7 +59,7 @@ async def test_a_sentinel_right_after_a_stream_marks_its_end():
     await pipeline.start()
     results = []
     for end in (End(), End()):
-        await pipeline.process_input_stream(numbers())
+        await pipeline.process_input_stream(on_loop(range(10)))
         await pipeline.process_input_sentinel(end)
         async for result in pipeline.generate_output_stream():
             if isinstance(result, End):
@@ -66,7 +72,7 @@ async def test_a_sentinel_right_after_a_stream_marks_its_end():
 
 async def test_streams_items_and_sentinels_follow_each_other():
     """0.1.10: the same."""
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     await pipeline.start()
     await pipeline.process_input_stream(["a", "b"])
     await pipeline.process_input_data("c", 0.0)
@@ -81,28 +87,21 @@ async def test_streams_items_and_sentinels_follow_each_other():
     await pipeline.stop()
 
 
-@pytest.mark.parametrize("side", ["async", "thread"])
+@pytest.mark.parametrize("side", [iter, on_loop])
 async def test_a_stream_that_fails_leaves_the_input_open(side):
     """0.1.10: the same: a producer whose connection breaks opens another."""
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
 
-    def blocking(connection):
+    def connect(connection):
         yield connection
         if connection < 2:
             raise ConnectionResetError(connection)
 
-    async def connect(connection):
-        for each in blocking(connection):
-            yield each
-
     async def produce():
-        for connection in itertools.count():
-            try:
-                await pipeline.process_input_stream(connect(connection) if side == "async" else blocking(connection))
-            except ConnectionResetError:
-                continue
-            await pipeline.process_input_sentinel("end")
-            return
+        for connection in range(3):
+            with contextlib.suppress(ConnectionResetError):
+                await pipeline.process_input_stream(side(connect(connection)))
+        await pipeline.process_input_sentinel("end")
 
     await pipeline.start()
     async with create_task_group() as tg:
@@ -114,7 +113,7 @@ async def test_a_stream_that_fails_leaves_the_input_open(side):
 async def stopped_with_results(*more):
     """A pipeline of two stages, stopped with two results and a sentinel in the output, and with one in a call."""
     gate = AsyncGate("held", "too")
-    pipeline = AsyncTaskPipeline(5).add_stage("same", also_same).add_stage("gate", gate)
+    pipeline = AsyncTaskPipeline(5).add_stage("same", same_on_loop).add_stage("gate", gate)
     await pipeline.start()
     for data in ("first", "second"):
         await pipeline.process_input_data(data, 0.0)
@@ -125,14 +124,6 @@ async def stopped_with_results(*more):
         await gate.entered()
     await pipeline.stop()
     return pipeline
-
-
-async def also_same(x):
-    return x
-
-
-async def rest(pipeline):
-    return [x async for x in pipeline.generate_output_stream()]
 
 
 async def test_what_has_reached_the_output_stays_readable_after_stop():
@@ -151,7 +142,7 @@ async def test_what_has_reached_the_output_stays_readable_after_stop():
 
 async def test_a_consumer_that_waits_reads_on_after_stop():
     """0.1.10: the same."""
-    pipeline, got = AsyncTaskPipeline().add_stage("same", lambda x: x), []
+    pipeline, got = AsyncTaskPipeline().add_stage("same", same), []
 
     async def consume():
         async for result in pipeline.generate_output_stream():
@@ -188,18 +179,16 @@ async def test_what_was_kept_is_dropped_by_clear_and_the_next_start(way):
     stream = pipeline.generate_output_stream()
     if way == "clear":
         assert pipeline.clear().total == 2
-    elif way == "clear_output_queue":
-        pipeline.clear_output_queue()
-        assert pipeline.statistics().dropped == 2
-    elif way == "start":
-        await pipeline.start()
-        assert pipeline.statistics().dropped == 2
-        await pipeline.process_input_stream(["new"], close_input=True)
-        assert await rest(pipeline) == ["new"]
-    else:
+    elif way == "block":
         async with pipeline:
             assert pipeline.statistics().dropped == 2
-    assert [x async for x in stream] == []
+    else:
+        pipeline.clear_output_queue() if way == "clear_output_queue" else await pipeline.start()
+        assert pipeline.statistics().dropped == 2
+    if way == "start":
+        await pipeline.process_input_stream(["new"], close_input=True)
+        assert await rest(pipeline) == ["new"]
+    assert await all_of(stream) == []
     assert_law(pipeline)
     await pipeline.stop()
 
@@ -207,7 +196,7 @@ async def test_what_was_kept_is_dropped_by_clear_and_the_next_start(way):
 @pytest.mark.parametrize("form", ["block", "job"])
 async def test_leaving_a_block_drops_everything_also_after_a_stop_in_it(form):
     """New: 0.1.10 had no block."""
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     async with pipeline if form == "block" else pipeline.process([]):
         if form == "block":
             await pipeline.process_input_stream([1, 2])
@@ -237,7 +226,7 @@ async def test_what_was_kept_ends_with_the_error_of_a_source_that_was_the_whole_
         yield 1
         raise LookupError
 
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     await pipeline.start()
     with pytest.raises(LookupError):
         await pipeline.process_input_stream(source(), close_input=True)
@@ -248,25 +237,23 @@ async def test_what_was_kept_ends_with_the_error_of_a_source_that_was_the_whole_
         await rest(pipeline)
 
 
+async def extend(got, stream):
+    async for result in stream:
+        got.append(result)
+
+
 @pytest.mark.parametrize("when", ["called", "read"])
 async def test_an_output_may_be_asked_for_before_the_start(when):
     """0.1.10: called before, it gave the results; read before, it ended at once."""
-    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
-    stream, got, reading = pipeline.generate_output_stream(), [], Event()
-
-    async def consume():
-        reading.set()
-        async for result in stream:
-            got.append(result)
-
+    pipeline, got = AsyncTaskPipeline().add_stage("same", same_on_loop), []
+    stream = pipeline.generate_output_stream()
     async with create_task_group() as tg:
         if when == "read":
-            tg.start_soon(consume)
-            await reading.wait()
+            tg.start_soon(extend, got, stream)
             await wait_all_tasks_blocked()
         await pipeline.start()
         if when == "called":
-            tg.start_soon(consume)
+            tg.start_soon(extend, got, stream)
         await pipeline.process_input_stream([1, 2], close_input=True)
     assert got == [1, 2]
     await pipeline.stop()
@@ -274,7 +261,7 @@ async def test_an_output_may_be_asked_for_before_the_start(when):
 
 async def test_a_read_before_the_start_may_be_cancelled():
     """0.1.10: there was none."""
-    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
     stream = pipeline.generate_output_stream()
     with move_on_after(0):
         await anext(stream)
@@ -290,14 +277,12 @@ async def test_a_read_before_a_start_that_fails_meets_the_failure():
     def setup():
         raise LookupError
 
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda state, x: x, setup=setup)
-    met = []
+    pipeline, met = AsyncTaskPipeline().add_stage("same", lambda state, x: x, setup=setup), []
 
     async def consume():
-        try:
+        with pytest.raises(LookupError) as caught:
             await anext(pipeline.generate_output_stream())
-        except LookupError as exc:
-            met.append(exc)
+        met.append(caught.value)
 
     async with create_task_group() as tg:
         tg.start_soon(consume)
@@ -309,15 +294,10 @@ async def test_a_read_before_a_start_that_fails_meets_the_failure():
 
 async def test_a_consumer_that_goes_on_over_a_restart_ends():
     """0.1.10: it went on, and got what was left of the first run."""
-    pipeline, got = AsyncTaskPipeline().add_stage("same", also_same), []
-
-    async def consume():
-        async for result in pipeline.generate_output_stream():
-            got.append(result)
-
+    pipeline, got = AsyncTaskPipeline().add_stage("same", same_on_loop), []
     await pipeline.start()
     async with create_task_group() as tg:
-        tg.start_soon(consume)
+        tg.start_soon(extend, got, pipeline.generate_output_stream())
         await pipeline.process_input_data("first", 0.0)
         await until(lambda: got == ["first"])
         unread = pipeline.generate_output_stream()

@@ -14,12 +14,9 @@ import pytest
 from anyio import create_task_group
 
 from async_task_pipeline import AsyncTaskPipeline
+from tests.support.functions import same
 
 pytestmark = pytest.mark.anyio
-
-
-def same(data):
-    return data
 
 
 async def feed_by_process(pipeline, source, **options):

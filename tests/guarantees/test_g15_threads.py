@@ -18,25 +18,18 @@ import pytest
 from anyio import create_task_group, to_thread, wait_all_tasks_blocked
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError
-from tests.support.gates import AsyncGate
+from tests.support.functions import same, same_on_loop
+from tests.support.gates import AsyncGate, Gate
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
 
-def same(x):
-    return x
-
-
-async def also_same(x):
-    return x
-
-
 CLEARS = {
-    "clear": lambda pipeline: pipeline.clear(),
-    "clear_input_queue": lambda pipeline: pipeline.clear_input_queue(),
-    "clear_output_queue": lambda pipeline: pipeline.clear_output_queue(),
+    "clear": AsyncTaskPipeline.clear,
+    "clear_input_queue": AsyncTaskPipeline.clear_input_queue,
+    "clear_output_queue": AsyncTaskPipeline.clear_output_queue,
     "stage": lambda pipeline: pipeline.stages[0].clear_input_queue(),
 }
 clears = pytest.mark.parametrize("name", CLEARS)
@@ -57,27 +50,19 @@ async def full():
 @clears
 @pytest.mark.parametrize("place", ["loop", "thread"])
 async def test_a_clear_works_in_any_thread(name, place):
-    """0.1.10: the same."""
+    """0.1.10: the same; a clear returned nothing."""
     pipeline, gate = await full()
-    if place == "loop":
-        CLEARS[name](pipeline)
-    else:
-        await to_thread.run_sync(CLEARS[name], pipeline)
+    receipt = CLEARS[name](pipeline) if place == "loop" else await to_thread.run_sync(CLEARS[name], pipeline)
     now = pipeline.statistics()
     assert now.inside == 4 - DROPPED[name]
-    assert now.dropped == (0 if name == "clear" else DROPPED[name])  # which begins again at zero
+    if name == "clear":
+        assert (receipt.total, now.dropped) == (4, 0)  # which begins again at zero
+    else:
+        assert now.dropped == DROPPED[name]
     gate.open()
     await pipeline.process_input_data("new", 0.0)
     left = {"clear": [], "clear_input_queue": ["out", "held"], "stage": ["out", "held"]}.get(name, ["held", "a", "b"])
     assert await rest_of(pipeline) == [*left, "new"]
-    await pipeline.stop()
-
-
-async def test_a_clear_from_a_thread_tells_what_it_dropped():
-    """0.1.10: returned nothing."""
-    pipeline, gate = await full()
-    assert (await to_thread.run_sync(pipeline.clear)).total == 4
-    gate.open()
     await pipeline.stop()
 
 
@@ -92,7 +77,7 @@ async def test_a_clear_works_from_inside_a_stage(name):
             cleared.append(x)
         return x
 
-    pipeline = AsyncTaskPipeline().add_stage("before", also_same).add_stage("look", look)
+    pipeline = AsyncTaskPipeline().add_stage("before", same_on_loop).add_stage("look", look)
     await pipeline.start()
     await pipeline.process_input_data("clear", 0.0)
     await until(lambda: cleared)
@@ -107,7 +92,7 @@ async def test_a_clear_works_from_inside_a_stage(name):
 @pytest.mark.parametrize("state", ["new", "stopped"])
 async def test_a_clear_works_in_any_thread_when_nothing_runs(name, state):
     """0.1.10: the same."""
-    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
     if state == "stopped":
         await pipeline.start()
         await pipeline.process_input_stream([1])
@@ -122,7 +107,7 @@ async def test_a_clear_works_in_any_thread_when_nothing_runs(name, state):
 @clears
 async def test_a_clear_that_comes_when_the_pipeline_ends_returns(name):
     """0.1.10: hung, if it met a stop that emptied the queue between two looks."""
-    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
     async with create_task_group() as tg:
         for _ in range(20):
             async with pipeline:
@@ -134,7 +119,7 @@ async def test_a_clear_that_comes_when_the_pipeline_ends_returns(name):
 async def test_everything_can_be_read_in_any_thread_while_the_pipeline_runs():
     """0.1.10: the same, but for lists that changed while they were read."""
     pipeline = AsyncTaskPipeline(5, enable_timing=True, timing_history=50)
-    pipeline.add_stage("thread", same).add_stage("loop", also_same)
+    pipeline.add_stage("thread", same).add_stage("loop", same_on_loop)
     pipeline.add_batch_stage("batches", list, max_size=3, max_wait=0.001)
     over, rounds, errors = threading.Event(), [0, 0], []
 
@@ -156,7 +141,7 @@ async def test_everything_can_be_read_in_any_thread_while_the_pipeline_runs():
             errors.append(exc)
 
     async def feed():
-        await pipeline.process_input_stream(range(3000))
+        await pipeline.process_input_stream(range(400))
         await pipeline.process_input_sentinel("end")
 
     await pipeline.start()
@@ -169,7 +154,7 @@ async def test_everything_can_be_read_in_any_thread_while_the_pipeline_runs():
             if result == "end":
                 break
             got += 1
-            if got % 100 == 0:
+            if got % 20 == 0:
                 await pipeline.interrupt(from_stage="loop")
         await until(lambda: all(rounds) or errors)
         over.set()
@@ -206,19 +191,19 @@ def in_another_loop(call):
 
 
 ELSEWHERE = {
-    "stop": lambda pipeline: pipeline.stop(),
+    "stop": AsyncTaskPipeline.stop,
     "read": lambda pipeline: anext(pipeline.generate_output_stream()),
     "process_input_data": lambda pipeline: pipeline.process_input_data(1, 0.0),
     "process_input_sentinel": lambda pipeline: pipeline.process_input_sentinel(1),
     "process_input_stream": lambda pipeline: pipeline.process_input_stream([1]),
-    "interrupt": lambda pipeline: pipeline.interrupt(),
+    "interrupt": AsyncTaskPipeline.interrupt,
 }
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 async def test_what_belongs_on_the_loop_says_so_in_another_thread(name):
     """0.1.10: puts and reads worked; a stop blocked that loop instead of this one."""
-    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
     await pipeline.start()
     with pytest.raises(PipelineStateError, match="belongs on the event loop that runs the pipeline"):
         await to_thread.run_sync(in_another_loop, lambda: ELSEWHERE[name](pipeline))
@@ -227,30 +212,20 @@ async def test_what_belongs_on_the_loop_says_so_in_another_thread(name):
     await pipeline.stop()
 
 
-async def test_a_stream_that_this_loop_reads_says_so_in_another_thread():
-    """0.1.10: an async generator, of which Python says nothing."""
-    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
-    await pipeline.start()
-    stream = pipeline.generate_output_stream()
-    await pipeline.process_input_data(1, 0.0)
-    assert await anext(stream) == 1
-    with pytest.raises(PipelineStateError, match="belongs on the event loop"):
-        await to_thread.run_sync(in_another_loop, lambda: anext(stream))
-    await pipeline.stop()
-
-
-async def test_a_turn_says_so_in_another_thread():
-    """New."""
-    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
-    async with pipeline, pipeline.turn() as turn:
-        for call in (turn.put, turn.put_sentinel):
+async def test_a_stream_and_a_turn_of_this_loop_say_so_in_another_thread():
+    """0.1.10: an async generator, of which Python says nothing; no turns."""
+    async with AsyncTaskPipeline().add_stage("same", same_on_loop) as pipeline, pipeline.turn() as turn:
+        stream = pipeline.generate_output_stream()
+        await turn.put(1)
+        assert await anext(stream) == 1
+        for call in (lambda: anext(stream), lambda: turn.put(1), lambda: turn.put_sentinel(1)):
             with pytest.raises(PipelineStateError, match="belongs on the event loop"):
-                await to_thread.run_sync(in_another_loop, lambda call=call: call(1))
+                await to_thread.run_sync(in_another_loop, call)
 
 
 async def test_a_consumer_of_another_loop_that_waits_for_the_start_hears_of_it():
     """0.1.10: ended at once, for nothing ran yet."""
-    pipeline, met = AsyncTaskPipeline().add_stage("same", also_same), []
+    pipeline, met = AsyncTaskPipeline().add_stage("same", same_on_loop), []
 
     def consume():
         with pytest.raises(PipelineStateError, match="belongs on the event loop") as caught:
@@ -269,7 +244,7 @@ def test_another_loop_of_the_same_thread_is_another_loop():
     """0.1.10: puts and reads worked."""
     first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
     with contextlib.closing(first), contextlib.closing(second):
-        pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+        pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
         first.run_until_complete(pipeline.start())
         pipeline.put_input_data("between two steps", 0.0)
         for call in ELSEWHERE.values():
@@ -283,7 +258,7 @@ def test_another_loop_of_the_same_thread_is_another_loop():
 @pytest.mark.parametrize("name", ["stop", "read", "interrupt"])
 async def test_what_has_ended_may_be_asked_on_any_loop(name):
     """0.1.10: the same."""
-    pipeline = AsyncTaskPipeline().add_stage("same", also_same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
     await pipeline.start()
     await pipeline.process_input_stream([1])
     await until(lambda: pipeline.output_queue.qsize() == 1)
@@ -293,37 +268,26 @@ async def test_what_has_ended_may_be_asked_on_any_loop(name):
         assert answer == 1
 
 
-def bound_to_its_thread():
-    """A stage function with what no other thread may touch, made at its first call."""
-    made = []
-
-    def stage(x):
-        made.append(made[0] if made else sqlite3.connect(":memory:"))
-        return made[0].execute("SELECT ?", (x,)).fetchone()[0]
-
-    return stage, made
-
-
 async def test_what_is_bound_to_a_thread_has_one_for_good_in_a_pool_of_one():
     """0.1.10: each stage had its thread for the whole run."""
-    stage, made = bound_to_its_thread()
-    held, gate = threading.Event(), threading.Event()
+    made, gates = [], {}
 
-    def hold(x):
-        if x == "held":
-            held.set()
-            assert gate.wait(PATIENCE / 2)
-        return stage(x)
+    def stage(x):
+        """Needs what no other thread may touch, which is made at the first call."""
+        if not made:
+            made.append(sqlite3.connect(":memory:"))
+        if x in gates:
+            gates[x](x)
+        return made[0].execute("SELECT ?", (x,)).fetchone()[0]
 
     with ThreadPoolExecutor(1) as pool:
-        async with AsyncTaskPipeline().add_stage("hold", hold, executor=pool) as pipeline:
+        async with AsyncTaskPipeline().add_stage("stage", stage, executor=pool) as pipeline:
             for number in range(5):
                 await pipeline.process_input_data(number, 0.0)
                 assert await read(pipeline, 1) == [number]
-                held.clear()
-                gate.clear()
-                await pipeline.process_input_data("held", 0.0)
-                assert await to_thread.run_sync(held.wait, PATIENCE / 2)
+                gate = gates[f"held {number}"] = Gate()
+                await pipeline.process_input_data(f"held {number}", 0.0)
+                await gate.entered()
                 await pipeline.interrupt()
-                gate.set()
+                gate.open()
         pool.submit(made[0].close).result()
