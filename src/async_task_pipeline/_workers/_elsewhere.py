@@ -156,7 +156,7 @@ class WorkerElsewhere(ABC):
 
     def _values(self, word: Word, payload: Payload) -> Generator[Any, None, None]:
         """The values of a generator over there, after one that nobody is to see."""
-        self._generating = True
+        self._generating = word is Word.YIELDED  # or it has ended before its first value, and answers no more
         left = self._credit
         try:
             yield  # it has begun, so that to close it does what is below
