@@ -27,60 +27,28 @@ class MineError(Exception):
     """What the block raises."""
 
 
-def same(data):
-    return data
+class Problems(Exception):  # noqa: N818  a collection of errors, and so false while it is empty
+    """An exception that counts as false."""
 
-
-def broken_source():
-    yield 0
-    raise LookupError("the source is broken")
-
-
-async def broken_async_source():
-    yield 0
-    raise LookupError("the source is broken")
-
-
-sources = pytest.mark.parametrize("source", [broken_source, broken_async_source])
-
-
-@sources
-async def test_an_error_of_the_source_that_the_block_handles_stays_in_the_block(source):
-    got = []
-    async with AsyncTaskPipeline().add_stage("same", same).process(source()) as results:
-        try:
-            async for result in results:
-                got.append(result)
-        except LookupError as exc:
-            got.append(exc.args)
-    assert got == [0, ("the source is broken",)]
-
-
-@sources
-async def test_an_error_of_the_block_does_not_hide_one_of_the_source_that_nobody_met(source):
-    pipeline = AsyncTaskPipeline().add_stage("same", same)
-    with pytest.raises(ExceptionGroup) as caught:
-        async with pipeline.process(source()):
-            await until(lambda: pipeline.statistics().output_depth >= 2)  # the item and the end with the error
-            raise MineError
-    assert sorted(type(each).__name__ for each in caught.value.exceptions) == ["LookupError", "MineError"]
+    def __len__(self) -> int:
+        return len(self.args)
 
 
 class Source:
     """Three items and then an error, as a generator of either kind."""
 
-    def __init__(self) -> None:
-        self.error = LookupError("the source is broken")
+    def __init__(self, error=LookupError) -> None:
+        self.error = error()
         self.closed = False
 
-    def sync(self):
+    def in_a_thread(self):
         try:
             yield from range(3)
             raise self.error
         finally:
             self.closed = True
 
-    async def asynchronous(self):
+    async def on_the_loop(self):
         try:
             for i in range(3):
                 yield i
@@ -89,45 +57,81 @@ class Source:
             self.closed = True
 
 
-@pytest.mark.parametrize("kind", ["sync", "asynchronous"])
-async def test_an_error_of_the_source_reaches_the_feeder_and_the_consumer(kind):
+KINDS = pytest.mark.parametrize("iterate", [Source.in_a_thread, Source.on_the_loop])
+
+
+def unchanged(size=1000):
+    """A pipeline that hands on what it gets."""
+    return AsyncTaskPipeline(size).add_stage("same", lambda item: item)
+
+
+@KINDS
+async def test_an_error_of_the_source_that_the_block_handles_stays_in_the_block(iterate):
+    source, got = Source(), []
+    async with unchanged().process(iterate(source)) as results:
+        try:
+            async for result in results:
+                got.append(result)
+        except LookupError as exc:
+            got.append(exc)
+    assert got == [0, 1, 2, source.error]
+
+
+@KINDS
+async def test_an_error_of_the_block_does_not_hide_one_of_the_source_that_nobody_met(iterate):
+    pipeline = unchanged()
+    with pytest.raises(ExceptionGroup) as caught:
+        async with pipeline.process(iterate(Source())):
+            await until(lambda: pipeline.statistics().output_depth == 4)  # the items and the end with the error
+            raise MineError
+    assert sorted(type(each).__name__ for each in caught.value.exceptions) == ["LookupError", "MineError"]
+
+
+@KINDS
+async def test_an_error_of_the_source_reaches_the_feeder_and_the_consumer(iterate):
     """0.1.10: ``gather`` raised; the consumer went on waiting, with a thread alive."""
-    source, got, met = Source(), [], []
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    source, got, pipeline = Source(), [], unchanged()
 
     async def consume() -> None:
         try:
             async for x in pipeline.generate_output_stream():
                 got.append(x)
         except LookupError as exc:
-            met.append(exc)
+            got.append(exc)
 
     await pipeline.start()
     async with create_task_group() as tg:
         tg.start_soon(consume)
         with pytest.raises(LookupError) as caught:
-            await pipeline.process_input_stream(getattr(source, kind)(), close_input=True)
+            await pipeline.process_input_stream(iterate(source), close_input=True)
     await pipeline.stop()
-    assert got == [0, 1, 2]
-    assert met == [source.error]
+    assert got == [0, 1, 2, source.error]
     assert caught.value is source.error
     assert source.closed
 
 
-@pytest.mark.parametrize("kind", ["sync", "asynchronous"])
-@pytest.mark.parametrize("read", [True, False])
-async def test_an_error_of_the_source_ends_a_job(kind, read):
-    """0.1.10: had no such form; the error must not depend on whether one reads on."""
-    source, got = Source(), []
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
-    with pytest.raises(LookupError) as caught:
-        async with pipeline.process(getattr(source, kind)()) as results:
-            if read:
+@KINDS
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        *itertools.product([LookupError, Problems], ["read to the end", "as soon as fed", "with it in the output"]),
+        *itertools.product([PipelineStateError, PipelineStoppedError], ["with it in the output"]),
+    ],
+)
+async def test_an_error_of_the_source_ends_a_job(iterate, left, error):
+    """It does not depend on whether one reads on; a state error is of another pipeline, which is the source."""
+    source, got, pipeline = Source(error), [], unchanged()
+    with pytest.raises(error) as caught:
+        async with pipeline.process(iterate(source)) as results:
+            if left == "read to the end":
                 async for x in results:
                     got.append(x)
-            else:
+                got.append("the end")
+            elif left == "as soon as fed":
                 await until(lambda: source.closed and pipeline.statistics().accepted == 3)
-    assert got == ([0, 1, 2] if read else [])
+            else:
+                await until(lambda: pipeline.statistics().output_depth == 4)
+    assert got == ([0, 1, 2] if left == "read to the end" else [])
     assert caught.value is source.error
     assert source.closed
 
@@ -135,7 +139,7 @@ async def test_an_error_of_the_source_ends_a_job(kind, read):
 @pytest.mark.parametrize("wrong", [5, None, print])
 async def test_what_cannot_be_iterated_is_refused_at_once(wrong):
     """0.1.10: an AttributeError out of the middle of the feeding."""
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    pipeline = unchanged()
     with pytest.raises(TypeError, match=r"source must be an iterable or an async iterable, not "):
         async with pipeline.process(wrong):
             pass
@@ -159,60 +163,22 @@ def in_a_thread():
     raise asyncio.CancelledError
 
 
-def plain_pipeline():
-    return AsyncTaskPipeline().add_stage("same", lambda item: item)
-
-
 @ASYNCIO
 @pytest.mark.parametrize("source", [in_a_task, in_a_thread])
-async def test_a_cancellation_that_nobody_asked_for_ends_a_job(source):
+async def test_a_cancellation_that_nobody_asked_for_is_an_error_for_all(source):
     got = []
     with pytest.raises(StageProtocolError) as caught:
-        async with plain_pipeline().process(source()) as results:
+        async with unchanged().process(source()) as results:
             async for result in results:
                 got.append(result)
-    assert got == [1]
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
-
-
-@ASYNCIO
-@pytest.mark.parametrize("source", [in_a_task, in_a_thread])
-async def test_a_cancellation_that_nobody_asked_for_reaches_the_feeder_and_the_consumer(source):
-    got = []
-    async with plain_pipeline() as running:
+    async with unchanged() as running:
         with pytest.raises(StageProtocolError):
             await running.process_input_stream(source(), close_input=True)
         with pytest.raises(StageProtocolError):
             async for result in running.generate_output_stream():
                 got.append(result)
-    assert got == [1]
-
-
-async def same_on_loop(data):
-    if data == "fails":
-        raise LookupError(data)
-    return data
-
-
-def breaks(exc):
-    yield 1
-    raise exc
-
-
-async def breaks_on_loop(exc):
-    yield 1
-    raise exc
-
-
-@pytest.mark.parametrize("source", [breaks, breaks_on_loop])
-@pytest.mark.parametrize("exception", [PipelineStateError, PipelineStoppedError])
-async def test_a_state_error_of_the_source_itself_is_raised_when_the_block_is_left(source, exception):
-    exc = exception("of another pipeline, which is the source")
-    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
-    with pytest.raises(exception) as caught:
-        async with pipeline.process(source(exc)):
-            await until(lambda: pipeline.statistics().output_depth == 2)  # the item, and the end with the error
-    assert caught.value is exc
+    assert got == [1, 1]
 
 
 def breaks_early(broken):
@@ -235,7 +201,7 @@ def breaks_at_its_close(broken):
 @pytest.mark.parametrize("form", ["process", "process_input_stream"])
 async def test_an_error_of_a_source_in_a_thread_is_not_lost_when_its_reader_is_cancelled(form, source):
     """Of its items 6 find room, and nobody reads."""
-    broken, pipeline = threading.Event(), AsyncTaskPipeline(2).add_stage("same", same_on_loop)
+    broken, pipeline = threading.Event(), unchanged(2)
 
     async def feed(scope):
         with scope:
@@ -280,51 +246,12 @@ class ToTheEnd:
 
 
 async def test_a_source_that_was_wholly_fed_does_not_mind_what_is_closed_afterwards():
-    source, pipeline = ToTheEnd(), AsyncTaskPipeline().add_stage("same", same_on_loop)
-
-    async def feed():
-        await pipeline.process_input_stream(source)
+    source, pipeline = ToTheEnd(), unchanged()
 
     async with pipeline, create_task_group() as tg:
-        tg.start_soon(feed)
+        tg.start_soon(pipeline.process_input_stream, source)
         assert await read(pipeline, 3) == [0, 1, 2]
         source.may_end.set()
         assert source.over.wait(PATIENCE / 2)  # blocks the loop: only the thread knows that it is over
         pipeline.close_input()
     assert pipeline.statistics().accepted == 3
-
-
-class Problems(Exception):  # noqa: N818  a collection of errors, and so false while it is empty
-    """An exception that counts as false."""
-
-    def __len__(self) -> int:
-        return len(self.args)
-
-
-async def also_same(data):
-    return data
-
-
-def breaks_falsely():
-    yield 1
-    raise Problems
-
-
-async def breaks_falsely_on_loop():
-    yield 1
-    raise Problems
-
-
-@pytest.mark.parametrize("source", [breaks_falsely, breaks_falsely_on_loop])
-@pytest.mark.parametrize("read", [False, True])
-async def test_an_error_of_a_source_that_counts_as_false_is_raised(read, source):
-    got, pipeline = [], AsyncTaskPipeline().add_stage("same", also_same)
-    with pytest.raises(Problems):
-        async with pipeline.process(source()) as results:
-            if read:
-                async for each in results:
-                    got.append(each)
-                got.append("the end")
-            else:
-                await until(lambda: pipeline.statistics().output_depth == 2)
-    assert got == ([1] if read else [])
