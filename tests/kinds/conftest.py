@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.kinds import functions
-from tests.kinds.kinds import ALL, POOLS, Kind
+from tests.kinds.kinds import KNOWN, POOLS, Kind
 from tests.support.process_gate import ProcessGate
 
 
@@ -39,7 +39,7 @@ def warm(pool, workers) -> None:
             call.result()
 
 
-@pytest.fixture(params=ALL)
+@pytest.fixture(params=KNOWN)
 def kind(request) -> Kind:
     """Each kind of stage."""
     name = request.param

@@ -1,7 +1,7 @@
 """The kinds of stage, and what may be asked of each.
 
-The rule: a test that takes ``kind`` runs for all kinds, and states no more of one than the
-contract does; a test about some of them says which: ``some(STREAMING)``.
+The rule: a test that takes ``kind`` runs for all kinds that the library has, and states no more of one
+than the contract does; a test about some of them says which: ``some(STREAMING)``.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ REMOTE = ("process", INTERPRETER)
 STREAMING = ("thread", "loop", *REMOTE)
 """Where what a generator yields goes on before it has ended; also where setup is possible."""
 
-ALL = (*STREAMING, "toy", *POOLS)
+KNOWN = (*STREAMING, *POOLS)
+ALL = (*KNOWN, "toy")
 
 
 class ToyWorker(ThreadWorker):
-    """A kind that the library does not know: all it takes is this class and its name in the registry."""
+    """A kind that the library does not know: all it takes is this class and its name in the registry.
+
+    Its code is a thread's, so it is tried only with what tells that it is used at all.
+    """
 
     def measured(self, start: float, end: float) -> tuple[float, float]:
         """From when to when the function ran, as any kind may know better."""

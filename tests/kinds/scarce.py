@@ -167,5 +167,4 @@ async def large_result():
 
 
 if __name__ == "__main__":
-    backend, options = {"uvloop": ("asyncio", {"use_uvloop": True})}.get(sys.argv[2], (sys.argv[2], {}))
-    anyio.run(globals()[sys.argv[1]], backend=backend, backend_options=options)
+    anyio.run(globals()[sys.argv[1]], backend=sys.argv[2])

@@ -14,10 +14,11 @@ from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import some
+from tests.support.backends import BOTH
 from tests.support.law import assert_law
 from tests.support.waiting import drain
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, BOTH]
 
 
 class Desk:
@@ -32,10 +33,9 @@ class Desk:
         return "return" if failure.item == "fails" else "drop"
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-async def test_it_is_asked(kind, workers):
+async def test_it_is_asked(kind):
     desk = Desk()
-    pipeline = kind.pipeline(kind.function("outcome"), workers=workers, on_error=desk)
+    pipeline = kind.pipeline(kind.function("outcome"), workers=3, on_error=desk)
     failure, *results = await drain(pipeline, ["fails", 1, "no file", 2])
     assert (type(failure), results) == (MineError, [(1, 1), (2, 2)])
     assert [type(record.exception) for record in sorted(desk.records, key=lambda record: record.item)] == [

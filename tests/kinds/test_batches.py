@@ -75,12 +75,11 @@ async def test_a_batch_may_be_larger_than_a_link(kind, gate):
     assert_law(pipeline)
 
 
-@pytest.mark.parametrize("timing", [False, True])
-async def test_a_call_that_fails_has_failed_for_each_of_its_items(kind, gate, timing):
+async def test_a_call_that_fails_has_failed_for_each_of_its_items(kind, gate):
     wrong = {"fails": None, "short": "a list of 2", "text": "'text'", "generator": "generator"}
     if kind.name == "pool of processes":
         del wrong["generator"]  # the pool says that it cannot pickle it
-    pipeline = batches(kind, gate, max_size=3, on_error="return", timing=timing)
+    pipeline = batches(kind, gate, max_size=3, on_error="return", timing=True)
     async with pipeline.process([each for word in wrong for each in (word, 1, 2)] + [3, 4]) as results:
         *failures, a, b = [each async for each in results]
     assert (a, b) == ((3, 2), (4, 2))
@@ -126,10 +125,9 @@ async def test_batches_side_by_side(kind, gate, ordered):
     assert_law(pipeline)
 
 
-@pytest.mark.parametrize("timing", [False, True])
-async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, gate, timing):
+async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, gate):
     gate.hold("['a', 'b']")
-    pipeline = batches(kind, gate, max_size=2, timing=timing)
+    pipeline = batches(kind, gate, max_size=2, timing=True)
     async with pipeline:
         output = pipeline.generate_output_stream()
         await put(pipeline, "ab")

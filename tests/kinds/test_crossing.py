@@ -14,14 +14,14 @@ import pytest
 from async_task_pipeline import RemoteCallError
 from tests.kinds.functions import MineError, OneWay
 from tests.kinds.kinds import REMOTE, some
+from tests.support.backends import BOTH
 from tests.support.waiting import drain
 
-pytestmark = [pytest.mark.anyio, some(REMOTE)]
+pytestmark = [pytest.mark.anyio, BOTH, some(REMOTE)]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-async def test_what_cannot_cross_is_the_failure_of_its_call(kind, workers):
-    pipeline = kind.pipeline(kind.function("unsendable"), on_error="return", workers=workers)
+async def test_what_cannot_cross_is_the_failure_of_its_call(kind):
+    pipeline = kind.pipeline(kind.function("unsendable"), on_error="return")
     source = [
         *("a", threading.Lock(), "b", OneWay(), "returns a lock", "c"),
         *("returns one way", "raises one way", "raises a lock", "d"),
@@ -68,8 +68,7 @@ async def test_an_exception_tells_where_it_was_raised(kind):
     assert here == "raised in stage 'stage' of the pipeline"
 
 
-@pytest.mark.parametrize("size", [1, 7])
-async def test_large_items_and_many_small_ones_come_through(kind, size):
-    pipeline = kind.pipeline(kind.function("unsendable"), size=size)
+async def test_large_items_and_many_small_ones_come_through(kind):
+    pipeline = kind.pipeline(kind.function("unsendable"), size=7)
     source = [*range(500), "x" * 3_000_000, *range(500)]
     assert await drain(pipeline, source) == source

@@ -14,12 +14,12 @@ from anyio import fail_after
 
 from async_task_pipeline import StageProtocolError
 from tests.kinds import functions, mistakes
-from tests.kinds.functions import MineError
-from tests.kinds.kinds import INTERPRETER, POOLS, STREAMING, some
+from tests.kinds.kinds import INTERPRETER, POOLS, some
+from tests.support.backends import BOTH
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, drain
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, BOTH]
 
 OFF_THE_LOOP = ("thread", "process", INTERPRETER, *POOLS)
 
@@ -34,9 +34,8 @@ async def failures_of(pipeline, source):
 
 
 @some(OFF_THE_LOOP)
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_a_plain_function_that_returns_a_coroutine_is_told_to_be_async(kind, workers):
-    pipeline = kind.pipeline(mistakes.unawaited, on_error="return", workers=workers)
+async def test_a_plain_function_that_returns_a_coroutine_is_told_to_be_async(kind):
+    pipeline = kind.pipeline(mistakes.unawaited, on_error="return")
     (failure,) = await failures_of(pipeline, [1])
     assert isinstance(failure, StageProtocolError)
     assert re.search("<function unawaited at .*> returned a coroutine; declare it 'async def'", str(failure))
@@ -84,21 +83,3 @@ async def test_a_state_that_only_the_loop_can_enter_fails_the_start(kind, gate):
             pytest.fail("it was entered")
     assert caught.value.__notes__[-1] == "raised in stage 'stage' of the pipeline"
     assert gate.arrivals == []
-
-
-@some(STREAMING)
-async def test_what_a_clean_up_raises_is_heard_of(kind, gate, caplog):
-    function = functions.count_on_loop if kind.name == "loop" else functions.count
-    pipeline = kind.pipeline(function, setup=partial(mistakes.Unclean, gate.address))
-    heard = []
-    try:
-        assert await drain(pipeline, [1]) == [(1, 1)]
-    except* MineError as group:
-        heard += group.exceptions
-    # It is raised, or, where the end of the output was read before, in the log.
-    heard += [record.exc_info[1] for record in caplog.records if record.exc_info]
-    assert heard
-    for each in heard:
-        assert isinstance(each, MineError)
-        assert each.data == "the clean-up"
-    assert "closed" in gate.arrivals

@@ -11,7 +11,6 @@ import signal
 import sys
 from functools import partial
 from multiprocessing import active_children, forkserver
-from pathlib import Path
 
 import pytest
 from anyio import create_task_group, to_thread
@@ -19,10 +18,11 @@ from anyio import create_task_group, to_thread
 from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions, odd
 from tests.kinds.kinds import some
+from tests.support.backends import BOTH
 from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, drain, read, rest_of, until
+from tests.support.waiting import PATIENCE, read, rest_of, until
 
-pytestmark = [pytest.mark.anyio, some(["process"])]
+pytestmark = [pytest.mark.anyio, BOTH, some(["process"])]
 
 
 @pytest.fixture
@@ -146,11 +146,11 @@ async def test_nobody_waits_for_a_thread_that_a_call_left_behind(kind, gate, end
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is a server on Linux alone")
-@pytest.mark.parametrize("end", ["interrupt", "timeout", "leave"])
+@pytest.mark.parametrize("end", ["interrupt", "leave"])
 async def test_a_process_is_ended_though_the_server_it_came_from_is_gone(kind, gate, end):
     gate.hold("held")
     function = partial(functions.gated, gate.address)
-    pipeline = kind.pipeline(function, on_error="return", timeout=1.0 if end == "timeout" else None)
+    pipeline = kind.pipeline(function)
     async with pipeline:
         await pipeline.process_input_data("held")
         await gate.entered("held")
@@ -160,10 +160,6 @@ async def test_a_process_is_ended_though_the_server_it_came_from_is_gone(kind, g
         await to_thread.run_sync(os.waitid, os.P_PID, server, os.WEXITED | os.WNOWAIT)
         if end == "interrupt":
             await pipeline.interrupt()
-        elif end == "timeout":
-            (late,) = await read(pipeline, 1)
-            assert isinstance(late, TimeoutError)
-        if end != "leave":
             await gate.left("held")
             await pipeline.process_input_data("next")
             assert await read(pipeline, 1) == ["next"]
@@ -228,15 +224,3 @@ async def test_the_call_after_a_death_has_all_its_time(kind, gate):
         gate.open()
         assert await read(pipeline, 1) == ["slow"]
     assert_law(pipeline)
-
-
-async def test_a_process_begins_with_the_environment_of_the_start(kind, monkeypatch, tmp_path):
-    async def seen():
-        return await drain(kind.pipeline(functions.variable), ["A_VARIABLE"])
-
-    assert await seen() == [(None, str(Path.cwd()))]
-    monkeypatch.setenv("A_VARIABLE", "now")
-    monkeypatch.chdir(tmp_path)
-    assert await seen() == [("now", str(tmp_path))]
-    monkeypatch.delenv("A_VARIABLE")
-    assert await seen() == [(None, str(tmp_path))]

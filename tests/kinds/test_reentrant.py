@@ -17,12 +17,11 @@ from tests.support.law import assert_law
 pytestmark = [pytest.mark.anyio, some(["thread", *POOLS])]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("where", ["on the loop", "in a thread"])
-async def test_the_next_turn_starts_beside_a_call_that_is_stuck(kind, gate, where, workers):
-    stuck = [f"stuck {number}" for number in range(workers)]
+async def test_the_next_turn_starts_beside_a_call_that_is_stuck(kind, gate, where):
+    stuck = ["stuck 0", "stuck 1"]
     gate.hold(*stuck)
-    pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), reentrant=True, workers=workers)
+    pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), reentrant=True, workers=2)
     async with pipeline:
         output = pipeline.generate_output_stream()
         for each in stuck:
@@ -32,7 +31,7 @@ async def test_the_next_turn_starts_beside_a_call_that_is_stuck(kind, gate, wher
             receipt = await pipeline.interrupt()
         else:
             receipt = await to_thread.run_sync(pipeline.interrupt_from_thread)
-        assert (receipt.total, receipt.busy) == (workers, ("stage",))
+        assert (receipt.total, receipt.busy) == (2, ("stage",))
         await pipeline.process_input_data("new")
         assert await anext(output) == "new"
         await gate.left("new")

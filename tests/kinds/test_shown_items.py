@@ -11,9 +11,10 @@ from functools import partial
 import pytest
 
 from tests.kinds.kinds import STREAMING, some
+from tests.support.backends import BOTH
 from tests.support.waiting import drain
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, BOTH]
 
 STAGE = "raised in stage 'stage' of the pipeline"
 
@@ -22,9 +23,8 @@ def notes(results) -> list[str]:
     return [each.__notes__[-1] for each in results if isinstance(each, BaseException)]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-async def test_the_item(kind, workers):
-    pipeline = kind.pipeline(kind.function("outcome"), workers=workers, on_error="return", show_items=True)
+async def test_the_item(kind):
+    pipeline = kind.pipeline(kind.function("outcome"), workers=3, on_error="return", show_items=True)
     assert notes(await drain(pipeline, ["fails", 1, "no file"])) == [
         f"{STAGE}, for item 'fails'",
         f"{STAGE}, for item 'no file'",
