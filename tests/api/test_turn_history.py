@@ -1,7 +1,7 @@
 """What a report says of turns and interrupts, to the tick of a clock moved by hand.
 
-The rule: the injected clock stands still unless a stage function (or the test) moves
-it. A call that has to be running when the interrupt comes waits for an event of the test.
+The rule: a stage function, or the test, moves the clock, and nothing else. A call that has to be running
+when the interrupt comes waits for an event of the test.
 """
 
 from __future__ import annotations
@@ -18,28 +18,16 @@ from hypothesis import strategies as st
 from async_task_pipeline import AsyncTaskPipeline, TurnStatistics
 from async_task_pipeline._engine._item import PASSED, TimedItem
 from async_task_pipeline._timing._turns import TurnHistory, computation
+from tests.support.functions import same
+from tests.support.gates import Gate
+from tests.support.ticks import Ticks
 from tests.support.waiting import PATIENCE, until, until_waiting
 
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 
-class Ticks:
-    """A clock moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def spend(self, seconds: float) -> None:
-        self.now += seconds
-
-
 def turns_of(pipeline: Pipeline) -> list[TurnStatistics]:
-    report = pipeline.get_report()
-    assert report is not None
-    return report.turns
+    return pipeline.get_report().turns
 
 
 @pytest.mark.anyio
@@ -107,10 +95,8 @@ async def test_a_call_cut_short_is_wasted_when_it_has_ended(kind: str) -> None:
         assert attrs.astuple(first) == (1, 100.0, None, True, 0, 2, 13.0)
         assert (second.number, second.interrupted, second.delivered, second.dropped) == (2, False, 1, 0)
         report = pipeline.get_report()
-        assert report is not None
         assert report.summary.stage_statistics["slow"].unproductive_computation_time == 10.0
         interrupts = report.interrupts
-        assert interrupts is not None
         assert (interrupts.total, interrupts.with_calls, interrupts.max_time_to_idle) == (1, 1, 10.0)
         assert interrupts.time_to_idle.p50 == 10.0
         assert [item.turn for item in pipeline.completed_items] == [2]
@@ -143,16 +129,14 @@ async def test_results_of_one_call_waste_it_once() -> None:
 
 @pytest.mark.anyio
 async def test_waiting_producers_are_dropped_with_their_turn() -> None:
-    gate = threading.Event()
-    pipeline = Pipeline(max_queue_size=1, enable_timing=True).add_stage(
-        "gate", lambda value: gate.wait(PATIENCE) and value
-    )
+    gate = Gate()
+    pipeline = Pipeline(max_queue_size=1, enable_timing=True).add_stage("gate", gate)
     async with pipeline, create_task_group() as tg:
         for number in range(6):
             tg.start_soon(pipeline.process_input_data, number)
         await until_waiting(pipeline, 4)
         await pipeline.interrupt()
-        gate.set()
+        gate.open()
         await until(lambda: pipeline.statistics().dropped == 6)
         await pipeline.process_input_data("new")
         assert await anext(pipeline.generate_output_stream()) == "new"
@@ -163,7 +147,7 @@ async def test_waiting_producers_are_dropped_with_their_turn() -> None:
 
 @pytest.mark.anyio
 async def test_an_open_turn_is_interrupted_though_nothing_was_inside() -> None:
-    pipeline = Pipeline(enable_timing=True).add_stage("same", lambda value: value)
+    pipeline = Pipeline(enable_timing=True).add_stage("same", same)
     async with pipeline:
         output = pipeline.generate_output_stream()
         begun = Event()
@@ -190,7 +174,7 @@ async def test_an_open_turn_is_interrupted_though_nothing_was_inside() -> None:
 
 @pytest.mark.anyio
 async def test_an_interrupt_of_later_stages_is_of_the_same_turn() -> None:
-    pipeline = Pipeline(enable_timing=True).add_stage("a", lambda value: value).add_stage("b", lambda value: value)
+    pipeline = Pipeline(enable_timing=True).add_stage("a", same).add_stage("b", same)
     async with pipeline:
         output = pipeline.generate_output_stream()
         await pipeline.process_input_data("dropped")
@@ -204,7 +188,7 @@ async def test_an_interrupt_of_later_stages_is_of_the_same_turn() -> None:
 
 @pytest.mark.anyio
 async def test_clear_forgets_turns_and_cleared_queues_are_no_interrupt() -> None:
-    pipeline = Pipeline(enable_timing=True).add_stage("same", lambda value: value)
+    pipeline = Pipeline(enable_timing=True).add_stage("same", same)
     async with pipeline:
         output = pipeline.generate_output_stream()
         await pipeline.process_input_data(0)

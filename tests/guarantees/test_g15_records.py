@@ -94,9 +94,10 @@ async def test_the_summary_can_be_asked_for_alone():
     assert pipeline.get_latency_summary() is None
 
 
-def test_an_item_with_timing_switched_off_says_none():
+@pytest.mark.parametrize("off", ["from the first on", "later"])
+def test_an_item_with_timing_switched_off_says_none(off):
     """0.1.10: the same."""
-    item = PipelineItem("x", start_timestamp=0.0)
+    item = PipelineItem("x", enable_timing=off == "later", start_timestamp=0.0)
     item.record_entry_time("stage", 1.0)
     item.record_completion_time("stage", 3.0)
     item.record_detailed_timing("stage", DetailedTiming(1.0, 1.0, 2.0, 3.0))
@@ -106,6 +107,6 @@ def test_an_item_with_timing_switched_off_says_none():
         whole = [item.get_total_latency, item.get_stage_latencies, item.get_timing_breakdown]
         return [*(get("stage") for get in of_stage), *(get() for get in whole)]
 
-    assert None not in answers()
+    assert (None in answers()) is (off != "later")
     item.enable_timing = False
     assert answers() == [None] * 6
