@@ -90,13 +90,8 @@ def test_pipelines_from_one_chain_share_no_stage() -> None:
 def test_then_leaves_the_chain_as_it_is() -> None:
     start = Chain[str]()
     short = start.then("words", words)
-    one, other = short.then("each", each), short.then("count", len)
-    assert [names(it.pipeline()) for it in (start, short, one, other)] == [
-        [],
-        ["words"],
-        ["words", "each"],
-        ["words", "count"],
-    ]
+    made = [names(it.pipeline()) for it in (start, short, short.then("each", each), short.then("count", len))]
+    assert made == [[], ["words"], ["words", "each"], ["words", "count"]]
 
 
 def test_nothing_of_it_can_be_set() -> None:
@@ -113,15 +108,11 @@ def test_it_shows_its_stages() -> None:
 
 
 def test_options_reach_the_stage() -> None:
-    reset = print
-    it = Chain[str]().then("a", words, on_error="drop", on_interrupt=reset).then("b", each, interruptible=False)
-    a, b = it.then("c", not_e, reentrant=True, on_error=None).pipeline().stages[:2]
-    c = (
-        it.then("c", not_e, reentrant=True, on_error=None)
-        .pipeline(return_exceptions=True, enable_timing=True)
-        .stages[2]
-    )
-    assert (a.on_error, a.on_interrupt, a.interruptible, a.reentrant) == ("drop", reset, True, False)
+    it = Chain[str]().then("a", words, on_error="drop", on_interrupt=print).then("b", each, interruptible=False)
+    it = it.then("c", not_e, reentrant=True, on_error=None)
+    a, b, _ = it.pipeline().stages
+    c = it.pipeline(return_exceptions=True, enable_timing=True).stages[2]
+    assert (a.on_error, a.on_interrupt, a.interruptible, a.reentrant) == ("drop", print, True, False)
     assert (b.on_error, b.on_interrupt, b.interruptible, b.reentrant) == ("raise", None, False, False)
     assert (c.on_error, c.on_interrupt, c.interruptible, c.reentrant) == ("return", None, True, True)
     assert c.enable_timing
@@ -155,26 +146,26 @@ BATCH_MISTAKES: dict[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_found_by_then_in_the_words_of_add_stage(mistake: Callable[[Any], object]) -> None:
-    it = chain()
-    with pytest.raises((TypeError, ValueError)) as by_chain:
-        mistake(it.then)
-    with pytest.raises((TypeError, ValueError)) as by_pipeline:
-        mistake(it.pipeline().add_stage)
-    assert (by_chain.type, str(by_chain.value)) == (by_pipeline.type, str(by_pipeline.value))
-    assert names(it.then("new", len).pipeline())[-1] == "new"
+CALLS = {
+    **{name: ("then", "add_stage", {}, mistake) for name, mistake in MISTAKES.items()},
+    **{
+        f"{name}, of a batch": ("then_batch", "add_batch_stage", {"max_size": 1, "max_wait": 0}, mistake)
+        for name, mistake in BATCH_MISTAKES.items()
+    },
+}
 
 
-@pytest.mark.parametrize("mistake", BATCH_MISTAKES.values(), ids=BATCH_MISTAKES)
-def test_a_mistake_is_found_by_then_batch_in_the_words_of_add_batch_stage(mistake: Callable[[Any], object]) -> None:
+@pytest.mark.parametrize(("of_chain", "of_pipeline", "sizes", "mistake"), CALLS.values(), ids=CALLS)
+def test_a_mistake_is_found_at_once_in_the_words_of_the_pipeline(
+    of_chain: str, of_pipeline: str, sizes: dict[str, int], mistake: Callable[[Any], object]
+) -> None:
     it = chain()
     with pytest.raises((TypeError, ValueError)) as by_chain:
-        mistake(it.then_batch)
+        mistake(getattr(it, of_chain))
     with pytest.raises((TypeError, ValueError)) as by_pipeline:
-        mistake(it.pipeline().add_batch_stage)
+        mistake(getattr(it.pipeline(), of_pipeline))
     assert (by_chain.type, str(by_chain.value)) == (by_pipeline.type, str(by_pipeline.value))
-    assert names(it.then_batch("new", len, max_size=1, max_wait=0).pipeline())[-1] == "new"
+    assert names(getattr(it, of_chain)("new", len, **sizes).pipeline())[-1] == "new"
 
 
 def test_an_option_that_there_is_not() -> None:
@@ -186,9 +177,6 @@ def test_an_option_that_there_is_not() -> None:
         chain().then("new", len, max_size=1)
     with pytest.raises(TypeError, match="unexpected keyword argument 'max_queue_sise'"):
         chain().pipeline(max_queue_sise=1)
-
-
-def test_a_mistake_in_the_pipelines_options() -> None:
     with pytest.raises(ValueError, match="max_queue_size must be at least 1, not 0"):
         chain().pipeline(max_queue_size=0)
 

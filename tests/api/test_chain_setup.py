@@ -37,16 +37,14 @@ async def test_batch_stages_do_what_those_of_add_batch_stage_do() -> None:
         sizes.append(len(numbers))
         return numbers
 
-    it = (
-        Chain[str]()
-        .then_batch("lengths", lengths, max_size=2, max_wait=0)
-        .then_batch("doubles", doubles, max_size=2, max_wait=0)
-        .then_batch("counted", counted, max_size=3, max_wait=60)
-    )
-    built = AsyncTaskPipeline[str, None, int]()
-    built.add_batch_stage("lengths", lengths, max_size=2, max_wait=0)
-    built.add_batch_stage("doubles", doubles, max_size=2, max_wait=0)
-    built.add_batch_stage("counted", counted, max_size=3, max_wait=60)
+    it, built = Chain[Any](), AsyncTaskPipeline[str, None, int]()
+    for name, function, size, wait in [
+        ("lengths", lengths, 2, 0),
+        ("doubles", doubles, 2, 0),
+        ("counted", counted, 3, 60),
+    ]:
+        it = it.then_batch(name, function, max_size=size, max_wait=wait)
+        built.add_batch_stage(name, function, max_size=size, max_wait=wait)
     for pipeline in (it.pipeline(), built):
         sizes.clear()
         assert await drain(pipeline, LINES) == [6, 2, 10]

@@ -91,29 +91,34 @@ ON_THE_LOOP = [
 ]
 
 
-@pytest.mark.parametrize("function", ON_THREADS)
-def test_what_blocks_runs_in_a_thread(function: Any) -> None:
+@pytest.mark.parametrize("function", [*ON_THREADS, *ON_THE_LOOP])
+def test_what_blocks_runs_in_a_thread_and_what_awaits_on_the_loop(function: Any) -> None:
     stage = PipelineStage("s", function)
-    assert not stage.is_async
-    assert repr(stage) == "<PipelineStage 's' (thread)>"
+    assert stage.is_async is (function in ON_THE_LOOP)
+    assert repr(stage) == f"<PipelineStage 's' ({'async' if stage.is_async else 'thread'})>"
 
 
-@pytest.mark.parametrize("function", ON_THE_LOOP)
-def test_what_awaits_runs_on_the_loop(function: Any) -> None:
-    stage = PipelineStage("s", function)
-    assert stage.is_async
-    assert repr(stage) == "<PipelineStage 's' (async)>"
-
-
-@pytest.mark.parametrize("name", [None, 1, b"name"])
-def test_a_name_that_is_no_string(name: Any) -> None:
-    with pytest.raises(TypeError, match=rf"^name of a stage must be a str, not {name!r}$"):
-        Pipeline().add_stage(name, plain)
-
-
-def test_an_empty_name() -> None:
-    with pytest.raises(ValueError, match=r"^name of a stage must not be empty, got ''$"):
-        Pipeline().add_stage("", plain)
+@pytest.mark.parametrize(
+    ("name", "function", "on_error", "error", "message"),
+    [
+        *(
+            (name, plain, None, TypeError, rf"^name of a stage must be a str, not {name!r}$")
+            for name in (None, 1, b"name")
+        ),
+        ("", plain, None, ValueError, r"^name of a stage must not be empty, got ''$"),
+        *(
+            ("s", function, None, TypeError, rf"process_fn of stage 's' must be callable, not {function!r}")
+            for function in (None, "plain", 3)
+        ),
+        *(
+            ("s", plain, policy, ValueError, rf"on_error of stage 's' .*'raise', 'return', 'drop'.* not {policy!r}")
+            for policy in ("ignore", "", 1, True)
+        ),
+    ],
+)
+def test_what_a_stage_cannot_be(name: Any, function: Any, on_error: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Pipeline().add_stage(name, function, on_error=on_error)
 
 
 def test_a_name_twice() -> None:
@@ -123,51 +128,35 @@ def test_a_name_twice() -> None:
     assert [stage.name for stage in pipeline.stages] == ["twice"]
 
 
-@pytest.mark.parametrize("function", [None, "plain", 3])
-def test_a_function_that_is_none(function: Any) -> None:
-    with pytest.raises(TypeError, match=rf"process_fn of stage 's' must be callable, not {function!r}"):
-        Pipeline().add_stage("s", function)
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        *(({"max_queue_size": each}, ValueError, f"max_queue_size must be at least 1, not {each}") for each in (0, -1)),
+        *(
+            ({argument: each}, TypeError, f"{argument} must be an int, not {each!r}")
+            for argument in ("max_queue_size", "timing_history")
+            for each in (None, 1.0, "1", True)
+        ),
+        *(
+            ({argument: each}, TypeError, f"{argument} must be a bool, not {each!r}")
+            for argument in ("enable_timing", "return_exceptions")
+            for each in (None, "no", 2)
+        ),
+        ({"clock": 3}, TypeError, "clock must be callable, not 3"),
+        ({"timing_history": -1}, ValueError, "timing_history must be at least 0, not -1"),
+        (
+            {"timing_history": sys.maxsize + 1},
+            ValueError,
+            f"timing_history must be at most {sys.maxsize}, not {sys.maxsize + 1}",
+        ),
+    ],
+)
+def test_what_a_pipeline_cannot_have(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Pipeline(**options)
 
 
-@pytest.mark.parametrize("on_error", ["ignore", "", 1, True])
-def test_an_unknown_policy(on_error: Any) -> None:
-    with pytest.raises(ValueError, match=rf"on_error of stage 's' .*'raise', 'return', 'drop'.* not {on_error!r}"):
-        Pipeline().add_stage("s", plain, on_error=on_error)
-
-
-@pytest.mark.parametrize("value", [0, -1])
-def test_a_bound_below_one(value: int) -> None:
-    with pytest.raises(ValueError, match=f"max_queue_size must be at least 1, not {value}"):
-        Pipeline(value)
-
-
-@pytest.mark.parametrize("value", [None, 1.0, "1", True])
-@pytest.mark.parametrize("argument", ["max_queue_size", "timing_history"])
-def test_a_number_that_is_no_whole_number(argument: str, value: Any) -> None:
-    with pytest.raises(TypeError, match=f"{argument} must be an int, not {value!r}"):
-        Pipeline(**{argument: value})
-
-
-@pytest.mark.parametrize("value", [None, "no", 2])
-@pytest.mark.parametrize("argument", ["enable_timing", "return_exceptions"])
-def test_a_flag_that_is_none(argument: str, value: Any) -> None:
-    with pytest.raises(TypeError, match=f"{argument} must be a bool, not {value!r}"):
-        Pipeline(**{argument: value})
-
-
-def test_a_clock_that_is_none() -> None:
-    with pytest.raises(TypeError, match="clock must be callable, not 3"):
-        Pipeline(clock=3)
-
-
-def test_a_negative_history() -> None:
-    with pytest.raises(ValueError, match="timing_history must be at least 0, not -1"):
-        Pipeline(timing_history=-1)
-
-
-def test_a_history_that_cannot_be_kept() -> None:
-    with pytest.raises(ValueError, match=f"timing_history must be at most {sys.maxsize}, not {sys.maxsize + 1}"):
-        Pipeline(timing_history=sys.maxsize + 1)
+def test_the_longest_history_can_be_had() -> None:
     Pipeline(timing_history=sys.maxsize)
 
 
