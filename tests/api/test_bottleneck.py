@@ -27,6 +27,7 @@ from async_task_pipeline import (
 )
 from async_task_pipeline._counts import Spent
 from async_task_pipeline._timing._advice import Limits, bottlenecks
+from tests.support.functions import same, same_on_loop
 from tests.support.waiting import drain, until
 
 pytestmark = pytest.mark.anyio
@@ -88,9 +89,7 @@ async def summed_up(time: CountedTime, pipeline: Pipeline, source: Any, *, pause
 
 
 def summary_of(pipeline: Pipeline) -> LatencySummary:
-    report = pipeline.get_report(include_item_details=False)
-    assert report is not None
-    return report.summary
+    return pipeline.get_report(include_item_details=False).summary
 
 
 async def two_stages(workers_of_a: int, workers_of_b: int) -> tuple[LatencySummary, float]:
@@ -301,14 +300,6 @@ async def test_the_way_to_a_process_and_back_keeps_its_worker_busy() -> None:
     assert busy == pytest.approx(counts.crossing_seconds + counts.seconds)
 
 
-def same(data: Any) -> Any:
-    return data
-
-
-async def async_same(data: Any) -> Any:
-    return data
-
-
 STATISTICS = StageStatistics(
     *(0.0, 0.0, 0.0, 0, 0.0, TimingBreakdown(0.0, 0.0, 0.0, 0.0)),
     *[Percentiles(0.0, 0.0, 0.0)] * 3,
@@ -323,19 +314,22 @@ def test_close_is_within_a_tenth_and_the_busiest_comes_first() -> None:
     assert bottlenecks({"d": STATISTICS}) == []
 
 
+MORE = "give a more workers, or make a call faster"
+
+
 @pytest.mark.parametrize(
     ("kinds", "shares", "numbers", "said"),
     [
-        (["loop"], [0.95], {}, "give a more workers, or make a call faster"),
-        (["thread"], [0.95], {"cpu_share": 1.0}, "give a more workers, or make a call faster"),
+        (["loop"], [0.95], {}, MORE),
+        (["thread"], [0.95], {"cpu_share": 1.0}, MORE),
         (
             ["thread", "thread"],
             [0.95, 0.6],
             {"cpu_share": 0.98},
             'move a to processes (executor="process"): threads compete for the GIL, this process used 98 % of one core',
         ),
-        (["thread", "thread"], [0.95, 0.6], {"cpu_share": 0.3}, "give a more workers, or make a call faster"),
-        (["thread", "thread"], [0.95, 0.6], {"cpu_share": 1.9}, "give a more workers, or make a call faster"),
+        (["thread", "thread"], [0.95, 0.6], {"cpu_share": 0.3}, MORE),
+        (["thread", "thread"], [0.95, 0.6], {"cpu_share": 1.9}, MORE),
         (["process"], [0.95], {}, "make a faster: there is a worker for each of the 1 cores"),
         (
             ["loop"],
@@ -343,7 +337,7 @@ def test_close_is_within_a_tenth_and_the_busiest_comes_first() -> None:
             {"held_up": 3.2, "output_was_full": True},
             "the consumer is the limit: 3 results wait for room in the output, on average",
         ),
-        (["loop"], [0.95], {"held_up": 3.2, "output_was_full": True}, "give a more workers, or make a call faster"),
+        (["loop"], [0.95], {"held_up": 3.2, "output_was_full": True}, MORE),
         # Behind many workers results wait for their turn, too.
         (
             ["loop"],
@@ -366,7 +360,7 @@ def test_the_advice_follows_from_the_numbers(
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     monkeypatch.setattr("sys._is_gil_enabled", lambda: True, raising=False)
     made = [
-        PipelineStage(name, async_same if kind == "loop" else same, executor=None if kind == "loop" else kind)
+        PipelineStage(name, same_on_loop if kind == "loop" else same, executor=None if kind == "loop" else kind)
         for name, kind in zip("ab", kinds, strict=False)
     ]
     statistics = {
@@ -378,7 +372,7 @@ def test_the_advice_follows_from_the_numbers(
 
 def test_calls_that_are_mostly_on_their_way_should_be_fewer() -> None:
     stage = PipelineStage("a", same, executor="process")
-    spent = stage.counts.by_worker["worker"] = Spent()
+    stage.counts.by_worker["worker"] = spent = Spent()
     spent.seconds, spent.crossing = 1.0, 2.0
     statistics = {"a": attrs.evolve(STATISTICS, busy_share=1.0)}
     advice = Limits([stage], statistics, bottlenecks(statistics), 0.0, 0.0, False, 0.0).advice()

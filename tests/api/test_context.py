@@ -62,20 +62,21 @@ async def test_all_steps_of_a_generator_see_what_it_has_set(serve):
     ]
 
 
-@pytest.mark.parametrize("on_loop", [False, True])
-async def test_what_makes_the_state_sets_nothing_for_the_calls(on_loop):
-    def setup():
-        USER.set("setup")
+def setup():
+    USER.set("setup")
 
-    async def setup_on_loop():
-        setup()
 
-    async def second_on_loop(_state, user):
-        return serve(user)
+async def setup_on_loop():
+    setup()
 
-    pipeline = AsyncTaskPipeline()
-    if on_loop:
-        pipeline.add_stage("serve", second_on_loop, setup=setup_on_loop)
-    else:
-        pipeline.add_stage("serve", lambda _state, user: serve(user), setup=setup)
+
+async def with_state_on_loop(_state, user):
+    return serve(user)
+
+
+@pytest.mark.parametrize(
+    ("setup", "function"), [(setup, lambda _, user: serve(user)), (setup_on_loop, with_state_on_loop)]
+)
+async def test_what_makes_the_state_sets_nothing_for_the_calls(setup, function):
+    pipeline = AsyncTaskPipeline().add_stage("serve", function, setup=setup)
     assert await drain(pipeline, ["alice", "bob"]) == [("nobody", "alice"), ("nobody", "bob")]

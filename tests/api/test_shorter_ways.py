@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import textwrap
 from functools import partial
 from typing import Any
 
@@ -19,17 +18,10 @@ from anyio import CancelScope, WouldBlock, create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError
 from tests.support.backends import ASYNCIO_LOOPS, TRIO
+from tests.support.functions import same, same_on_loop
 from tests.support.gates import Gate
 from tests.support.law import assert_law
 from tests.support.waiting import read, rest_of, until_waiting
-
-
-def same(value: Any) -> Any:
-    return value
-
-
-async def same_on_loop(value: Any) -> Any:
-    return value
 
 
 def reciprocal(value: Any) -> Any:
@@ -41,7 +33,7 @@ def reciprocal(value: Any) -> Any:
 
 @pytest.mark.anyio
 async def test_put_put_sentinel_and_output_are_what_a_turn_calls_them() -> None:
-    async with AsyncTaskPipeline[Any, Any]().add_stage("same", same) as pipeline:
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         await pipeline.put(1)
         await pipeline.put_sentinel(None)
         await to_thread.run_sync(pipeline.put_from_thread, 2)
@@ -54,31 +46,27 @@ async def test_put_put_sentinel_and_output_are_what_a_turn_calls_them() -> None:
 
 @pytest.mark.anyio
 async def test_put_takes_an_instant() -> None:
-    pipeline = AsyncTaskPipeline[Any, Any](enable_timing=True, clock=lambda: 10.0).add_stage("same", same)
-    async with pipeline:
+    async with AsyncTaskPipeline(enable_timing=True, clock=lambda: 10.0).add_stage("same", same) as pipeline:
         await pipeline.put(1, 4.0)
         await pipeline.put(1, created_at=4.0)
         await to_thread.run_sync(pipeline.put_from_thread, 1, 4.0)
         await read(pipeline, 3)
-    assert [item.get_total_latency() for item in pipeline.completed_items] == [6.0] * 3
-    with pytest.raises(TypeError, match="created_at"):
-        async with pipeline:
+        with pytest.raises(TypeError, match="created_at"):
             await pipeline.put(1, "yesterday")
+    assert [item.get_total_latency() for item in pipeline.completed_items] == [6.0] * 3
 
 
 @pytest.mark.anyio
-async def test_a_put_from_a_thread_never_blocks_the_loop_by_mistake() -> None:
-    """On the loop's thread it is refused, with room and without; put_input_data is what puts there."""
-    async with AsyncTaskPipeline[Any, Any](1).add_stage("gate", Gate(*[])) as pipeline:
+async def test_a_put_from_a_thread_is_refused_on_the_loops_thread_though_there_is_room() -> None:
+    async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         for put in (pipeline.put_from_thread, pipeline.put_sentinel_from_thread):
             with pytest.raises(PipelineStateError, match="another thread than the event loop's"):
                 put(1)
-        pipeline.clear()
 
 
 @pytest.mark.anyio
 async def test_each_says_when_the_pipeline_is_not_running() -> None:
-    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("same", same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     for put in (pipeline.put, pipeline.put_sentinel):
         with pytest.raises(PipelineStateError, match="not running"):
             await put(1)
@@ -129,7 +117,7 @@ async def numbers() -> Any:
 @pytest.mark.anyio
 @pytest.mark.parametrize("source", [lambda: range(3), lambda: iter(range(3)), numbers])
 async def test_collect_is_a_list_of_all_that_comes_out(source: Any) -> None:
-    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("half", lambda x: x / 2)
+    pipeline = AsyncTaskPipeline().add_stage("half", lambda x: x / 2)
     assert await pipeline.collect(source()) == [0.0, 0.5, 1.0]
     assert await pipeline.collect([]) == []  # and again
     assert not pipeline.running
@@ -138,7 +126,7 @@ async def test_collect_is_a_list_of_all_that_comes_out(source: Any) -> None:
 
 @pytest.mark.anyio
 async def test_collect_has_sentinels_and_returned_exceptions_in_their_places() -> None:
-    pipeline = AsyncTaskPipeline[Any, Any](return_exceptions=True).add_stage("1/x", reciprocal)
+    pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("1/x", reciprocal)
 
     async def source() -> Any:
         yield 0
@@ -150,21 +138,18 @@ async def test_collect_has_sentinels_and_returned_exceptions_in_their_places() -
 
 
 @pytest.mark.anyio
-async def test_collect_puts_as_sentinels_what_it_is_told_to() -> None:
-    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("half", lambda x: x / 2)
+async def test_collect_and_run_sync_put_as_sentinels_what_they_are_told_to() -> None:
+    pipeline = AsyncTaskPipeline().add_stage("half", lambda x: x / 2)
     assert await pipeline.collect([2, "end", 4], sentinels=lambda each: isinstance(each, str)) == [1.0, "end", 2.0]
+    run_sync = partial(pipeline.run_sync, [2, None], sentinels=lambda each: each is None)
+    assert await to_thread.run_sync(run_sync) == [1.0, None]
     with pytest.raises(TypeError, match="sentinels"):
         await pipeline.collect([2], sentinels="end")
 
 
-def test_run_sync_does_too() -> None:
-    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("half", lambda x: x / 2)
-    assert pipeline.run_sync([2, None], sentinels=lambda each: each is None) == [1.0, None]
-
-
 @pytest.mark.anyio
 async def test_collect_raises_what_a_stage_raised_or_the_source() -> None:
-    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("1/x", reciprocal)
+    pipeline = AsyncTaskPipeline().add_stage("1/x", reciprocal)
     with pytest.raises(ZeroDivisionError):
         await pipeline.collect([1, 0])
     with pytest.raises(LookupError, match="source"):
@@ -181,21 +166,21 @@ def fails_at_once() -> Any:
 
 @pytest.mark.anyio
 async def test_collect_that_is_cancelled_leaves_nothing_behind() -> None:
-    gate = Gate(1)
-    pipeline = AsyncTaskPipeline[Any, Any](1).add_stage("gate", gate)
-    async with create_task_group() as tg:
-        with CancelScope() as scope:
-            tg.start_soon(cancel_at, gate, scope)
+    gate, scope = Gate(1), CancelScope()
+    pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
+
+    async def collect() -> None:
+        with scope:
             await pipeline.collect(range(1000))
-        assert scope.cancelled_caught
+
+    async with create_task_group() as tg:
+        tg.start_soon(collect)
+        await gate.entered()
+        scope.cancel()
+        gate.open()
+    assert scope.cancelled_caught
     assert pipeline.statistics().inside == 0
     assert_law(pipeline)
-
-
-async def cancel_at(gate: Gate, scope: CancelScope) -> None:
-    await gate.entered()
-    scope.cancel()
-    gate.open()
 
 
 # -- run_sync -----------------------------------------------------------------------------------
@@ -205,7 +190,7 @@ async def cancel_at(gate: Gate, scope: CancelScope) -> None:
 @pytest.mark.parametrize("stage", [same, same_on_loop])
 def test_run_sync_needs_no_loop(loop: tuple[str, dict[str, Any]], stage: Any) -> None:
     backend, options = loop
-    pipeline = AsyncTaskPipeline[Any, Any](enable_timing=True).add_stage("same", stage)
+    pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("same", stage)
     for _ in range(2):  # each time on a loop of its own
         assert pipeline.run_sync(range(5), backend=backend, backend_options=options) == list(range(5))
     assert pipeline.get_report() is not None
@@ -215,12 +200,12 @@ def test_run_sync_needs_no_loop(loop: tuple[str, dict[str, Any]], stage: Any) ->
 
 def test_run_sync_raises_the_very_object() -> None:
     with pytest.raises(ZeroDivisionError):
-        AsyncTaskPipeline[Any, Any]().add_stage("1/x", reciprocal).run_sync([0])
+        AsyncTaskPipeline().add_stage("1/x", reciprocal).run_sync([0])
 
 
 @pytest.mark.anyio
 async def test_run_sync_where_a_loop_runs_says_what_to_write() -> None:
-    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("same", same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     with pytest.raises(PipelineStateError, match=r"'await pipeline\.collect\(source\)'"):
         pipeline.run_sync([1])
     assert await to_thread.run_sync(pipeline.run_sync, [1]) == [1]  # in another thread there is none
@@ -238,7 +223,7 @@ async def test_run_sync_where_a_loop_runs_says_what_to_write() -> None:
 )
 def test_run_sync_finds_mistakes_before_a_loop_runs(arguments: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
-        AsyncTaskPipeline[Any, Any]().add_stage("same", same).run_sync(**arguments)
+        AsyncTaskPipeline().add_stage("same", same).run_sync(**arguments)
 
 
 @pytest.mark.anyio
@@ -251,24 +236,19 @@ async def test_a_stage_in_a_thread_may_run_a_pipeline_on_a_loop_of_its_own(loop:
         pipeline = AsyncTaskPipeline[int, Any]().add_stage("double", lambda x: 2 * x)
         return pipeline.run_sync([value], backend=backend, backend_options=options)
 
-    assert await AsyncTaskPipeline[Any, Any]().add_stage("inner", inner).collect([1, 2]) == [[2], [4]]
+    assert await AsyncTaskPipeline().add_stage("inner", inner).collect([1, 2]) == [[2], [4]]
 
 
 # -- what is written in place of ``async with`` -------------------------------------------------
 
 
-def loop_over(thing: Any) -> None:
+async def loop_over(thing: Any) -> None:
     for _ in thing:
         pass
 
 
-def enter(thing: Any) -> None:
+async def enter(thing: Any) -> None:
     with thing:
-        pass
-
-
-async def loop_over_async(thing: Any) -> None:
-    async for _ in thing:
         pass
 
 
@@ -276,46 +256,41 @@ async def await_(thing: Any) -> None:
     await thing
 
 
+async def loop_over_async(thing: Any) -> None:
+    async for _ in thing:
+        pass
+
+
+JOB = "'async with pipeline.process(source) as results:'"
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("mistake", "written"),
+    ("mistake", "written", "advice"),
     [
-        (loop_over_async, "'async for' over pipeline.process(...)"),
-        (await_, "'await pipeline.process(...)'"),
-        (loop_over, "'for' over pipeline.process(...)"),
-        (enter, "'with pipeline.process(...)'"),
+        (loop_over_async, "'async for' over pipeline.process(...)", "'async for result in pipeline.output():'"),
+        (await_, "'await pipeline.process(...)'", None),
+        (loop_over, "'for' over pipeline.process(...)", JOB),
+        (enter, "'with pipeline.process(...)'", "'async with pipeline:'"),
     ],
 )
-async def test_process_without_async_with_says_what_to_write(mistake: Any, written: str) -> None:
-    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("same", same)
+async def test_what_is_not_written_as_async_with_says_what_to_write(mistake: Any, written: str, advice: str) -> None:
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     with pytest.raises(TypeError) as caught:
-        made = mistake(pipeline.process([1]))
-        await made
+        await mistake(pipeline.process([1]))
     assert str(caught.value).startswith(written)
-    assert "'async with pipeline.process(source) as results:'" in str(caught.value)
+    assert JOB in str(caught.value)
     assert "'results = await pipeline.collect(source)'" in str(caught.value)
+    if advice is not None:  # that of the pipeline itself
+        with pytest.raises(TypeError) as caught:
+            await mistake(pipeline)
+        assert advice in str(caught.value)
     assert await pipeline.collect([1]) == [1]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("mistake", "advice"),
-    [
-        (loop_over_async, "'async for result in pipeline.output():'"),
-        (loop_over, "'async with pipeline.process(source) as results:'"),
-        (enter, "'async with pipeline:'"),
-    ],
-)
-async def test_the_pipeline_itself_says_what_to_write(mistake: Any, advice: str) -> None:
-    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("same", same)
-    with pytest.raises(TypeError) as caught:
-        await mistake(pipeline)
-    assert advice in str(caught.value)
-
-
-@pytest.mark.anyio
 async def test_entering_twice_is_the_documented_error() -> None:
-    pipeline = AsyncTaskPipeline[Any, Any]().add_stage("same", same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     job = pipeline.process([1])
     async with job as results:
         assert [each async for each in results] == [1]
@@ -341,17 +316,13 @@ async def test_entering_twice_is_the_documented_error() -> None:
     assert await pipeline.collect([2]) == [2]
 
 
-async def feed_until_full(pipeline: AsyncTaskPipeline[Any, Any]) -> None:
-    with pytest.raises(WouldBlock):
-        while True:
-            pipeline.put_input_data(1)
-
-
 @pytest.mark.anyio
 async def test_put_waits_for_room() -> None:
     gate = Gate()
-    async with AsyncTaskPipeline[Any, Any](1).add_stage("gate", gate) as pipeline, create_task_group() as tg:
-        await feed_until_full(pipeline)
+    async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline, create_task_group() as tg:
+        with pytest.raises(WouldBlock):
+            while True:
+                pipeline.put_input_data(1)
         tg.start_soon(pipeline.put, 2)
         tg.start_soon(partial(to_thread.run_sync, pipeline.put_from_thread, 2))
         await until_waiting(pipeline, 2)
@@ -361,15 +332,11 @@ async def test_put_waits_for_room() -> None:
 
 # -- a script -----------------------------------------------------------------------------------
 
-SCRIPT = """
-from async_task_pipeline import AsyncTaskPipeline
-
-print(AsyncTaskPipeline().add_stage("double", lambda x: 2 * x).run_sync(range(3)))
-"""
-
 
 def test_a_script_of_two_lines_ends() -> None:
-    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(SCRIPT)]
+    script = "from async_task_pipeline import AsyncTaskPipeline\n"
+    script += "print(AsyncTaskPipeline().add_stage('double', lambda x: 2 * x).run_sync(range(3)))"
+    command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("[0, 2, 4]\n", "")
 
@@ -377,6 +344,6 @@ def test_a_script_of_two_lines_ends() -> None:
 @pytest.mark.parametrize("runs", [asyncio.run, partial(anyio.run, backend="trio")])
 def test_collect_needs_nothing_of_anyio_around_it(runs: Any) -> None:
     async def main() -> list[Any]:
-        return await AsyncTaskPipeline[Any, Any]().add_stage("same", same).collect([1])
+        return await AsyncTaskPipeline().add_stage("same", same).collect([1])
 
     assert runs(main() if runs is asyncio.run else main) == [1]

@@ -16,28 +16,16 @@ import pytest
 from async_task_pipeline import AsyncTaskPipeline, PipelineStage, _stage
 from async_task_pipeline._stage import StageOptions
 from async_task_pipeline._workers import _process_worker
+from tests.support.functions import of_kind, same, same_on_loop
 
 Pipeline = AsyncTaskPipeline[Any, Any]
-
-
-def plain(value: Any) -> Any:
-    return value
 
 
 def with_state(state: Any, value: Any) -> Any:
     return value
 
 
-async def on_loop(value: Any) -> Any:
-    return value
-
-
-def generator(value: Any) -> Any:
-    yield value
-
-
-async def async_generator(value: Any) -> Any:
-    yield value
+generator, async_generator = of_kind("thread generator", same), of_kind("async generator", same)
 
 
 class GeneratorCall:
@@ -70,10 +58,10 @@ def test_each_option_is_described_once() -> None:
 def test_an_option_that_there_is_not(option: str) -> None:
     pipeline = Pipeline()
     with pytest.raises(TypeError, match=rf"\.add_stage\(\) got an unexpected keyword argument '{option}'$"):
-        pipeline.add_stage("s", plain, **{option: None})
+        pipeline.add_stage("s", same, **{option: None})
     if option != "max_size":
         with pytest.raises(TypeError, match=rf"\.add_batch_stage\(\) got an unexpected keyword argument '{option}'$"):
-            pipeline.add_batch_stage("s", plain, max_size=1, max_wait=0, **{option: None})
+            pipeline.add_batch_stage("s", same, max_size=1, max_wait=0, **{option: None})
     assert pipeline.stages == []
 
 
@@ -98,9 +86,9 @@ def test_an_option_that_there_is_not(option: str) -> None:
         ({"executor": ThreadPoolExecutor}, TypeError, r"executor of stage 's' .* not <class .*ThreadPoolExecutor"),
         ({"setup": 3}, TypeError, "setup of stage 's' must be callable or None, not 3"),
         ({"setup": 3, "executor": "process"}, TypeError, "setup of stage 's' must be callable or None, not 3"),
-        ({"setup": on_loop}, TypeError, "setup of stage 's' must not be async: <function on_loop"),
-        ({"setup": on_loop, "executor": "process"}, TypeError, "setup of stage 's' must not be async"),
-        ({"setup": plain, "executor": POOL}, ValueError, "setup of stage 's' must be None: an executor's workers"),
+        ({"setup": same_on_loop}, TypeError, "setup of stage 's' must not be async: <function same_on_loop"),
+        ({"setup": same_on_loop, "executor": "process"}, TypeError, "setup of stage 's' must not be async"),
+        ({"setup": same, "executor": POOL}, ValueError, "setup of stage 's' must be None: an executor's workers"),
         ({"setup": unsendable, "executor": "process"}, TypeError, "setup of stage 's' cannot be sent .*<lambda>"),
         ({"timeout": 0}, ValueError, "timeout of stage 's' must be a finite number of seconds, more than 0, not 0"),
         ({"timeout": -1.5}, ValueError, "timeout of stage 's' .* not -1.5"),
@@ -135,29 +123,33 @@ def test_an_option_that_there_is_not(option: str) -> None:
         ),
         ({"failure_window": 0.5}, TypeError, "failure_window of stage 's' must be an int, not 0.5"),
         ({"on_interrupt": 3}, TypeError, "on_interrupt of stage 's' must be callable or None, not 3"),
-        ({"on_interrupt": on_loop}, TypeError, "on_interrupt of stage 's' must not be async: <function on_loop"),
+        (
+            {"on_interrupt": same_on_loop},
+            TypeError,
+            "on_interrupt of stage 's' must not be async: <function same_on_loop",
+        ),
         ({"on_interrupt": print, "executor": "process"}, ValueError, "on_interrupt of stage 's' .*executor='process'"),
         ({"on_interrupt": print, "executor": POOL}, ValueError, "on_interrupt of stage 's' .*executor='executor'"),
         ({"on_interrupt": print, "interruptible": False}, ValueError, "stage 's' has interruptible=False"),
         ({"reentrant": True, "interruptible": False}, ValueError, "stage 's' has interruptible=False"),
         ({"reentrant": True, "on_interrupt": print}, ValueError, "stage 's' is reentrant: .*on_interrupt"),
-        ({"reentrant": True, "setup": plain}, ValueError, "stage 's' is reentrant: .*setup"),
+        ({"reentrant": True, "setup": same}, ValueError, "stage 's' is reentrant: .*setup"),
         ({"reentrant": True, "executor": "process"}, ValueError, "stage 's' has executor='process' .*reentrant"),
     ],
 )
 def test_what_cannot_be_had(options: dict[str, Any], error: type[Exception], message: str) -> None:
     pipeline = Pipeline()
     with pytest.raises(error, match=message):
-        pipeline.add_stage("s", plain, **options)
+        pipeline.add_stage("s", same, **options)
     with pytest.raises(error, match=message):
-        pipeline.add_batch_stage("s", plain, max_size=2, max_wait=1, **options)
+        pipeline.add_batch_stage("s", same, max_size=2, max_wait=1, **options)
     assert pipeline.stages == []
 
 
 @pytest.mark.parametrize("executor", ["thread", "process", POOL])
 def test_an_async_function_has_no_executor(executor: Any) -> None:
     with pytest.raises(ValueError, match=r"executor of stage 's' must be None, not .* is async and runs on the loop"):
-        Pipeline().add_stage("s", on_loop, executor=executor)
+        Pipeline().add_stage("s", same_on_loop, executor=executor)
 
 
 def test_a_function_that_cannot_be_sent() -> None:
@@ -166,16 +158,15 @@ def test_a_function_that_cannot_be_sent() -> None:
         Pipeline().add_stage("s", unsendable, executor="process")
 
 
-@pytest.mark.parametrize("new", [True, False])
-def test_an_interpreter_needs_a_new_python(new: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interpreter_needs_a_new_python(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (sys.version_info >= (3, 13)) is _process_worker.HAS_INTERPRETERS
-    monkeypatch.setattr(_process_worker, "HAS_INTERPRETERS", new)
-    if new:
-        assert Pipeline().add_stage("s", plain, executor="interpreter").stages[0].kind == "interpreter"
-        return
-    message = r"executor of stage 's' is 'interpreter', which needs Python 3\.13 .* not 3\.1"
-    with pytest.raises(ValueError, match=message):
-        Pipeline().add_stage("s", plain, executor="interpreter")
+    monkeypatch.setattr(_process_worker, "HAS_INTERPRETERS", True)
+    assert Pipeline().add_stage("s", same, executor="interpreter").stages[0].kind == "interpreter"
+    monkeypatch.setattr(_process_worker, "HAS_INTERPRETERS", False)
+    with pytest.raises(
+        ValueError, match=r"executor of stage 's' is 'interpreter', which needs Python 3\.13 .* not 3\.1"
+    ):
+        Pipeline().add_stage("s", same, executor="interpreter")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +182,7 @@ def test_an_interpreter_needs_a_new_python(new: bool, monkeypatch: pytest.Monkey
 )
 def test_a_batch_of_an_impossible_size(sizes: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        Pipeline().add_batch_stage("s", plain, **sizes)
+        Pipeline().add_batch_stage("s", same, **sizes)
 
 
 @pytest.mark.parametrize("function", [generator, async_generator, GeneratorCall(), functools.partial(generator)])
@@ -203,9 +194,9 @@ def test_a_batch_stage_takes_no_generator(function: Any) -> None:
 @pytest.mark.parametrize(
     ("function", "options", "kind", "shown"),
     [
-        (plain, {}, "thread", "<PipelineStage 's' (thread)>"),
-        (plain, {"executor": "thread", "workers": 2}, "thread", "<PipelineStage 's' (thread x 2)>"),
-        (on_loop, {"workers": 100}, "loop", "<PipelineStage 's' (async x 100)>"),
+        (same, {}, "thread", "<PipelineStage 's' (thread)>"),
+        (same, {"executor": "thread", "workers": 2}, "thread", "<PipelineStage 's' (thread x 2)>"),
+        (same_on_loop, {"workers": 100}, "loop", "<PipelineStage 's' (async x 100)>"),
         (with_state, {"executor": "process", "setup": int}, "process", "<PipelineStage 's' (process)>"),
         (unsendable, {"executor": POOL}, "executor", "<PipelineStage 's' (executor)>"),
     ],
@@ -217,5 +208,5 @@ def test_where_a_stage_runs(function: Any, options: dict[str, Any], kind: str, s
 
 @pytest.mark.parametrize(("max_failures", "window"), [(0, 100), (3, 100), (0.5, 7)])
 def test_a_budget_that_can_be_had(max_failures: float, window: int) -> None:
-    stage = PipelineStage("s", plain, on_error="return", max_failures=max_failures, failure_window=window)
+    stage = PipelineStage("s", same, on_error="return", max_failures=max_failures, failure_window=window)
     assert (stage.max_failures, stage.failure_window) == (max_failures, window)
