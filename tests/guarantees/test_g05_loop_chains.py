@@ -13,6 +13,7 @@ import pytest
 
 import async_task_pipeline
 from async_task_pipeline import AsyncTaskPipeline
+from tests.support.functions import same, same_on_loop
 
 pytestmark = pytest.mark.anyio
 
@@ -20,14 +21,6 @@ PACKAGE = str(Path(async_task_pipeline.__file__).parent)
 SHORT = 10
 GROWTH = 1.5
 """To visit all stages at each wake-up, or all that are busy, made it five times as much, or more."""
-
-
-async def task(data):
-    return data
-
-
-def thread(data):
-    return data
 
 
 async def calls_of(function, *, stages: int, bound: int, items: int) -> float:
@@ -53,9 +46,9 @@ async def calls_of(function, *, stages: int, bound: int, items: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("function", "stages", "bound"), [(task, 200, 1), (task, 400, 10), (task, 100, 100), (thread, 60, 1)]
+    ("function", "stages", "bound", "items"),
+    [(same_on_loop, 200, 1, 15), (same_on_loop, 200, 10, 40), (same_on_loop, 50, 100, 300), (same, 60, 1, 15)],
 )
-async def test_what_an_item_costs_a_stage_does_not_grow_with_the_chain(function, stages, bound):
-    items = 40 if bound < 100 else 400
+async def test_what_an_item_costs_a_stage_does_not_grow_with_the_chain(function, stages, bound, items):
     short = await calls_of(function, stages=SHORT, bound=bound, items=items)
     assert await calls_of(function, stages=stages, bound=bound, items=items) <= GROWTH * short
