@@ -19,6 +19,9 @@ from async_task_pipeline import AsyncTaskPipeline, Chain, PipelineStateError
 from async_task_pipeline._chain import PipelineOptions
 from tests.support.waiting import drain
 
+pytestmark = pytest.mark.anyio
+
+
 LINES = ["a b", "", "c", "d e f"]
 
 
@@ -50,7 +53,6 @@ def names(pipeline: AsyncTaskPipeline[Any, Any, Any]) -> list[str]:
     return [stage.name for stage in pipeline.stages]
 
 
-@pytest.mark.anyio
 async def test_its_pipeline_does_what_one_built_by_add_stage_does() -> None:
     built = AsyncTaskPipeline[str, None, str]()
     built.add_stage("words", words).add_stage("each", each).add_stage("twice", twice).add_stage("not e", not_e)
@@ -64,13 +66,11 @@ async def test_its_pipeline_does_what_one_built_by_add_stage_does() -> None:
     assert outcomes[0][0] == ["a", "A", "b", "B", "c", "C", "d", "D", "E", "f", "F"]
 
 
-@pytest.mark.anyio
 async def test_a_batch_stage_of_a_chain_may_reduce() -> None:
     chain = Chain[int]().then_batch("sum", lambda numbers: [sum(numbers)], max_size=3, max_wait=60, per_item=False)
     assert await drain(chain.pipeline(), range(6)) == [3, 12]
 
 
-@pytest.mark.anyio
 async def test_pipelines_from_one_chain_run_side_by_side() -> None:
     shared = chain()
     async with shared.pipeline().process(["a"]) as first, shared.pipeline(max_queue_size=1).process(["b"]) as second:
@@ -181,7 +181,6 @@ def test_an_option_that_there_is_not() -> None:
         chain().pipeline(max_queue_size=0)
 
 
-@pytest.mark.anyio
 async def test_a_chain_without_stages_makes_a_pipeline_that_needs_some() -> None:
     pipeline = Chain[str]().pipeline()
     with pytest.raises(PipelineStateError, match="without stages"):

@@ -17,6 +17,9 @@ from async_task_pipeline import AsyncTaskPipeline, Chain
 from async_task_pipeline._stage import BatchSize
 from tests.support.waiting import drain
 
+pytestmark = pytest.mark.anyio
+
+
 LINES = ["a b", "", "c", "d e f"]
 
 
@@ -29,7 +32,6 @@ async def doubles(numbers: list[int]) -> list[int]:
     return [2 * number for number in numbers]
 
 
-@pytest.mark.anyio
 async def test_batch_stages_do_what_those_of_add_batch_stage_do() -> None:
     sizes: list[int] = []
 
@@ -71,7 +73,6 @@ class Counter:
         return [None if item[-1] == "c" else item for item in items]
 
 
-@pytest.mark.anyio
 async def test_a_stage_is_given_its_state() -> None:
     made: list[Counter] = []
 

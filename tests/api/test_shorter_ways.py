@@ -23,6 +23,8 @@ from tests.support.gates import Gate
 from tests.support.law import assert_law
 from tests.support.waiting import read, rest_of, until_waiting
 
+pytestmark = pytest.mark.anyio
+
 
 def reciprocal(value: Any) -> Any:
     return 1 / value
@@ -31,7 +33,6 @@ def reciprocal(value: Any) -> Any:
 # -- names --------------------------------------------------------------------------------------
 
 
-@pytest.mark.anyio
 async def test_put_put_sentinel_and_output_are_what_a_turn_calls_them() -> None:
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         await pipeline.put(1)
@@ -44,7 +45,6 @@ async def test_put_put_sentinel_and_output_are_what_a_turn_calls_them() -> None:
         assert await rest_of(pipeline) == [3]
 
 
-@pytest.mark.anyio
 async def test_put_takes_an_instant() -> None:
     async with AsyncTaskPipeline(enable_timing=True, clock=lambda: 10.0).add_stage("same", same) as pipeline:
         await pipeline.put(1, 4.0)
@@ -56,7 +56,6 @@ async def test_put_takes_an_instant() -> None:
     assert [item.get_total_latency() for item in pipeline.completed_items] == [6.0] * 3
 
 
-@pytest.mark.anyio
 async def test_a_put_from_a_thread_is_refused_on_the_loops_thread_though_there_is_room() -> None:
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         for put in (pipeline.put_from_thread, pipeline.put_sentinel_from_thread):
@@ -64,7 +63,6 @@ async def test_a_put_from_a_thread_is_refused_on_the_loops_thread_though_there_i
                 put(1)
 
 
-@pytest.mark.anyio
 async def test_each_says_when_the_pipeline_is_not_running() -> None:
     pipeline = AsyncTaskPipeline().add_stage("same", same)
     for put in (pipeline.put, pipeline.put_sentinel):
@@ -92,7 +90,6 @@ class Puts(AsyncTaskPipeline[Any, Any]):
         super().put_input_sentinel(sentinel)
 
 
-@pytest.mark.anyio
 async def test_what_a_subclass_overrides_is_called_by_the_short_names_too() -> None:
     async with Puts().add_stage("same", same) as pipeline:
         await pipeline.put(1)
@@ -114,7 +111,6 @@ async def numbers() -> Any:
         yield number
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("source", [lambda: range(3), lambda: iter(range(3)), numbers])
 async def test_collect_is_a_list_of_all_that_comes_out(source: Any) -> None:
     pipeline = AsyncTaskPipeline().add_stage("half", lambda x: x / 2)
@@ -124,7 +120,6 @@ async def test_collect_is_a_list_of_all_that_comes_out(source: Any) -> None:
     assert_law(pipeline)
 
 
-@pytest.mark.anyio
 async def test_collect_has_sentinels_and_returned_exceptions_in_their_places() -> None:
     pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("1/x", reciprocal)
 
@@ -137,7 +132,6 @@ async def test_collect_has_sentinels_and_returned_exceptions_in_their_places() -
     assert (type(got[0]), got[1:]) == (ZeroDivisionError, ["marker", 1.0])
 
 
-@pytest.mark.anyio
 async def test_collect_and_run_sync_put_as_sentinels_what_they_are_told_to() -> None:
     pipeline = AsyncTaskPipeline().add_stage("half", lambda x: x / 2)
     assert await pipeline.collect([2, "end", 4], sentinels=lambda each: isinstance(each, str)) == [1.0, "end", 2.0]
@@ -147,7 +141,6 @@ async def test_collect_and_run_sync_put_as_sentinels_what_they_are_told_to() -> 
         await pipeline.collect([2], sentinels="end")
 
 
-@pytest.mark.anyio
 async def test_collect_raises_what_a_stage_raised_or_the_source() -> None:
     pipeline = AsyncTaskPipeline().add_stage("1/x", reciprocal)
     with pytest.raises(ZeroDivisionError):
@@ -164,7 +157,6 @@ def fails_at_once() -> Any:
     yield
 
 
-@pytest.mark.anyio
 async def test_collect_that_is_cancelled_leaves_nothing_behind() -> None:
     gate, scope = Gate(1), CancelScope()
     pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
@@ -203,7 +195,6 @@ def test_run_sync_raises_the_very_object() -> None:
         AsyncTaskPipeline().add_stage("1/x", reciprocal).run_sync([0])
 
 
-@pytest.mark.anyio
 async def test_run_sync_where_a_loop_runs_says_what_to_write() -> None:
     pipeline = AsyncTaskPipeline().add_stage("same", same)
     with pytest.raises(PipelineStateError, match=r"'await pipeline\.collect\(source\)'"):
@@ -226,7 +217,6 @@ def test_run_sync_finds_mistakes_before_a_loop_runs(arguments: Any, error: Any, 
         AsyncTaskPipeline().add_stage("same", same).run_sync(**arguments)
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("loop", [*ASYNCIO_LOOPS, TRIO])
 async def test_a_stage_in_a_thread_may_run_a_pipeline_on_a_loop_of_its_own(loop: Any) -> None:
     """The context of its calls has not the name of the outer loop's library."""
@@ -264,7 +254,6 @@ async def loop_over_async(thing: Any) -> None:
 JOB = "'async with pipeline.process(source) as results:'"
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("mistake", "written", "advice"),
     [
@@ -288,7 +277,6 @@ async def test_what_is_not_written_as_async_with_says_what_to_write(mistake: Any
     assert await pipeline.collect([1]) == [1]
 
 
-@pytest.mark.anyio
 async def test_entering_twice_is_the_documented_error() -> None:
     pipeline = AsyncTaskPipeline().add_stage("same", same)
     job = pipeline.process([1])
@@ -316,7 +304,6 @@ async def test_entering_twice_is_the_documented_error() -> None:
     assert await pipeline.collect([2]) == [2]
 
 
-@pytest.mark.anyio
 async def test_put_waits_for_room() -> None:
     gate = Gate()
     async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline, create_task_group() as tg:

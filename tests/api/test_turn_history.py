@@ -23,6 +23,9 @@ from tests.support.gates import Gate
 from tests.support.ticks import Ticks
 from tests.support.waiting import PATIENCE, until, until_waiting
 
+pytestmark = pytest.mark.anyio
+
+
 Pipeline = AsyncTaskPipeline[Any, Any]
 
 
@@ -30,7 +33,6 @@ def turns_of(pipeline: Pipeline) -> list[TurnStatistics]:
     return pipeline.get_report().turns
 
 
-@pytest.mark.anyio
 async def test_a_turn_that_runs_its_course() -> None:
     ticks = Ticks()
 
@@ -51,7 +53,6 @@ async def test_a_turn_that_runs_its_course() -> None:
         assert [item.turn for item in pipeline.completed_items] == [1, 1]
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["thread", "async"])
 async def test_a_call_cut_short_is_wasted_when_it_has_ended(kind: str) -> None:
     ticks, entered, opened = Ticks(), threading.Event(), threading.Event()
@@ -102,7 +103,6 @@ async def test_a_call_cut_short_is_wasted_when_it_has_ended(kind: str) -> None:
         assert [item.turn for item in pipeline.completed_items] == [2]
 
 
-@pytest.mark.anyio
 async def test_results_of_one_call_waste_it_once() -> None:
     ticks = Ticks()
 
@@ -127,7 +127,6 @@ async def test_results_of_one_call_waste_it_once() -> None:
         assert (turn.dropped, turn.wasted_computation, turn.interrupted) == (3, 7.0, True)
 
 
-@pytest.mark.anyio
 async def test_waiting_producers_are_dropped_with_their_turn() -> None:
     gate = Gate()
     pipeline = Pipeline(max_queue_size=1, enable_timing=True).add_stage("gate", gate)
@@ -145,7 +144,6 @@ async def test_waiting_producers_are_dropped_with_their_turn() -> None:
         assert (second.number, second.delivered) == (2, 1)
 
 
-@pytest.mark.anyio
 async def test_an_open_turn_is_interrupted_though_nothing_was_inside() -> None:
     pipeline = Pipeline(enable_timing=True).add_stage("same", same)
     async with pipeline:
@@ -172,7 +170,6 @@ async def test_an_open_turn_is_interrupted_though_nothing_was_inside() -> None:
         assert (second.interrupted, second.delivered, second.dropped) == (False, 1, 0)
 
 
-@pytest.mark.anyio
 async def test_an_interrupt_of_later_stages_is_of_the_same_turn() -> None:
     pipeline = Pipeline(enable_timing=True).add_stage("a", same).add_stage("b", same)
     async with pipeline:
@@ -186,7 +183,6 @@ async def test_an_interrupt_of_later_stages_is_of_the_same_turn() -> None:
         assert (turn.interrupted, turn.delivered, turn.dropped) == (True, 1, 1)
 
 
-@pytest.mark.anyio
 async def test_clear_forgets_turns_and_cleared_queues_are_no_interrupt() -> None:
     pipeline = Pipeline(enable_timing=True).add_stage("same", same)
     async with pipeline:

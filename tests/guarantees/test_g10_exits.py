@@ -255,54 +255,56 @@ async def exits_after_a_pipeline():
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(leave())
 
+kept = []
+
 def left(coroutine, close=True):
     loop = new_loop()
-    kept = loop.run_until_complete(coroutine)
+    made = loop.run_until_complete(coroutine)
     if close:
         loop.close()
-    return kept
+    else:
+        kept.append(made)
 
-if case in {"thread", "process", "interpreter"}:
-    left(one_through(executor=case))
-elif case == "executor":
-    left(one_through(executor=ThreadPoolExecutor(1)))
-elif case == "process in a call":
-    left(in_call(process_fn=time.sleep, executor="process"))
-elif case == "loop not closed":
-    kept = left(one_through(), close=False)
-elif case == "source that waits":
-    kept = left(filled(from_source))
-elif case == "thread that puts":
-    left(filled(from_thread))
-elif case == "with state":
-    left(one_through(setup=setup, process_fn=lambda state, data: data))
-elif case == "in a call":
-    left(in_call(process_fn=stuck))
-elif case == "loop in a daemon":
-    run_in(sleep_for_ever(), one_through())
-elif case == "loop in a daemon that is used on":
+def use_on():
     loop = sleep_for_ever()
     pipeline = run_in(loop, one_through())
     threading.Thread(target=use_until_done, args=(loop, pipeline)).start()
-elif case == "exit in another thread":
+
+def exit_in_a_thread():
     threading.Thread(target=asyncio.run, args=(exits_from_a_task(),)).start()
     through.wait()
-elif case == "exit in an executor":
+
+def exit_in_an_executor():
     ThreadPoolExecutor(1).submit(asyncio.run, exits_from_a_task())
     through.wait()
-elif case == "exit of the consumer":
-    asyncio.run(exits_from_a_task())
-elif case == "exit after a pipeline":
-    asyncio.run(exits_after_a_pipeline())
-elif case == "exit in a fork":
-    kept = left(one_through(), close=False)
+
+def exit_in_a_fork():
+    left(one_through(), close=False)
     faulthandler.cancel_dump_traceback_later()  # which a fork waits for in vain
     warnings.simplefilter("ignore", DeprecationWarning)  # Python's own about forks
     if not os.fork():
         asyncio.run(exits_from_a_task())
     print(os.waitstatus_to_exitcode(os.wait()[1]))
-else:
-    raise ValueError(case)
+
+cases = {
+    **{kind: lambda: left(one_through(executor=case)) for kind in ("thread", "process", "interpreter")},
+    "executor": lambda: left(one_through(executor=ThreadPoolExecutor(1))),
+    "process in a call": lambda: left(in_call(process_fn=time.sleep, executor="process")),
+    "loop not closed": lambda: left(one_through(), close=False),
+    "source that waits": lambda: left(filled(from_source)),
+    "thread that puts": lambda: left(filled(from_thread)),
+    "with state": lambda: left(one_through(setup=setup, process_fn=lambda state, data: data)),
+    "in a call": lambda: left(in_call(process_fn=stuck)),
+    "in a call of asyncio.run": lambda: asyncio.run(in_call(process_fn=stuck)),
+    "loop in a daemon": lambda: run_in(sleep_for_ever(), one_through()),
+    "loop in a daemon that is used on": use_on,
+    "exit in another thread": exit_in_a_thread,
+    "exit in an executor": exit_in_an_executor,
+    "exit of the consumer": lambda: asyncio.run(exits_from_a_task()),
+    "exit after a pipeline": lambda: asyncio.run(exits_after_a_pipeline()),
+    "exit in a fork": exit_in_a_fork,
+}
+cases[case]()
 """
 
 LEFT_INSIDE = "its thread was left inside"
@@ -319,6 +321,7 @@ CASES = {
     "thread that puts": (0, []),
     "with state": (0, ["state left"]),
     "in a call": (0, ["returned", LEFT_INSIDE]),
+    "in a call of asyncio.run": (0, ["returned", LEFT_INSIDE]),
     "loop in a daemon": (0, []),
     "loop in a daemon that is used on": (0, ["0", "1", "2"]),
     "exit in another thread": (0, []),

@@ -1,6 +1,7 @@
 """G15, attributes: what 0.1.10 lets a program read and set is there, when it was there, and means the same.
 
-The rule: each test reads or sets what a program of 0.1.10 may; each docstring says what 0.1.10 did.
+The rule: each test reads or sets what a program of 0.1.10 may; a docstring says what 0.1.10 did if that was
+something else.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ pytestmark = pytest.mark.anyio
 
 
 def test_queues_are_there_from_the_first_stage_on():
-    """0.1.10: the same."""
     pipeline = AsyncTaskPipeline(7)
     assert (pipeline.queues, pipeline.input_queue, pipeline.output_queue) == ([], None, None)
     pipeline.add_stage("a", same)
@@ -120,7 +120,6 @@ async def test_completed_items_may_be_set_to_a_list_which_then_is_the_history():
 
 
 async def test_completed_items_may_be_added_to_and_cleared():
-    """0.1.10: the same."""
     pipeline = AsyncTaskPipeline(enable_timing=True, timing_history=2).add_stage("same", same)
     assert await drain(pipeline, [1]) == [1]
     for latency in (3.0, 4.0, 5.0):

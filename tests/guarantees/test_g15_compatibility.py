@@ -7,6 +7,7 @@ result or a yielded value filters, anywhere else it is data like any other. Each
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import re
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline
+from tests.support.backends import ASYNCIO
 from tests.support.functions import of_kind, same
 from tests.support.gates import KINDS
 from tests.support.waiting import PATIENCE, drain, read, rest_of
@@ -199,3 +201,13 @@ async def test_interrupt_keeps_report_and_counters_and_clear_resets_both():
         assert pipeline.completed_items == []
         assert await through(0) == (0, 0, 0)
         assert await through(3) == (3, 3, 3)
+
+
+@ASYNCIO  # trio has no list of all tasks
+async def test_our_tasks_are_among_those_of_the_loop():
+    before = asyncio.all_tasks()
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
+    await pipeline.start()
+    assert asyncio.all_tasks() - before != set()
+    await pipeline.stop()
+    assert asyncio.all_tasks() - before == set()

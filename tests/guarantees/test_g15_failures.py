@@ -1,7 +1,7 @@
 """G15, failures: a service of 0.1.10, where a bad item was logged and dropped, is one argument away.
 
 The rule: the pipeline's ``on_error`` is that of each stage that has none; ``return_exceptions=True`` means
-``"return"``. Each docstring says what 0.1.10 did.
+``"return"``. A docstring says what 0.1.10 did if that was something else.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ async def test_a_failure_is_raised_by_default(options):
 
 
 async def test_a_stage_may_say_otherwise():
-    """New."""
     pipeline = AsyncTaskPipeline(on_error="drop")
     pipeline.add_stage("first", reciprocal, on_error="return").add_stage("second", reciprocal)
     assert [stage.on_error for stage in pipeline.stages] == ["return", "drop"]
@@ -73,7 +72,6 @@ def test_the_attribute_of_0_1_10_may_be_set():
 
 @pytest.mark.parametrize("meaning", ["drop", "raise"])
 def test_two_arguments_that_contradict_each_other_are_both_named(meaning):
-    """New."""
     with pytest.raises(ValueError, match=f"return_exceptions=True means .* on_error is '{meaning}'"):
         AsyncTaskPipeline(return_exceptions=True, on_error=meaning)
     with pytest.raises(ValueError, match=r"on_error must be a function or one of .* not 'ignore'"):
@@ -81,6 +79,5 @@ def test_two_arguments_that_contradict_each_other_are_both_named(meaning):
 
 
 def test_a_chain_takes_it_too():
-    """New."""
     (stage,) = Chain().then("same", reciprocal).pipeline(on_error="drop").stages
     assert stage.on_error == "drop"

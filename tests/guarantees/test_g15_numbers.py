@@ -1,7 +1,8 @@
 """G15, numbers: whatever Python takes for a number is one, wherever a number is taken.
 
 The rule: numpy's numbers are tried where numpy is installed, and two classes of our own, which have what
-numpy's have, everywhere. What is kept is a number of Python's own. Each docstring says what 0.1.10 did.
+numpy's have, everywhere. What is kept is a number of Python's own. A docstring says what 0.1.10 did if that
+was something else.
 """
 
 from __future__ import annotations
@@ -85,7 +86,6 @@ def test_any_number_may_be_an_argument(kind):
 
 
 def test_a_flag_may_be_a_number_that_equals_one():
-    """0.1.10: the same."""
     pipeline = AsyncTaskPipeline(100, 1, 0)
     assert pipeline.enable_timing is True
     assert pipeline.return_exceptions is False
@@ -104,7 +104,6 @@ def test_an_array_is_no_number_and_a_real_number_is_not_whole(kind):
 
 @kinds
 async def test_grace_may_be_any_number(kind):
-    """New."""
     _, real, _ = of(kind)
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         assert (await pipeline.interrupt(grace=real(0.5))).total == 0
@@ -114,7 +113,6 @@ async def test_grace_may_be_any_number(kind):
 @kinds
 @pytest.mark.parametrize("timing", [False, True])
 async def test_created_at_may_be_any_number(kind, timing):
-    """0.1.10: the same."""
     whole, real, _ = of(kind)
     instants = [whole(40), real(40.0), Decimal(40), Fraction(40), 40, True]
     pipeline = AsyncTaskPipeline(enable_timing=timing, clock=lambda: 50.0).add_stage("same", same)
@@ -126,7 +124,6 @@ async def test_created_at_may_be_any_number(kind, timing):
 
 
 async def test_without_timing_created_at_is_not_looked_at(caplog):
-    """0.1.10: the same."""
 
     def clock():
         raise AssertionError

@@ -1,7 +1,7 @@
 """G15, records: what was a dictionary or a pydantic model in 0.1.10 can be read as one.
 
-The rule: a record has attributes, answers as a mapping of them, and can be dumped; each docstring says
-what 0.1.10 did.
+The rule: a record has attributes, answers as a mapping of them, and can be dumped; a docstring says what
+0.1.10 did if that was something else.
 """
 
 from __future__ import annotations
@@ -74,7 +74,6 @@ async def test_each_record_of_a_report_answers_as_a_mapping_of_its_attributes():
 
 
 async def test_a_report_can_be_dumped():
-    """0.1.10: the same."""
     report = (await reported()).get_report()
     assert report.model_dump() == attrs.asdict(report)
     assert json.loads(report.model_dump_json()) == report.model_dump()
@@ -96,7 +95,6 @@ async def test_the_summary_can_be_asked_for_alone():
 
 @pytest.mark.parametrize("off", ["from the first on", "later"])
 def test_an_item_with_timing_switched_off_says_none(off):
-    """0.1.10: the same."""
     item = PipelineItem("x", enable_timing=off == "later", start_timestamp=0.0)
     item.record_entry_time("stage", 1.0)
     item.record_completion_time("stage", 3.0)

@@ -1,7 +1,7 @@
 """G15, sequences of calls: what 0.1.10 documents may be called in any order that it documents.
 
-The rule: each test is a program in the style of 0.1.10, as it would stand in an application; each
-docstring says what 0.1.10 did.
+The rule: each test is a program in the style of 0.1.10, as it would stand in an application; a docstring
+says what 0.1.10 did if that was something else.
 """
 
 from __future__ import annotations
@@ -71,7 +71,6 @@ async def test_a_sentinel_right_after_a_stream_marks_its_end():
 
 
 async def test_streams_items_and_sentinels_follow_each_other():
-    """0.1.10: the same."""
     pipeline = AsyncTaskPipeline().add_stage("same", same)
     await pipeline.start()
     await pipeline.process_input_stream(["a", "b"])
@@ -141,7 +140,6 @@ async def test_what_has_reached_the_output_stays_readable_after_stop():
 
 
 async def test_a_consumer_that_waits_reads_on_after_stop():
-    """0.1.10: the same."""
     pipeline, got = AsyncTaskPipeline().add_stage("same", same), []
 
     async def consume():

@@ -1,7 +1,7 @@
 """G15, subclasses: a class of the user's own is defined, overrides and keeps what it likes, as on 0.1.10.
 
 The rule: what a method called on ``self`` in 0.1.10 it calls here, if a subclass has its own; what it does
-not override costs nothing. Each docstring says what 0.1.10 did.
+not override costs nothing. A docstring says what 0.1.10 did if that was something else.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ class Agent[M, S](AsyncTaskPipeline[M, S]):
 
 
 async def test_a_generic_subclass_is_defined_and_runs():
-    """0.1.10: the same."""
     assert await drain(Agent[int, str]().add_stage("text", str), [1]) == ["1"]
     assert await drain(Agent().add_stage("text", str), [1]) == ["1"]
     if sys.version_info >= (3, 12):
@@ -163,7 +162,6 @@ async def test_a_stream_whose_put_fails_leaves_nothing_open():
 
 
 async def test_a_sentinel_is_put_by_the_put_of_the_subclass():
-    """0.1.10: the same."""
 
     class Marking(AsyncTaskPipeline):
         def put_input_sentinel(self, sentinel):
@@ -212,7 +210,6 @@ async def test_an_interrupt_calls_the_clear_of_a_subclass(thread):
 
 
 async def test_an_interrupt_of_its_own_may_add_to_ours():
-    """0.1.10: the same."""
     heard = []
 
     class Listening(AsyncTaskPipeline):

@@ -1,8 +1,9 @@
 """G15, threads: what a program of 0.1.10 calls from any thread works from any thread, or says at once that
 it does not.
 
-The rule: clearing and reading work anywhere; a put works while the loop's thread waits for the thread
-that puts; what belongs on the loop never hangs elsewhere. Each docstring says what 0.1.10 did.
+The rule: clearing and reading work anywhere; a put works while the loop's thread waits for the thread that
+puts; what belongs on the loop never hangs elsewhere. A docstring says what 0.1.10 did if that was something
+else.
 """
 
 from __future__ import annotations
@@ -68,7 +69,6 @@ async def test_a_clear_works_in_any_thread(name, place):
 
 @clears
 async def test_a_clear_works_from_inside_a_stage(name):
-    """0.1.10: the same."""
     cleared = []
 
     def look(x):
@@ -91,7 +91,6 @@ async def test_a_clear_works_from_inside_a_stage(name):
 @clears
 @pytest.mark.parametrize("state", ["new", "stopped"])
 async def test_a_clear_works_in_any_thread_when_nothing_runs(name, state):
-    """0.1.10: the same."""
     pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
     if state == "stopped":
         await pipeline.start()
@@ -257,7 +256,6 @@ def test_another_loop_of_the_same_thread_is_another_loop():
 
 @pytest.mark.parametrize("name", ["stop", "read", "interrupt"])
 async def test_what_has_ended_may_be_asked_on_any_loop(name):
-    """0.1.10: the same."""
     pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
     await pipeline.start()
     await pipeline.process_input_stream([1])
