@@ -30,58 +30,44 @@ LEFT = []
 
 
 def do(call):
-    """Call a function with arguments, all of which come with the call."""
     function, *arguments = call
     return function(*arguments)
 
 
 def do_with(state, call):
-    """The same, with a state."""
     function, *arguments = call
     return function(state, *arguments)
 
 
 def returned_with(state, value):
-    """Return what came with the call."""
     return value
 
 
-def state_of(state):
-    """The state itself."""
-    return state
-
-
 def noted():
-    """Raise an exception that has notes."""
     error = MineError("noted")
     error.add_note("a note")
     raise error
 
 
 def raise_this(error):
-    """Raise what came with the call."""
     raise error
 
 
 def returned(value):
-    """Return what came with the call."""
     return value
 
 
 def future():
-    """An awaitable that is no coroutine."""
     return asyncio.Future(loop=asyncio.new_event_loop())
 
 
 def sleeps(seconds):
-    """Yield after so long, and end after as long again."""
     time.sleep(seconds)
     yield 1
     time.sleep(seconds)
 
 
 def ends_badly(data, *more):
-    """Yield these, and fail in the clean-up."""
     try:
         yield data
         yield from more
@@ -101,26 +87,16 @@ def one_way_first():
 
 
 def fails_after(data, *more):
-    """Yield these, and fail."""
     yield data
     yield from more
     raise MineError("after them")
 
 
 def endless():
-    """Yield for ever."""
     number = 0
     while True:
         yield number
         number += 1
-
-
-def breed(address):
-    """Leave a child behind, which stays at the gate, and die."""
-    if os.fork() == 0:
-        visit(address, "child")
-        os._exit(0)
-    os._exit(4)
 
 
 def lose_the_pipe():
@@ -184,7 +160,6 @@ async def drain_when_told(address):
 
 
 def call_once():
-    """Have a process make a call, and leave."""
     worker = WorkerProcess(do)
     worker.wait_ready()
     value = worker.call((returned, 5))

@@ -41,15 +41,12 @@ async def visit_on_loop(address, label):
 
 
 class MineError(Exception):
-    """What a failing function of these tests raises."""
-
     def __init__(self, data):
         super().__init__(data)
         self.data = data
 
 
 def outcome(data):
-    """A value, nothing or a failure, as the data says."""
     if data is None:
         return "got None"
     if data == "filtered":
@@ -66,12 +63,10 @@ def outcome(data):
 
 
 async def outcome_on_loop(data):
-    """The same, on the loop."""
     return outcome(data)
 
 
 def gated(address, data):
-    """Pass the data on once the gate has let it through."""
     visit(address, data)
     return data
 
@@ -82,7 +77,6 @@ def gated_if_held(address, data):
 
 
 async def gated_on_loop(address, data):
-    """The same, on the loop."""
     await visit_on_loop(address, data)
     return data
 
@@ -101,7 +95,6 @@ def fan(address, data):
 
 
 async def fan_on_loop(address, data):
-    """The same, on the loop."""
     try:
         for number in range(data):
             await visit_on_loop(address, number)
@@ -117,7 +110,6 @@ def each_in(data):
 
 
 async def each_in_on_loop(data):
-    """The same, on the loop."""
     for value in data:
         yield value and outcome(value)
 
@@ -126,15 +118,11 @@ async def each_in_on_loop(data):
 
 
 class OneWayError(Exception):
-    """Can be pickled, and not be made again."""
-
     def __init__(self, one, two):
         super().__init__(f"{one} and {two}")
 
 
 class OneWay:
-    """Can be pickled, and not be unpickled."""
-
     def __reduce__(self):
         return _unmake, ()
 
@@ -174,7 +162,6 @@ def mortal(address, data):
 
 
 def variable(name):
-    """The value of an environment variable, and of the current folder."""
     return os.environ.get(name), str(Path.cwd())
 
 
@@ -198,7 +185,6 @@ class Resource:
 
 @contextlib.asynccontextmanager
 async def resource_on_loop(address):
-    """The same, on the loop."""
     with Resource(address) as resource:
         yield resource
 
@@ -214,7 +200,6 @@ def count(resource, data):
 
 
 async def count_on_loop(resource, data):
-    """The same, on the loop."""
     if data == "fails":
         raise MineError(data)
     if str(data).startswith("held"):
@@ -224,22 +209,10 @@ async def count_on_loop(resource, data):
 
 
 def number():
-    """A state that is a plain value."""
-    return 40
-
-
-async def number_on_loop():
-    """The same, on the loop."""
     return 40
 
 
 def add(state, data):
-    """Use a plain state."""
-    return state + data
-
-
-async def add_on_loop(state, data):
-    """The same, on the loop."""
     return state + data
 
 
@@ -248,33 +221,19 @@ def missing_model():
     raise FileNotFoundError(2, "no such file", "model.bin")
 
 
-async def missing_model_on_loop():
-    """The same, on the loop."""
-    missing_model()
-
-
 def dies():
-    """A set-up that ends its worker."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def held_setup(address):
-    """A set-up that stands at a gate."""
     visit(address, "setup")
 
 
 async def held_setup_on_loop(address):
-    """The same, on the loop."""
     await visit_on_loop(address, "setup")
 
 
 def second(state, data):
-    """Take a state and ignore it."""
-    return data
-
-
-async def second_on_loop(state, data):
-    """The same, on the loop."""
     return data
 
 
@@ -282,19 +241,16 @@ async def second_on_loop(state, data):
 
 
 def batch(address, items):
-    """Stand at the gate with the whole list, and answer for each."""
     visit(address, items)
     return answers(items)
 
 
 async def batch_on_loop(address, items):
-    """The same, on the loop."""
     await visit_on_loop(address, items)
     return answers(items)
 
 
 def answers(items):
-    """One for each, or what the items say."""
     if "fails" in items:
         raise MineError(items)
     if "short" in items:
@@ -304,8 +260,3 @@ def answers(items):
     if "generator" in items:
         return (each for each in items)
     return [None if each == "filtered" else (each, len(items)) for each in items]
-
-
-async def answers_on_loop(items):
-    """The same, on the loop."""
-    return answers(items)

@@ -49,6 +49,15 @@ def some(kinds):
     return pytest.mark.parametrize("kind", kinds, indirect=True)
 
 
+async def put(pipeline, entries):
+    """Put what is called a marker as a sentinel, and everything else as data."""
+    for each in entries:
+        if str(each).startswith("marker"):
+            await pipeline.process_input_sentinel(each)
+        else:
+            await pipeline.process_input_data(each)
+
+
 @attrs.frozen
 class Kind:
     """One way to run a stage.
@@ -62,8 +71,15 @@ class Kind:
     options: dict
 
     def function(self, name: str):
-        """The function of this name, or that of its like for the loop."""
-        return getattr(functions, f"{name}_on_loop" if self.name == "loop" else name)
+        """The function of this name, or its like for the loop, which is the same if it stands at no gate."""
+        plain = getattr(functions, name)
+        if self.name != "loop":
+            return plain
+
+        async def on_loop(*args):
+            return plain(*args)
+
+        return getattr(functions, f"{name}_on_loop", on_loop)
 
     def pipeline(
         self, process_fn, *, size: int = 100, timing: bool = False, show_items: bool = False, **options

@@ -5,7 +5,7 @@ The rule: each does one thing that a user may do by mistake, wherever it runs.
 
 from __future__ import annotations
 
-from tests.kinds.functions import MineError, Resource, batch_on_loop, each_in_on_loop, outcome_on_loop, visit
+from tests.kinds.functions import MineError, Resource, batch_on_loop, each_in_on_loop, outcome_on_loop
 
 
 def unawaited(data):
@@ -14,7 +14,6 @@ def unawaited(data):
 
 
 async def unawaited_on_loop(data):
-    """Forget an ``await``."""
     return outcome_on_loop(data)
 
 
@@ -29,28 +28,15 @@ async def async_generator_on_loop(data):
 
 
 def unawaited_batch(items):
-    """The same for a whole batch."""
     return batch_on_loop("nowhere", items)
 
 
 def endless(data):
-    """Yield for ever."""
     while True:
         yield data
 
 
 class Unclean(Resource):
-    """A state that cannot be closed."""
-
     def __exit__(self, *exc_info):
         super().__exit__(*exc_info)
         raise MineError("the clean-up")
-
-
-def fails_or_stands(resource, data):
-    """Fail, or stand at the gate of the state."""
-    if data == "fails":
-        raise MineError(data)
-    if data == "held":
-        visit(resource.address, data)
-    return data

@@ -76,26 +76,22 @@ class Anything:
 
 
 def make(cls, address, data):
-    """Make one, once the gate has let it through."""
     visit(address, data)
     return cls(data)
 
 
 async def make_on_loop(cls, address, data):
-    """The same, on the loop."""
     await visit_on_loop(address, data)
     return cls(data)
 
 
 def unfold(cls, address, data):
-    """Yield one, and one more once the gate has let it through."""
     yield cls(f"{data}, first")
     visit(address, data)
     yield cls(f"{data}, last")
 
 
 async def unfold_on_loop(cls, address, data):
-    """The same, on the loop."""
     yield cls(f"{data}, first")
     await visit_on_loop(address, data)
     yield cls(f"{data}, last")
@@ -113,7 +109,6 @@ def many(cls, address, data):
 
 
 async def many_on_loop(cls, address, data):
-    """The same, on the loop."""
     if data == "many":
         for number in range(20):
             yield cls(number)
@@ -128,8 +123,6 @@ async def many_on_loop(cls, address, data):
 
 
 class Unspeakable:
-    """Has neither a pickle nor a repr."""
-
     def __reduce__(self):
         raise TypeError("no pickle")
 
@@ -157,7 +150,6 @@ class ExitingError(Exception):
 
 
 def deep():
-    """A list in a list in a list, deeper than anybody can follow."""
     nested = []
     for _ in range(100_000):
         nested = [nested]
@@ -224,15 +216,11 @@ class FrozenAndSentError(Exception):
 
 
 class ProudError(Exception):
-    """Refuses notes."""
-
     def add_note(self, note):
         raise RuntimeError("no notes")
 
 
 class AnnotatedError(Exception):
-    """Has notes that are no list."""
-
     def __init__(self, notes):
         super().__init__(notes)
         self.__notes__ = notes
@@ -251,7 +239,6 @@ RAISED = []
 
 
 def refuse(address, data):
-    """Raise what the data says, or stand at the gate."""
     if data in REFUSING:
         RAISED.append(REFUSING[data]())
         raise RAISED[-1]
@@ -260,7 +247,6 @@ def refuse(address, data):
 
 
 async def refuse_on_loop(address, data):
-    """The same, on the loop."""
     if data in REFUSING:
         return refuse(address, data)
     await visit_on_loop(address, data)
@@ -271,7 +257,6 @@ THE_ERROR = MineError("the one")
 
 
 def raise_the_one(data):
-    """Raise one and the same object each time."""
     raise THE_ERROR
 
 
@@ -303,7 +288,6 @@ class Ledger(Resource):
 
 
 def write(ledger, data):
-    """Fail, or say whether the state was open."""
     if data == "fails":
         raise MineError(data)
     return data, ledger.open
@@ -327,7 +311,6 @@ def breed(address, fifo, how, data):
 
 
 def begin_a_thread(address, data):
-    """Leave a thread behind that stands at the gate."""
     threading.Thread(target=visit, args=(address, "thread")).start()
     return data
 
@@ -361,8 +344,6 @@ def channel():
 
 
 class Text(str):
-    """A text that cannot be pickled."""
-
     __slots__ = ()
 
     def __reduce__(self):
@@ -404,15 +385,12 @@ class Unspeakably:
 
 
 def die_or_not(state, data):
-    """Die of some data."""
     if data == "dies":
         os._exit(1)
     return data
 
 
 class Slow:
-    """Stands at the gate while it is pickled."""
-
     def __init__(self, address):
         self.address = address
 

@@ -11,6 +11,7 @@ import resource
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -46,7 +47,7 @@ def numbers():
 
 
 def large(data):
-    return bytes(600 * MB) if data == "large" else data
+    return bytes(300 * MB) if data == "large" else data
 
 
 def report(error):
@@ -63,29 +64,19 @@ async def drain(pipeline, source):
     print("left", len(multiprocessing.active_children()), pipeline.statistics().inside)
 
 
-async def thread():
+OPTIONS = {
+    "thread": {},
+    "setup": {"process_fn": max, "setup": int},
+    "source": {"process_fn": same_on_loop},
+    "process": {"executor": "process"},
+    "interpreter": {"executor": "interpreter"},
+}
+
+
+async def without_threads(what):
     no_more_threads()
-    await drain(AsyncTaskPipeline().add_stage("stage", same), [1])
-
-
-async def setup():
-    no_more_threads()
-    await drain(AsyncTaskPipeline().add_stage("stage", max, setup=int), [1])
-
-
-async def source():
-    no_more_threads()
-    await drain(AsyncTaskPipeline().add_stage("stage", same_on_loop), numbers())
-
-
-async def process():
-    no_more_threads()
-    await drain(AsyncTaskPipeline().add_stage("stage", same, executor="process"), [1])
-
-
-async def interpreter():
-    no_more_threads()
-    await drain(AsyncTaskPipeline().add_stage("stage", same, executor="interpreter"), [1])
+    pipeline = AsyncTaskPipeline().add_stage("stage", **{"process_fn": same, **OPTIONS[what]})
+    await drain(pipeline, numbers() if what == "source" else [1])
 
 
 async def leaving():
@@ -158,7 +149,7 @@ async def large_result():
         print("got", await anext(output))
         while len(multiprocessing.active_children()) < 2:
             await anyio.sleep(0.01)
-        limit(300)
+        limit(150)
         for data in ("large", 2, 3):
             await pipeline.process_input_data(data)
         report(await anext(output))
@@ -167,4 +158,5 @@ async def large_result():
 
 
 if __name__ == "__main__":
-    anyio.run(globals()[sys.argv[1]], backend=sys.argv[2])
+    what, backend = sys.argv[1:]
+    anyio.run(partial(without_threads, what) if what in OPTIONS else globals()[what], backend=backend)

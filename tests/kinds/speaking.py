@@ -18,14 +18,11 @@ LARGE = b"." * 2**18
 
 
 def speak(level):
-    """Log at this level."""
     log.log(getattr(logging, level.upper()), "%s from afar", level)
     return level
 
 
 class Speaking:
-    """A state that tells when it is made and left."""
-
     def __enter__(self):
         log.info("made")
         return self
@@ -35,14 +32,12 @@ class Speaking:
 
 
 def speak_and_visit(address, data):
-    """Log, then stand at the gate."""
     log.info(data)
     visit(address, data)
     return data
 
 
 def speak_and_die():
-    """Log, and be gone."""
     log.info("the last word")
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -73,7 +68,6 @@ def speak_and_yield(times):
 
 
 def speak_of(what):
-    """Log something odd."""
     if what == "exception":
         try:
             raise MineError("the reason")
@@ -100,5 +94,4 @@ class Thing:
 
 
 def handlers():
-    """Which handlers there are."""
     return [type(each).__name__ for each in logging.getLogger().handlers]

@@ -13,6 +13,7 @@ from anyio import create_task_group
 
 from async_task_pipeline import AsyncTaskPipeline, StageProtocolError
 from tests.kinds.functions import MineError
+from tests.kinds.kinds import put
 from tests.support.law import assert_law
 from tests.support.waiting import drain, read, until
 
@@ -25,14 +26,6 @@ IN_TIME = 0.3
 
 def batches(kind, gate, **options):
     return kind.pipeline(partial(kind.function("batch"), gate.address), **{"max_wait": NEVER, **options})
-
-
-async def put(pipeline, entries):
-    for each in entries:
-        if str(each).startswith("marker"):
-            await pipeline.process_input_sentinel(each)
-        else:
-            await pipeline.process_input_data(each)
 
 
 async def test_a_batch_goes_when_full_and_before_a_sentinel_and_at_the_end(kind, gate):
@@ -125,7 +118,7 @@ async def test_batches_side_by_side(kind, gate, ordered):
     assert_law(pipeline)
 
 
-async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, gate):
+async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, gate, caplog):
     gate.hold("['a', 'b']")
     pipeline = batches(kind, gate, max_size=2, timing=True)
     async with pipeline:
@@ -144,6 +137,7 @@ async def test_an_interrupt_drops_what_is_set_aside_and_what_is_in_call(kind, ga
         assert await read(pipeline, 2) == [("e", 2), ("f", 2)]
         assert_law(pipeline)
     assert gate.most == 1
+    assert [each for each in caplog.records if each.name == "async_task_pipeline"] == []  # it is no failure
 
 
 async def test_an_overdue_batch_has_failed_for_each_of_its_items(kind, gate):

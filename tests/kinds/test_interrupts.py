@@ -103,34 +103,3 @@ async def test_the_end_in_the_middle_of_calls(kind, gate, end):
     assert await drain(pipeline, ["e"]) == ["e"]
     assert_law(pipeline)
     assert gate.most == 2
-
-
-async def test_started_stopped_and_started_again(kind, gate):
-    gate.hold("stuck")
-    pipeline = gated(kind, gate)
-    await pipeline.start()
-    await pipeline.process_input_data("stuck")
-    await gate.entered("stuck")
-    async with create_task_group() as tg:
-        tg.start_soon(pipeline.stop)
-        await until(lambda: not pipeline.running)
-        gate.open()
-    await pipeline.stop()
-    await pipeline.start()
-    await pipeline.process_input_data("new")
-    assert await anext(pipeline.generate_output_stream()) == "new"
-    await pipeline.stop()
-    assert_law(pipeline)
-    assert pipeline.statistics().dropped == 1
-
-
-async def test_an_interrupted_batch_is_no_failure(kind, gate, caplog):
-    gate.hold(["stale"])
-    async with kind.pipeline(partial(kind.function("batch"), gate.address), max_size=2, max_wait=0) as pipeline:
-        await pipeline.process_input_data("stale")
-        await gate.entered(["stale"])
-        await pipeline.interrupt()
-        gate.open()
-        await pipeline.process_input_data("new")
-        assert await read(pipeline, 1) == [("new", 1)]
-    assert [record.getMessage() for record in caplog.records if record.name == "async_task_pipeline"] == []

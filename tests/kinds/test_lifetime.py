@@ -57,8 +57,7 @@ async def test_nothing_is_left_of_many_lives(kind, gate):
         assert_law(pipeline)
 
     hows = ["", "interrupt", "stop", "drained"]
-    for how in hows:  # whatever is started once and kept, such as the tracker of processes, is there now
-        await live(how)
+    await live("interrupt")  # whatever is started once and kept, such as the tracker of processes, is there now
     await until(lambda: not gate.inside)
     gc.collect()  # whatever other tests have left to be collected
     before = descriptors(), tasks(), len(multiprocessing.active_children())
@@ -89,6 +88,21 @@ def test_g10_exits_reach_the_owner_of_the_scope(kind, anyio_backend):
     assert error.__notes__[-1] == "raised in stage 'stage' of the pipeline"
     assert_law(pipeline)
     assert pipeline.statistics().failed == 1
+
+
+@some(["loop", "process"])
+async def test_a_failure_that_ends_the_pipeline_waits_for_no_call_that_can_be_ended(kind, gate):
+    gate.hold("held")
+    setup = partial(functions.Resource, gate.address)
+    pipeline = kind.pipeline(kind.function("count"), setup=setup, workers=2)
+    with pytest.raises(functions.MineError):
+        async with pipeline:
+            await pipeline.process_input_data("held")
+            await gate.entered("held")
+            await pipeline.process_input_data("fails")
+            await rest_of(pipeline)
+    await gate.left("held")  # though nobody has opened the gate
+    assert_law(pipeline)
 
 
 # -- the death of a process --------------------------------------------------------------------

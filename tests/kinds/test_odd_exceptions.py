@@ -155,7 +155,7 @@ async def test_a_set_up_that_stops_an_iteration_fails_the_start(kind):
 async def test_a_set_up_that_is_cancelled_by_nobody_fails_the_start(kind, begin, anyio_backend_name):
     if anyio_backend_name != "asyncio":
         pytest.skip("nobody can raise a cancellation of trio's")
-    pipeline = kind.pipeline(functions.second_on_loop, setup=odd.cancels)
+    pipeline = kind.pipeline(kind.function("second"), setup=odd.cancels)
     with pytest.raises(StageProtocolError, match="CancelledError"):
         if begin == "start":
             await pipeline.start()

@@ -11,19 +11,11 @@ from functools import partial
 import pytest
 from anyio import create_task_group
 
-from tests.kinds.kinds import REMOTE, STREAMING, some
+from tests.kinds.kinds import REMOTE, STREAMING, put, some
 from tests.support.law import assert_law
 from tests.support.waiting import read
 
 pytestmark = pytest.mark.anyio
-
-
-async def put(pipeline, entries):
-    for each in entries:
-        if str(each).startswith("marker"):
-            await pipeline.process_input_sentinel(each)
-        else:
-            await pipeline.process_input_data(each)
 
 
 async def test_items_leave_in_order_though_the_first_is_last_to_be_done(kind, gate):

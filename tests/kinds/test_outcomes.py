@@ -28,7 +28,7 @@ def told(result):
 
 @some(ALL)
 async def test_values_nothing_and_failures_in_order(kind):
-    pipeline = kind.pipeline(kind.function("outcome"), on_error="return", timing=True)
+    pipeline = kind.pipeline(kind.function("outcome"), on_error="return", timing=True, show_items=True)
     got = await drain(pipeline, [1, None, "filtered", "fails", "no file", 0, "", "stops", 2])
     *others, stopped, last = got
     assert [told(each) for each in others] == [
@@ -44,8 +44,8 @@ async def test_values_nothing_and_failures_in_order(kind):
     assert type(stopped) in {"loop": (RuntimeError,)}.get(kind.name, (StopIteration, StageProtocolError))
     assert others[3].filename == "no file"
     assert [each.__notes__[-1] for each in (others[2], others[3], stopped)] == [
-        "raised in stage 'stage' of the pipeline"
-    ] * 3
+        f"raised in stage 'stage' of the pipeline, for item {item!r}" for item in ("fails", "no file", "stops")
+    ]
     now = pipeline.statistics()
     assert (now.accepted, now.delivered, now.filtered, now.failed, now.fanned_out) == (9, 5, 1, 3, 0)
 

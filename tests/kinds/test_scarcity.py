@@ -43,29 +43,26 @@ def scarce(what, loop):
     return done.stdout.splitlines()
 
 
-@LINUX
-@LOOPS
-@pytest.mark.parametrize("what", ["thread", "setup", "process", pytest.param("interpreter", marks=NEW)])
-def test_a_stage_that_gets_no_thread_ends_the_pipeline_by_its_name(what, loop):
-    assert scarce(what, loop) == [NO_THREAD + STAGE, NOTHING_LEFT]
+ENDS = {
+    # The pipeline ends, by the name of the stage.
+    "thread": [NO_THREAD + STAGE],
+    "setup": [NO_THREAD + STAGE],
+    "process": [NO_THREAD + STAGE],
+    "interpreter": [NO_THREAD + STAGE],
+    "source": [NO_THREAD],
+    # Only the call has failed, also if its result was read in part: the next reply is not taken from its middle.
+    "executor": [f"{NO_THREAD}{STAGE}, for item 1"],
+    "large_result": ["got 1", f"raised|MemoryError: {STAGE}, for item 'large'", "got [2, 3]"],
+    # What cannot be cancelled for want of a thread is waited for.
+    "executor_interrupted": ["busy ('stage',)", "inside at once 1"],
+}
 
 
 @LINUX
 @LOOPS
-def test_a_source_that_gets_no_thread_fails_as_a_source_does(loop):
-    assert scarce("source", loop) == [NO_THREAD, NOTHING_LEFT]
-
-
-@LINUX
-@LOOPS
-def test_an_executor_that_gets_no_thread_fails_the_call(loop):
-    assert scarce("executor", loop) == [f"{NO_THREAD}{STAGE}, for item 1", NOTHING_LEFT]
-
-
-@LINUX
-@LOOPS
-def test_a_call_that_cannot_be_cancelled_for_want_of_a_thread_is_waited_for(loop):
-    assert scarce("executor_interrupted", loop) == ["busy ('stage',)", "inside at once 1", NOTHING_LEFT]
+@pytest.mark.parametrize("what", [pytest.param(each, marks=NEW if each == "interpreter" else ()) for each in ENDS])
+def test_what_gets_no_thread_or_no_memory_fails_and_leaves_nothing(what, loop):
+    assert scarce(what, loop) == [*ENDS[what], NOTHING_LEFT]
 
 
 @LINUX
@@ -75,18 +72,6 @@ def test_no_process_is_left_for_want_of_a_thread(loop):
     first, *raised, last = scarce("leaving", loop)
     assert (first, last) == ("got [1]", NOTHING_LEFT)
     assert raised in ([], [NO_THREAD + STAGE])
-
-
-@LINUX
-@LOOPS
-def test_a_result_for_which_there_is_no_memory_is_a_failure_of_its_call_alone(loop):
-    """It is read in part, so the next reply would be taken from its middle."""
-    assert scarce("large_result", loop) == [
-        "got 1",
-        f"raised|MemoryError: {STAGE}, for item 'large'",
-        "got [2, 3]",
-        NOTHING_LEFT,
-    ]
 
 
 # -- raised where Python meets it -----------------------------------------------------------------

@@ -16,7 +16,7 @@ from anyio import create_task_group
 from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions
 from tests.kinds.functions import MineError
-from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
+from tests.kinds.kinds import INTERPRETER, STREAMING, some
 from tests.support.law import assert_law
 from tests.support.waiting import drain, read, rest_of
 
@@ -113,7 +113,7 @@ async def test_a_call_that_ends_the_pipeline_leaves_no_state_behind(kind, gate):
 @pytest.mark.parametrize("begin", ["async with", "start", "run"])
 async def test_a_failing_setup_fails_the_start_and_names_the_stage(kind, begin):
     setup = kind.function("missing_model")
-    pipeline = kind.pipeline(kind.function("second"), setup=setup, workers=1 if kind.name in REMOTE else 2)
+    pipeline = kind.pipeline(kind.function("second"), setup=setup, workers=2, show_items=True)
     with pytest.raises((FileNotFoundError, BaseExceptionGroup)) as caught:
         if begin == "async with":
             async with pipeline:

@@ -1,7 +1,8 @@
 """G9: A failure says of which stage and item it is, wherever the call was made.
 
 The rule: the note on the exception shows what the call was made with, cut short: the item, or of a batch
-its items; for a generator the item that it was called with.
+its items; for a generator the item that it was called with. That of any other call is noted in
+``test_outcomes``, and of an overdue one in ``test_timeouts``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from functools import partial
 
 import pytest
 
-from tests.kinds.kinds import STREAMING, some
 from tests.support.backends import BOTH
 from tests.support.waiting import drain
 
@@ -21,14 +21,6 @@ STAGE = "raised in stage 'stage' of the pipeline"
 
 def notes(results) -> list[str]:
     return [each.__notes__[-1] for each in results if isinstance(each, BaseException)]
-
-
-async def test_the_item(kind):
-    pipeline = kind.pipeline(kind.function("outcome"), workers=3, on_error="return", show_items=True)
-    assert notes(await drain(pipeline, ["fails", 1, "no file"])) == [
-        f"{STAGE}, for item 'fails'",
-        f"{STAGE}, for item 'no file'",
-    ]
 
 
 async def test_the_item_of_a_generator(kind):
@@ -45,22 +37,3 @@ async def test_the_items_of_a_batch_and_of_each_its_own_in_the_log(kind, gate, c
     assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
         f"stage 'stage' dropped item {item}: MineError: ['fails', 1, 2]" for item in ("'fails'", 1, 2)
     ]
-
-
-async def test_an_overdue_item(kind, gate):
-    gate.hold("held")
-    function = partial(kind.function("gated"), gate.address)
-    pipeline = kind.pipeline(function, timeout=0.3, on_error="return", show_items=True)
-    async with pipeline:
-        await pipeline.put("held")
-        late = await anext(pipeline.output())
-        gate.open()
-    assert (type(late), notes([late])) == (TimeoutError, [f"{STAGE}, for item 'held'"])
-
-
-@some(STREAMING)
-async def test_no_item_where_there_was_none(kind):
-    pipeline = kind.pipeline(kind.function("add"), setup=kind.function("missing_model"), show_items=True)
-    with pytest.raises(FileNotFoundError) as caught:
-        await drain(pipeline, [1])
-    assert caught.value.__notes__[-1] == STAGE

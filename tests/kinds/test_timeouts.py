@@ -20,7 +20,8 @@ pytestmark = pytest.mark.anyio
 
 async def test_an_overdue_call_has_failed_and_its_worker_stays_busy(kind, gate):
     gate.hold("slow")
-    pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), timeout=0.3, on_error="return")
+    options = {"timeout": 0.3, "on_error": "return", "show_items": True}
+    pipeline = kind.pipeline(partial(kind.function("gated"), gate.address), **options)
     async with pipeline:
         output = pipeline.generate_output_stream()
         await pipeline.process_input_data("slow")
@@ -28,7 +29,7 @@ async def test_an_overdue_call_has_failed_and_its_worker_stays_busy(kind, gate):
         late = await anext(output)
         assert isinstance(late, TimeoutError)
         assert str(late) == "a call of stage 'stage' took longer than 0.3 seconds"
-        assert late.__notes__ == ["raised in stage 'stage' of the pipeline"]
+        assert late.__notes__ == ["raised in stage 'stage' of the pipeline, for item 'slow'"]
         if kind.ends_calls:
             await gate.left("slow")
         else:

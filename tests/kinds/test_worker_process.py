@@ -7,6 +7,7 @@ calls come to is in ``test_elsewhere``.
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,6 +67,17 @@ def come(gate, *labels):
 def gone(gate, *labels):
     """Wait until each of these has gone from it."""
     assert gate.wait_for(lambda: all(label in gate.departed for label in labels)), gate.departed
+
+
+@contextlib.contextmanager
+def program(gate, when, **options):
+    """A program that has processes, and is killed with the test."""
+    command = [sys.executable, "-m", elsewhere.__name__, gate.address, when]
+    with subprocess.Popen(command, cwd=ROOT, **options) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 class InThread:
@@ -137,23 +149,12 @@ def test_a_program_that_it_starts_has_nothing_of_its_pipes(start, method, monkey
 @posix
 def test_a_program_drains_though_all_its_processes_are_told_to_end(gate):
     gate.hold("a")
-    command = [sys.executable, "-m", elsewhere.__name__, gate.address, "draining"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
-        try:
-            come(gate, "a")
-            os.killpg(program.pid, signal.SIGTERM)
-            gate.open()
-            output, _ = program.communicate(timeout=PATIENCE / 2)
-        finally:
-            program.kill()
-    assert (output, program.returncode) == ("a b c\n", 0)
-
-
-@posix
-def test_a_fork_of_a_program_has_processes_of_its_own(gate):
-    command = [sys.executable, "-m", elsewhere.__name__, gate.address, "forking"]
-    assert subprocess.run(command, cwd=ROOT, timeout=PATIENCE / 2, check=False).returncode == 0
-    gone(gate, "present")
+    with program(gate, "draining", stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+        come(gate, "a")
+        os.killpg(running.pid, signal.SIGTERM)
+        gate.open()
+        output, _ = running.communicate(timeout=PATIENCE / 2)
+    assert (output, running.returncode) == ("a b c\n", 0)
 
 
 def test_a_daemon_process_is_told_why_it_can_have_none(start):
@@ -161,14 +162,11 @@ def test_a_daemon_process_is_told_why_it_can_have_none(start):
         start().call((elsewhere.call_once,))
 
 
-def test_a_program_ends_and_its_process_with_it_though_nobody_asks_that_to_leave(gate):
-    command = [sys.executable, "-m", elsewhere.__name__, gate.address, "ending"]
-    with subprocess.Popen(command, cwd=ROOT) as program:
-        try:
-            assert program.wait(PATIENCE / 2) == 0
-        finally:
-            program.kill()
-    gone(gate, "present")
+@pytest.mark.parametrize("when", ["ending", pytest.param("forking", marks=posix)])
+def test_a_program_ends_and_its_process_with_it_also_if_a_fork_has_processes_of_its_own(gate, when):
+    with program(gate, when) as running:
+        assert running.wait(PATIENCE / 2) == 0
+    gone(gate, "present")  # though nobody has asked it to leave
 
 
 @linux
@@ -233,22 +231,6 @@ def test_it_can_be_killed_from_another_thread_whatever_it_does(start, gate, stag
     gone(gate, held)
 
 
-@linux
-def test_it_can_be_killed_though_the_server_it_came_from_is_gone(start, gate):
-    gate.hold("here")
-    worker = start()
-    asking = InThread(worker.call, (functions.visit, gate.address, "here"))
-    come(gate, "here")
-    server = forkserver._forkserver._forkserver_pid
-    os.kill(server, signal.SIGKILL)
-    # Until it has gone, and not beyond: it is multiprocessing that waits for it.
-    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
-    worker.kill()
-    assert type(asking.raised()) is WorkerGoneError
-    assert "process ended" in worker.ended()
-    gone(gate, "here")
-
-
 # -- how it dies ------------------------------------------------------------------------------
 
 
@@ -272,16 +254,6 @@ def unread(worker):
     return room[0]
 
 
-def test_its_death_is_noticed_though_a_child_of_its_lives(start, gate):
-    gate.hold("child")
-    worker = start()
-    with pytest.raises(WorkerGoneError):
-        worker.call((elsewhere.breed, gate.address))
-    assert worker.ended() == "process ended with exit code 4"
-    come(gate, "child")
-    assert gate.inside == ["child"]
-
-
 def test_one_that_has_only_lost_its_pipe_is_ended(start, monkeypatch):
     monkeypatch.setattr(_process, "ENDED_SECONDS", 0.01)
     worker = start()
@@ -293,14 +265,11 @@ def test_one_that_has_only_lost_its_pipe_is_ended(start, monkeypatch):
 @linux
 @pytest.mark.parametrize("when", ["idle", "in a call"])
 def test_it_ends_when_the_program_is_killed(gate, when):
-    command = [sys.executable, "-m", elsewhere.__name__, gate.address, when]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as program:
-        try:
-            come(gate, "present", when)
-            assert "present" in gate.inside
-        finally:
-            program.kill()
-        program.wait()
+    with program(gate, when, stdin=subprocess.PIPE) as running:
+        come(gate, "present", when)
+        assert "present" in gate.inside
+        running.kill()
+        running.wait()
         # In the middle of a call that keeps the interpreter's lock, and though a fork of the program is still there.
         gone(gate, "present")
 
@@ -316,14 +285,6 @@ def test_a_fork_of_the_program_keeps_nothing_of_it(start):
 # -- how it leaves ----------------------------------------------------------------------------
 
 
-def test_one_in_set_up_is_killed(start, gate):
-    gate.hold("setup")
-    worker = start(functions.second, partial(functions.held_setup, gate.address), ready=False)
-    come(gate, "setup")
-    assert not worker.leave()
-    assert worker.ended() == KILLED
-
-
 def test_one_whose_clean_up_hangs_is_killed(start, gate, monkeypatch):
     gate.hold("closed")
     worker = start(functions.second, partial(functions.Resource, gate.address))
@@ -331,17 +292,6 @@ def test_one_whose_clean_up_hangs_is_killed(start, gate, monkeypatch):
     assert not worker.leave()
     assert worker.ended() == KILLED
     gone(gate, "closed")
-
-
-def test_one_with_a_thread_that_does_not_end_is_killed(start, gate, monkeypatch):
-    gate.hold("thread")
-    worker = start()
-    worker.call((odd.begin_a_thread, gate.address, 1))
-    come(gate, "thread")
-    monkeypatch.setattr(_process, "LEAVE_SECONDS", 0.5)
-    worker.leave()
-    assert worker.ended() == KILLED
-    gone(gate, "thread")
 
 
 @posix
