@@ -13,18 +13,23 @@ import pytest
 from tests.cli.child import COMMAND
 
 RAISED = "ValueError: three is bad (raised in stage 'odd' of the pipeline, for item '3')\n"
+FAR = "ValueError: bad (raised in stage 'printed' of the pipeline, for item 'bad')\n"
 
 
-def test_a_stage_that_raises_is_told_in_one_line(run):
-    assert run("chains:picky", data="3\n") == (1, "", RAISED)
-
-
-def test_the_traceback_is_shown_when_asked_for(run):
-    code, _, said = run("chains:picky", "--traceback", data="3\n")
+@pytest.mark.parametrize(
+    ("target", "data", "told", "traceback"),
+    [
+        ("picky", "3", RAISED, 'raise ValueError("three\\nis bad")'),
+        ("far", "bad", FAR, "in the worker it was raised so:\nTraceback"),
+    ],
+)
+def test_a_stage_that_raises_is_told_in_one_line_and_its_traceback_when_asked_for(run, target, data, told, traceback):
+    assert run(f"chains:{target}", data=f"{data}\n") == (1, "", told)
+    code, _, said = run(f"chains:{target}", "--traceback", data=f"{data}\n")
     assert code == 1
     assert said.startswith("Traceback (most recent call last):\n")
-    assert 'raise ValueError("three\\nis bad")' in said
-    assert said.endswith(f"async-task-pipeline: {RAISED}")
+    assert traceback in said
+    assert said.endswith(f"async-task-pipeline: {told}")
 
 
 def test_a_returned_exception_is_told_and_is_no_result(run, place):
@@ -42,20 +47,6 @@ def test_a_stage_that_exits_has_failed_whatever_its_code(run, code):
 def test_a_group_is_told_in_one_line_with_its_stage(run):
     told = "ValueError: 1, and 1 more (raised in stage 'grouped' of the pipeline, for item 'a')\n"
     assert run("chains:groups", data="a\n") == (1, "", told)
-
-
-def test_a_failure_in_another_process_is_told_in_one_line(run):
-    code, out, said = run("chains:far", data="bad\n")
-    assert (code, out, said) == (1, "", "ValueError: bad (raised in stage 'printed' of the pipeline, for item 'bad')\n")
-
-
-def test_its_traceback_there_is_shown_when_asked_for(run):
-    code, _, said = run("chains:far", "--traceback", data="bad\n")
-    assert code == 1
-    assert "in the worker it was raised so:\nTraceback" in said
-    assert said.endswith(
-        "async-task-pipeline: ValueError: bad (raised in stage 'printed' of the pipeline, for item 'bad')\n"
-    )
 
 
 def test_what_a_stage_prints_is_not_among_the_results(run):

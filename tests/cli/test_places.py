@@ -109,9 +109,8 @@ def test_what_is_open_already_is_written_on_and_not_replaced(place, path):
     (place / "another").hardlink_to(place / "out")
     command = shlex.join([*COMMAND, "run", "chains:same", "--output", path])
     shell = f"{{ echo header; printf 'a\\nb\\n' | {command} 7>&1; echo trailer; }} >> out"
-    for _ in range(2):
-        subprocess.run(["/bin/sh", "-c", shell], check=True, cwd=place)
-    assert (place / "out").read_text() == "header\na\nb\ntrailer\n" * 2
+    subprocess.run(["/bin/sh", "-c", shell], check=True, cwd=place)
+    assert (place / "out").read_text() == "header\na\nb\ntrailer\n"
     assert (place / "link").readlink() == Path("/dev/stdout")
 
 

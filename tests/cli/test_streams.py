@@ -35,23 +35,16 @@ def test_lines_come_through_whole_however_they_are_written(tmp_path, loop):
         assert child.end() == (0, "two\n", "")
 
 
-def test_many_lines_go_through_in_order(tmp_path, loop):
-    text = "".join(f"{number}\n" for number in range(20_000))
-    (tmp_path / "chains.py").write_text(PIPELINES)
-    done = subprocess.run(
-        [*COMMAND, "run", "chains:same", *loop], cwd=tmp_path, input=text, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == text
-    assert done.stderr == ""
+MANY = "".join(f"{number}\n" for number in range(20_000))
+LONG = "x" * 300_000 + "\n" + "y" * 5_000 + "\n"
 
 
-def test_a_line_longer_than_every_buffer_goes_through(tmp_path, loop):
-    text = "x" * 300_000 + "\n" + "y" * 5_000
+@pytest.mark.parametrize("text", [MANY, LONG], ids=["many lines", "a line longer than every buffer"])
+def test_all_goes_through_in_order(tmp_path, loop, text):
     (tmp_path / "chains.py").write_text(PIPELINES)
-    done = subprocess.run(
-        [*COMMAND, "run", "chains:same", *loop], cwd=tmp_path, input=text, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == text + "\n"
+    command = [*COMMAND, "run", "chains:same", *loop]
+    done = subprocess.run(command, cwd=tmp_path, input=text[:-1], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (text, "")
 
 
 def test_stdin_may_be_a_file_or_nothing(tmp_path, loop):
@@ -62,9 +55,9 @@ def test_stdin_may_be_a_file_or_nothing(tmp_path, loop):
         assert child.end() == (0, "", "")
 
 
-def test_stdout_may_be_a_file(tmp_path, loop):
+def test_stdout_may_be_a_file(tmp_path):
     (tmp_path / "input").write_text("one\ntwo\n")
-    with (tmp_path / "out").open("w") as out, Child(tmp_path, "chains:same", "input", *loop, stdout=out) as child:
+    with (tmp_path / "out").open("w") as out, Child(tmp_path, "chains:same", "input", stdout=out) as child:
         assert child.end() == (0, "", "")
     assert (tmp_path / "out").read_text() == "one\ntwo\n"
 
@@ -99,8 +92,8 @@ def test_a_stage_that_raises_ends_it_though_the_input_is_open(tmp_path, loop):
         assert child.end() == (1, "", message)
 
 
-def test_json_that_is_none_ends_it_after_the_results_before_it(tmp_path, loop):
-    with Child(tmp_path, "chains:same", "--format", "jsonl", *loop) as child:
+def test_json_that_is_none_ends_it_after_the_results_before_it(tmp_path):
+    with Child(tmp_path, "chains:same", "--format", "jsonl") as child:
         child.write('{"a": 1}\n\n{"b": \n{}\n')
         assert child.end() == (
             3,
@@ -109,9 +102,9 @@ def test_json_that_is_none_ends_it_after_the_results_before_it(tmp_path, loop):
         )
 
 
-def test_an_error_in_the_input_leaves_no_output_file(tmp_path, loop):
+def test_an_error_in_the_input_leaves_no_output_file(tmp_path):
     (tmp_path / "input").write_text("1\n2\noops\n")
-    with Child(tmp_path, "chains:same", "input", "--format", "jsonl", "--output", "out", *loop) as child:
+    with Child(tmp_path, "chains:same", "input", "--format", "jsonl", "--output", "out") as child:
         assert child.end()[0] == 3
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"input", "chains.py"}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import subprocess
 import sys
 import termios
 
@@ -90,6 +91,19 @@ def terminal():
         yield terminal
 
 
+@pytest.fixture
+def shown(tmp_path, terminal):
+    """Run the command over a file with its stderr on the terminal; return what is shown and how it ends."""
+
+    def shown(text, *args, **options):
+        (tmp_path / "input").write_text(text)
+        with Child(tmp_path, "chains:same", "input", *args, stderr=terminal.device, **options) as child:
+            terminal.hand_over()
+            return terminal.read_to_the_end(), *child.end()[:2]
+
+    return shown
+
+
 def test_the_bar_shows_what_happens_while_it_happens(tmp_path, loop, terminal):
     with Child(tmp_path, "chains:gated", *loop, stderr=terminal.device) as child:
         terminal.hand_over()
@@ -110,35 +124,26 @@ def test_the_bar_shows_what_happens_while_it_happens(tmp_path, loop, terminal):
     assert "at the gate\n" in shown  # what is printed stands above the bar, whole
 
 
-def test_the_bar_of_a_file_ends_at_its_end(tmp_path, loop, terminal):
-    (tmp_path / "input").write_text("".join(f"{number}\n" for number in range(500)))
-    with Child(tmp_path, "chains:same", "input", "--output", "out", *loop, stderr=terminal.device) as child:
-        terminal.hand_over()
-        shown = terminal.read_to_the_end()
-        assert child.process.wait() == 0
-    assert "100%  500 in  500 out" in shown
-    assert re.search(r"done +\S+ +100%  500 in", shown)
-    assert shown.rstrip().endswith("async-task-pipeline: wrote 500 results to out")
-    assert (tmp_path / "out").read_text() == (tmp_path / "input").read_text()
+def test_the_bar_of_a_file_ends_at_its_end(tmp_path, loop, shown):
+    text = "".join(f"{number}\n" for number in range(500))
+    told, code, _ = shown(text, "--output", "out", *loop)
+    assert code == 0
+    assert "100%  500 in  500 out" in told
+    assert re.search(r"done +\S+ +100%  500 in", told)
+    assert told.rstrip().endswith("async-task-pipeline: wrote 500 results to out")
+    assert (tmp_path / "out").read_text() == text
 
 
-def test_the_report_is_drawn_on_a_terminal(tmp_path, terminal):
-    (tmp_path / "input").write_text("one\n")
-    with Child(tmp_path, "chains:same", "input", "--report", "text", stderr=terminal.device) as child:
-        terminal.hand_over()
-        shown = terminal.read_to_the_end()
-        assert child.end() == (0, "one\n", "")
+def test_the_report_is_drawn_on_a_terminal(terminal, shown):
+    told, *end = shown("one\n", "--report", "text")
+    assert end == [0, "one\n"]
     assert b"\x1b[1;33m" in terminal._read
-    assert re.search(r"^bottleneck +same, busy \d+ % of 1 worker", shown, re.MULTILINE)
-    assert re.search(r"^ *same +1 +\d+ % +[\d.]+ +1 +0 +0 +0 *$", shown, re.MULTILINE)
+    assert re.search(r"^bottleneck +same, busy \d+ % of 1 worker", told, re.MULTILINE)
+    assert re.search(r"^ *same +1 +\d+ % +[\d.]+ +1 +0 +0 +0 *$", told, re.MULTILINE)
 
 
-def test_results_on_the_same_terminal_stand_above_the_bar(tmp_path, terminal):
-    (tmp_path / "input").write_text("[bold]one[/]\ntwo\n" + "3" * 200)
-    with Child(tmp_path, "chains:same", "input", stdout=terminal.device, stderr=terminal.device) as child:
-        terminal.hand_over()
-        terminal.read_to_the_end()
-        assert child.process.wait() == 0
+def test_results_on_the_same_terminal_stand_above_the_bar(terminal, shown):
+    assert shown("[bold]one[/]\ntwo\n" + "3" * 200, stdout=terminal.device)[1] == 0
     assert re.match(r"\[bold\]one\[/\]\ntwo\n3{200}\n[^\n]*100%  3 in  3 out", terminal.screen)
 
 
@@ -166,12 +171,9 @@ def test_there_is_no_bar_where_somebody_types(tmp_path, terminal):
         assert "queued" not in terminal.read_to_the_end()
 
 
-def test_there_is_no_bar_if_it_is_not_wanted(tmp_path, terminal):
-    (tmp_path / "input").write_text("one\n")
-    with Child(tmp_path, "chains:same", "input", "--no-progress", stderr=terminal.device) as child:
-        terminal.hand_over()
-        assert terminal.read_to_the_end() == ""
-        assert child.end() == (0, "one\n", "")
+@pytest.mark.parametrize("options", [["--no-progress"], []])
+def test_there_is_no_bar_if_it_is_not_wanted_nor_without_rich(shown, options):
+    assert shown("one\n", *options, **({} if options else {"command": WITHOUT_RICH})) == ("", 0, "one\n")
 
 
 def test_a_bar_that_is_asked_for_is_there_without_a_terminal(tmp_path):
@@ -182,14 +184,9 @@ def test_a_bar_that_is_asked_for_is_there_without_a_terminal(tmp_path):
         assert "100%  1 in  1 out" in said
 
 
-def test_without_rich_there_is_no_bar_and_nothing_else_is_missing(tmp_path, terminal):
-    (tmp_path / "input").write_text("one\n")
-    with Child(tmp_path, "chains:same", "input", stderr=terminal.device, command=WITHOUT_RICH) as child:
-        terminal.hand_over()
-        assert terminal.read_to_the_end() == ""
-        assert child.end() == (0, "one\n", "")
-    with Child(tmp_path, "chains:same", "input", "--progress", command=WITHOUT_RICH) as child:
+def test_without_rich_a_bar_that_is_asked_for_is_missed(tmp_path):
+    with Child(tmp_path, "chains:same", "--progress", command=WITHOUT_RICH, stdin=subprocess.DEVNULL) as child:
         message = (
             "async-task-pipeline: no progress bar: rich is not installed: pip install 'async-task-pipeline[cli]'\n"
         )
-        assert child.end() == (0, "one\n", message)
+        assert child.end() == (0, "", message)
