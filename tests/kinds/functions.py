@@ -71,11 +71,6 @@ def gated(address, data):
     return data
 
 
-def gated_if_held(address, data):
-    """The same, but be fast with what is not held."""
-    return gated(address, data) if str(data).startswith("held") else data
-
-
 async def gated_on_loop(address, data):
     await visit_on_loop(address, data)
     return data

@@ -85,18 +85,6 @@ async def make_on_loop(cls, address, data):
     return cls(data)
 
 
-def unfold(cls, address, data):
-    yield cls(f"{data}, first")
-    visit(address, data)
-    yield cls(f"{data}, last")
-
-
-async def unfold_on_loop(cls, address, data):
-    yield cls(f"{data}, first")
-    await visit_on_loop(address, data)
-    yield cls(f"{data}, last")
-
-
 def many(cls, address, data):
     """Yield many, or one before the gate and one behind it."""
     if data == "many":
@@ -104,7 +92,7 @@ def many(cls, address, data):
     else:
         yield cls(data)
         visit(address, data)
-        if data == "held":
+        if data.startswith("held"):
             yield cls("never")
 
 
@@ -115,7 +103,7 @@ async def many_on_loop(cls, address, data):
     else:
         yield cls(data)
         await visit_on_loop(address, data)
-        if data == "held":
+        if data.startswith("held"):
             yield cls("never")
 
 

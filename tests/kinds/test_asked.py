@@ -15,7 +15,6 @@ from tests.kinds import functions
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import some
 from tests.support.backends import BOTH
-from tests.support.law import assert_law
 from tests.support.waiting import drain
 
 pytestmark = [pytest.mark.anyio, BOTH]
@@ -54,4 +53,3 @@ async def test_about_the_item_whose_process_has_died(kind, gate):
     assert await drain(pipeline, [1, "dies", 2]) == [1, 2]
     (record,) = desk.records
     assert (record.item, type(record.exception)) == ("dies", WorkerDiedError)
-    assert_law(pipeline)

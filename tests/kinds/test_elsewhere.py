@@ -41,11 +41,6 @@ def gone_to(gate, label):
 # -- what a call comes to ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [None, 0, "text", b"x" * 300_000, [None, {"a": (1, 2)}]])
-def test_a_call_returns_what_the_function_returns(worker, value):
-    assert worker.call((elsewhere.returned, value)) == value
-
-
 def test_an_exception_is_the_functions_own_with_its_notes_and_where_it_was_raised(worker):
     with pytest.raises(MineError) as caught:
         worker.call((elsewhere.noted,))
@@ -54,13 +49,6 @@ def test_an_exception_is_the_functions_own_with_its_notes_and_where_it_was_raise
     assert first == "a note"
     assert where.startswith("in the worker it was raised so:\nTraceback")
     assert "in noted" in where
-
-
-@pytest.mark.parametrize("data", ["exits", "stops"])
-def test_an_exception_that_python_reads_as_control_flow_is_raised_all_the_same(worker, data):
-    with pytest.raises((SystemExit, StopIteration)) as caught:
-        worker.call((functions.outcome, data))
-    assert caught.value.args == (data,)
 
 
 @pytest.mark.parametrize(
@@ -135,14 +123,6 @@ def test_a_generator_is_a_generator_here(worker):
     assert type(values) is types.GeneratorType
     assert list(values) == [(1, 1), None, (2, 2), 0, *((n, n) for n in range(1, 20))]
     assert list(worker.call((functions.each_in, []))) == []
-
-
-def test_what_a_generator_raises_comes_after_what_it_yielded(worker):
-    values = worker.call((elsewhere.fails_after, 1, *range(10)))
-    assert [next(values) for _ in range(11)] == [1, *range(10)]
-    with pytest.raises(MineError, match="after them"):
-        next(values)
-    assert list(values) == []
 
 
 def test_a_generator_is_so_many_values_ahead_and_no_more(worker, gate):

@@ -10,14 +10,12 @@ import re
 from functools import partial
 
 import pytest
-from anyio import fail_after
 
 from async_task_pipeline import StageProtocolError
 from tests.kinds import functions, mistakes
 from tests.kinds.kinds import INTERPRETER, POOLS, some
 from tests.support.backends import BOTH
-from tests.support.law import assert_law
-from tests.support.waiting import PATIENCE, drain
+from tests.support.waiting import drain
 
 pytestmark = [pytest.mark.anyio, BOTH]
 
@@ -25,10 +23,7 @@ OFF_THE_LOOP = ("thread", "process", INTERPRETER, *POOLS)
 
 
 async def failures_of(pipeline, source):
-    with fail_after(PATIENCE):
-        async with pipeline.process(source) as results:
-            failures = [each async for each in results]
-    assert_law(pipeline)
+    failures = await drain(pipeline, source)
     assert pipeline.statistics().failed == len(failures)
     return failures
 

