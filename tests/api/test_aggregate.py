@@ -31,11 +31,11 @@ def stages(*names: str) -> list[PipelineStage]:
     return [PipelineStage(name, print, enable_timing=True) for name in names]
 
 
-def history(*timestamps: list[float], keep: int = 1000, created_at: float | None = None) -> TimingHistory:
+def history(*timestamps: list[float], keep: int = 1000) -> TimingHistory:
     kept = TimingHistory(keep)
     kept.begin(["a", "b"])
     for each in timestamps:
-        kept.record(TimedItem("x", PASSED, created_at, each))
+        kept.record(TimedItem("x", PASSED, None, each))
     return kept
 
 
@@ -68,13 +68,6 @@ def test_two_items_by_hand() -> None:
     assert b.computation.p99 == pytest.approx(4.0, rel=0.01)
     assert report.analysis_metadata.pop("analysis_timestamp") > 0
     assert report.analysis_metadata == {"enable_timing": True, "total_stages": 2, "pipeline_running": True}
-
-
-def test_created_at_counts_for_the_latency_and_not_for_the_throughput() -> None:
-    report = history(FIRST, created_at=-8.0).report(stages("a", "b"), ENDED, details=True)
-    assert report.summary.avg_total_latency == 16.0
-    assert report.summary.throughput == 1 / 8
-    assert report.item_breakdowns[0].totals.admission_time == 8.0
 
 
 def test_items_that_took_no_time_divide_by_nothing() -> None:

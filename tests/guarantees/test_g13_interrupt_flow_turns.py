@@ -331,12 +331,6 @@ async def test_plain_data_after_an_interrupt_belongs_to_a_turn_of_its_own():
     assert first.number < turns[0] == turns[1] < turns[2] == last.number
 
 
-async def test_a_pipeline_that_never_ran_has_no_turns():
-    pipeline = AsyncTaskPipeline().add_stage("same", same)
-    with pytest.raises(PipelineStateError, match="not running"):
-        pipeline.turn()
-
-
 async def test_after_close_input_a_turn_can_neither_be_entered_nor_used():
     async with running() as pipeline:
         early = pipeline.turn()
@@ -371,8 +365,10 @@ async def test_a_put_that_waits_when_the_input_is_closed_says_so():
         assert await rest_of(pipeline) == [0, 1]
 
 
-async def test_after_stop_a_turn_refuses_everything():
+async def test_before_the_start_there_is_no_turn_and_after_stop_one_refuses_everything():
     pipeline = AsyncTaskPipeline().add_stage("same", same)
+    with pytest.raises(PipelineStateError, match="not running"):
+        pipeline.turn()
     async with pipeline:
         early = pipeline.turn()
         async with pipeline.turn() as turn:
