@@ -63,13 +63,10 @@ class Ambiguous:
         raise ValueError("the truth value of this is ambiguous")
 
 
-class Anything:
+class Anything(Ambiguous):
     """Is equal to everything, as ``mock.ANY`` is."""
 
     __hash__ = None
-
-    def __init__(self, label):
-        self.label = label
 
     def __eq__(self, other):
         return True

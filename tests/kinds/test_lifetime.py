@@ -19,7 +19,7 @@ import anyio
 import pytest
 
 from async_task_pipeline import WorkerDiedError
-from tests.kinds import functions
+from tests.kinds import functions, odd
 from tests.kinds.kinds import some
 from tests.support.law import assert_law
 from tests.support.leftovers import tasks, threads_at_work
@@ -95,7 +95,7 @@ async def test_a_failure_that_ends_the_pipeline_waits_for_no_call_that_can_be_en
     gate.hold("held")
     setup = partial(functions.Resource, gate.address)
     pipeline = kind.pipeline(kind.function("count"), setup=setup, workers=2)
-    with pytest.raises(functions.MineError):
+    with odd.at_once(gate.open), pytest.raises(functions.MineError):
         async with pipeline:
             await pipeline.process_input_data("held")
             await gate.entered("held")

@@ -67,9 +67,6 @@ def output(how, program, folder, *arguments):
     if how == "script":
         (folder / "program.py").write_text(program)
         command = ["program.py"]
-    elif how == "module":
-        (folder / "program.py").write_text(program)
-        command = ["-m", "program"]
     elif how == "package":
         (folder / "program").mkdir()
         (folder / "program" / "__main__.py").write_text(program)
@@ -97,7 +94,7 @@ def output(how, program, folder, *arguments):
         ("script", "spawn", "trio"),
         *[
             pytest.param(how, "forkserver", "asyncio", marks=linux)
-            for how in ("script", "module", "package", "argument", "input")
+            for how in ("script", "package", "argument", "input")
         ],
     ],
 )
