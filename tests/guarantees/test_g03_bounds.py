@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import collections
 import threading
-from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import pytest
 from anyio import create_task_group, to_thread
+from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError
+from tests.support.functions import same, same_on_loop
 from tests.support.gates import Gate
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, until, waiting
@@ -22,79 +23,61 @@ from tests.support.waiting import PATIENCE, until, waiting
 pytestmark = pytest.mark.anyio
 
 
-async def until_quiet(pipeline: AsyncTaskPipeline[int, str], expected: int) -> int:
-    """Wait until as many are inside, and then until nothing moves any more; return how many are."""
-    with anyio.fail_after(PATIENCE):
-        await until(lambda: pipeline.statistics().inside >= expected)
-    inside, still = -1, 0
-    while still < 200:
-        await anyio.sleep(0)
-        now = pipeline.statistics()
-        state = (now.inside, tuple(flow.delivered for flow in now.stages.values()))
-        still = still + 1 if state == inside else 0
-        inside = state
-        await anyio.to_thread.run_sync(lambda: None)  # let the worker threads run
-    return pipeline.statistics().inside
-
-
 @pytest.mark.parametrize("size", [1, 2, 7])
 @pytest.mark.parametrize("stages", [1, 3])
-async def test_an_idle_consumer_bounds_what_is_inside(anyio_backend: object, size: int, stages: int) -> None:
-    """At most (2 * stages + 1) * max_queue_size, and an async source is one item ahead."""
+async def test_an_idle_consumer_bounds_what_is_asked_of_a_source(size, stages):
+    """At most (2 * stages + 1) * max_queue_size, and the source is one item ahead; read by a thread, a queue more."""
     asked = 0
 
-    async def source() -> AsyncIterator[int]:
-        nonlocal asked
+    async def source():
         while True:
-            asked += 1
-            yield asked
+            yield count()
 
-    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(size)
-    for index in range(stages):
-        pipeline.add_stage(f"s{index}", lambda value: value)
-    async with pipeline.process(source()):
-        inside = await until_quiet(pipeline, (2 * stages + 1) * size)
-        assert inside == (2 * stages + 1) * size
-        assert asked == inside + 1
-        for link in (pipeline.input_queue, *pipeline.queues):
-            assert link.qsize() <= size
-        for flow in pipeline.statistics().stages.values():
-            assert flow.peak_queue_depth <= size
-
-
-async def test_a_source_read_by_a_thread_is_one_queue_ahead(anyio_backend: object) -> None:
-    """A blocking iterable is read ahead by at most max_queue_size, plus one in hand."""
-    asked = 0
-
-    def source() -> Iterator[int]:
-        nonlocal asked
+    def blocking_source():
         while True:
-            asked += 1
-            yield asked
+            yield count()
 
-    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(3).add_stage("s", lambda value: value)
-    async with pipeline.process(source()):
-        assert await until_quiet(pipeline, 9) == 9
-        assert asked <= 9 + 3 + 1
+    def count() -> int:
+        nonlocal asked
+        asked += 1
+        return asked
+
+    for each, ahead in ((source, 1), (blocking_source, size + 1)):
+        asked, most = 0, (2 * stages + 1) * size
+        pipeline = AsyncTaskPipeline(size)
+        for index in range(stages):
+            pipeline.add_stage(f"s{index}", same)
+        async with pipeline.process(each()):
+            with anyio.fail_after(PATIENCE):
+                await until(lambda: pipeline.statistics().inside >= most)  # noqa: B023
+            for _ in range(20):
+                await to_thread.run_sync(int)  # the workers get on
+                await checkpoint()
+            assert pipeline.statistics().inside == most
+            assert most < asked <= most + ahead
+            for link in (pipeline.input_queue, *pipeline.queues):
+                assert link.qsize() <= size
+            for flow in pipeline.statistics().stages.values():
+                assert flow.peak_queue_depth <= size
 
 
-async def test_what_a_thread_has_read_meanwhile_is_accepted_as_far_as_there_is_room(anyio_backend: object) -> None:
+async def test_what_a_thread_has_read_meanwhile_is_accepted_as_far_as_there_is_room():
     """All of it, though the loop stood still and it is more than one step moves."""
     entered, gate, stand_still, read = (threading.Event() for _ in range(4))
 
-    def source() -> Iterator[int]:
+    def source():
         yield 0
         assert stand_still.wait(PATIENCE)
         yield from range(1, 3_000)
         read.set()
         assert gate.wait(PATIENCE)
 
-    def hold(value: int) -> int:
+    def hold(value):
         entered.set()
         assert gate.wait(PATIENCE)
         return value
 
-    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(5_000).add_stage("hold", hold)
+    pipeline = AsyncTaskPipeline(5_000).add_stage("hold", hold)
     try:
         async with pipeline.process(source()):
             await until(entered.is_set)
@@ -103,24 +86,6 @@ async def test_what_a_thread_has_read_meanwhile_is_accepted_as_far_as_there_is_r
             await until(lambda: pipeline.statistics().accepted >= 3_000)
             gate.set()
     finally:
-        gate.set()
-
-
-async def test_a_bound_of_one_means_one(anyio_backend: object) -> None:
-    """One item in the link, one with the worker, and the third put has to wait."""
-    gate = anyio.Event()
-
-    async def hold(value: int) -> int:
-        await gate.wait()
-        return value
-
-    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline(1).add_stage("hold", hold)
-    async with pipeline:
-        await pipeline.process_input_data(1)
-        await until(lambda: pipeline.statistics().stages["hold"].in_call != 0)
-        await pipeline.process_input_data(2)
-        with pytest.raises(anyio.WouldBlock):
-            pipeline.put_input_data(3)
         gate.set()
 
 
@@ -153,23 +118,12 @@ async def test_input_closed_while_a_source_is_stuck_holds_up_nobody(caplog):
     assert "1 item had been read from the source and was not accepted" in caplog.messages
 
 
-async def same(data):
-    if data == "fails":
-        raise LookupError(data)
-    return data
-
-
-def shares(names: dict[str, int], total: int) -> None:
-    """Nobody starved: a thread has to get the interpreter's lock before it can put again."""
-    assert min(names.values()) >= total / len(names) / 16, names
-
-
 @pytest.mark.parametrize("size", [1, 10])
 @pytest.mark.parametrize("tasks", [0, 1, 2])
 async def test_all_who_feed_at_once_share_the_room(tasks, size):
     """Each of them has something to put whenever there is room, so nobody is slow by chance."""
     rounds, threads, got = 20, 1 if tasks else 2, dict.fromkeys(["thread", "task" if tasks else "other thread"], 0)
-    pipeline = AsyncTaskPipeline(size).add_stage("same", same)
+    pipeline = AsyncTaskPipeline(size).add_stage("same", same_on_loop)
 
     async def put():
         while True:
@@ -206,4 +160,5 @@ async def test_all_who_feed_at_once_share_the_room(tasks, size):
             for _ in range(size):
                 got[await anext(output)] += 1
         tg.cancel_scope.cancel()
-    shares(got, rounds * size)
+    # Nobody starved: a thread has to get the interpreter's lock before it can put again.
+    assert min(got.values()) >= rounds * size / len(got) / 16, got

@@ -12,29 +12,13 @@ import threading
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.bound import (
-    BATCH_WINDOW,
-    LINKS,
-    ROOT,
-    VALUES,
-    WINDOW,
-    fill,
-    most_inside,
-    most_yielded,
-    stated,
-    valued,
-)
+from tests.support import bound
+from tests.support.bound import fill, most_inside, most_yielded, stated, valued
+from tests.support.functions import same as thread
+from tests.support.functions import same_on_loop as task
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
-
-
-def thread(data):
-    return data
-
-
-async def task(data):
-    return data
 
 
 CHAINS = {
@@ -110,12 +94,11 @@ async def test_generators_have_yielded_what_the_formula_says(kind, workers):
 @pytest.mark.parametrize("page", ["docs/guarantees.md", "docs/design.md"])
 def test_all_pages_state_the_same(page):
     names = {"max_queue_size": 7, "stages": 3, "workers": 5, "max_size": 11}
-    assert [valued(each, **names) for each in stated(page)] == [
-        valued(each, **names) for each in (LINKS, WINDOW, BATCH_WINDOW, VALUES)
-    ]
+    formulas = (bound.LINKS, bound.WINDOW, bound.BATCH_WINDOW, bound.VALUES)
+    assert [valued(each, **names) for each in stated(page)] == [valued(each, **names) for each in formulas]
 
 
 def test_the_readme_states_a_part_of_it():
-    text = (ROOT / "README.md").read_text("utf-8")
-    assert f"`{LINKS}`" in text
-    assert f"`{WINDOW}`" in text
+    text = (bound.ROOT / "README.md").read_text("utf-8")
+    assert f"`{bound.LINKS}`" in text
+    assert f"`{bound.WINDOW}`" in text

@@ -36,6 +36,14 @@ def gated(overflow, gate, **options):
     return AsyncTaskPipeline(3, overflow=overflow, **options).add_stage("gate", gate)
 
 
+async def full(pipeline, gate):
+    """One item in a call, and five that wait: there is no room."""
+    await pipeline.process_input_data(0)
+    await gate.entered()
+    for number in range(1, 6):
+        await pipeline.process_input_data(number)
+
+
 @pytest.mark.parametrize("timing", [False, True])
 @pytest.mark.parametrize("overflow", POLICIES)
 async def test_a_put_never_waits_and_the_loss_is_counted(overflow, timing, gate):
@@ -59,11 +67,9 @@ async def test_a_put_never_waits_and_the_loss_is_counted(overflow, timing, gate)
 @pytest.mark.parametrize("overflow", POLICIES)
 async def test_code_that_is_not_async_never_waits_either(overflow, gate):
     async with gated(overflow, gate) as pipeline:
-        pipeline.put_input_data(0)
-        await gate.entered()
-        for number in range(1, 6):
-            pipeline.put_input_data(number)
-        for number in range(6, 9):
+        await full(pipeline, gate)
+        pipeline.put_input_data(6)
+        for number in (7, 8):
             await to_thread.run_sync(pipeline.put_input_data, number)
         gate.open()
         assert await rest_of(pipeline) == KEPT[overflow]
@@ -73,24 +79,20 @@ async def test_code_that_is_not_async_never_waits_either(overflow, gate):
 @pytest.mark.parametrize("overflow", POLICIES)
 async def test_a_live_source_is_read_to_its_end(overflow, kind, gate):
     async def live():
-        for number in range(1, 9):
+        for number in range(6, 9):
             yield number
 
-    sources = {"async": live, "container": lambda: list(range(1, 9)), "thread": lambda: iter(range(1, 9))}
+    sources = {"async": live(), "container": [6, 7, 8], "thread": iter(range(6, 9))}
     async with gated(overflow, gate) as pipeline:
-        await pipeline.process_input_data(0)
-        await gate.entered()
-        await pipeline.process_input_stream(sources[kind]())
+        await full(pipeline, gate)
+        await pipeline.process_input_stream(sources[kind])
         gate.open()
         assert await rest_of(pipeline) == KEPT[overflow]
 
 
 async def test_a_sentinel_takes_the_place_of_the_oldest_item(gate):
     async with gated("drop_oldest", gate) as pipeline:
-        await pipeline.process_input_data(0)
-        await gate.entered()
-        for entry in (1, 2, 3, 4, 5):
-            await pipeline.process_input_data(entry)
+        await full(pipeline, gate)
         await pipeline.process_input_sentinel("first")
         await pipeline.process_input_data(6)
         for sentinel in ("second", "third", "fourth", "fifth"):
@@ -107,19 +109,15 @@ async def test_a_sentinel_takes_the_place_of_the_oldest_item(gate):
 
 async def test_nothing_overtakes_a_sentinel_that_waits(gate):
     async with gated("drop_newest", gate) as pipeline, create_task_group() as tg:
-        await pipeline.process_input_data(0)
-        await gate.entered()
-        for number in (1, 2, 3, 4, 5):
-            await pipeline.process_input_data(number)
+        await full(pipeline, gate)
         tg.start_soon(pipeline.process_input_sentinel, "turn")
         await until_waiting(pipeline)
         await pipeline.process_input_data(6)
         assert pipeline.statistics().overflowed == 1
         gate.open()
-        output = pipeline.generate_output_stream()
         assert await read(pipeline, 7) == [0, 1, 2, 3, 4, 5, "turn"]
         await pipeline.process_input_data(7)
-        assert await anext(output) == 7
+        assert await read(pipeline, 1) == [7]
 
 
 @pytest.mark.parametrize("timing", [False, True])
@@ -169,8 +167,7 @@ def test_a_policy_that_does_not_exist_is_named(value):
 
 
 @pytest.mark.parametrize("by_turn", [False, True])
-async def test_a_sentinel_of_a_thread_takes_the_place_of_the_oldest_item(by_turn):
-    gate = Gate(0)
+async def test_a_sentinel_of_a_thread_takes_the_place_of_the_oldest_item(by_turn, gate):
     pipeline = AsyncTaskPipeline(2, overflow="drop_oldest").add_stage("gate", gate)
 
     def dropped() -> int:

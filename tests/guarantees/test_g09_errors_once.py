@@ -14,6 +14,7 @@ from anyio import CancelScope, create_task_group, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
+from tests.support.functions import same
 from tests.support.law import assert_law
 
 pytestmark = pytest.mark.anyio
@@ -34,24 +35,6 @@ def on_loop(exc):
         return plain(exc)(value)
 
     return function
-
-
-def generator(exc):
-    def function(value):
-        yield plain(exc)(value)
-
-    return function
-
-
-def generator_on_loop(exc):
-    async def function(value):
-        yield plain(exc)(value)
-
-    return function
-
-
-def same(value):
-    return value
 
 
 def blocking(exc):
@@ -115,30 +98,16 @@ async def fails(exc, row, first, second, source, consume):
         assert pipeline.statistics().inside == 0
 
 
-STAGES = pytest.mark.parametrize("kind", [plain, on_loop, generator, generator_on_loop], ids=lambda kind: kind.__name__)
-ROWS = pytest.mark.parametrize(
-    "row", [one_in_the_other, fed_in_a_task, both_fed_in_tasks], ids=lambda row: row.__name__
-)
-CONSUMERS = pytest.mark.parametrize("consume", [everything, nothing], ids=lambda consume: consume.__name__)
+@pytest.mark.parametrize("which", ["first", "second"])
+@pytest.mark.parametrize("kind", [plain, on_loop])
+@pytest.mark.parametrize("row", [one_in_the_other, fed_in_a_task, both_fed_in_tasks])
+@pytest.mark.parametrize("consume", [everything, nothing])
+async def test_a_failure_of_one_is_not_buried_by_the_other(exc, which, kind, row, consume):
+    await fails(exc, row, *two(**{which: kind(exc)}), range(8), consume)
+    assert [note.partition(",")[0] for note in exc.__notes__] == [f"raised in stage {which!r} of the pipeline"]
 
 
-@STAGES
-@ROWS
-@CONSUMERS
-async def test_a_failure_of_the_first_is_not_buried_by_the_second(exc, kind, row, consume):
-    await fails(exc, row, *two(first=kind(exc)), range(8), consume)
-    assert [note.partition(",")[0] for note in exc.__notes__] == ["raised in stage 'first' of the pipeline"]
-
-
-@STAGES
-@ROWS
-@CONSUMERS
-async def test_a_failure_of_the_second_is_not_buried_by_the_first(exc, kind, row, consume):
-    await fails(exc, row, *two(second=kind(exc)), range(8), consume)
-    assert [note.partition(",")[0] for note in exc.__notes__] == ["raised in stage 'second' of the pipeline"]
-
-
-@pytest.mark.parametrize("source", [blocking, pausing], ids=lambda source: source.__name__)
+@pytest.mark.parametrize("source", [blocking, pausing])
 async def test_a_failure_of_the_source_passes_both(exc, source):
     """In its place, behind all results of what was read before; so it has to be read."""
     await fails(exc, one_in_the_other, *two(), source(exc), everything)
