@@ -108,9 +108,7 @@ async def two_stages(workers_of_a: int, workers_of_b: int, items: int = 300) -> 
 
 
 @pytest.mark.parametrize(("workers", "named"), [((50, 1), "B"), ((100, 1), "B"), ((50, 4), "B"), ((50, 8), "A")])
-async def test_it_is_the_stage_whose_workers_are_busiest_and_more_of_those_make_the_run_faster(
-    workers: tuple[int, int], named: str
-) -> None:
+async def test_it_is_the_stage_whose_workers_are_busiest_and_more_of_those_make_the_run_faster(workers, named):
     """2e6282e: always A, which had spent most seconds, by 50 workers at once."""
     items = 150 if named == "B" else 300
     summary, seconds = await two_stages(*workers, items)
@@ -358,9 +356,7 @@ MORE = "give a more workers, or make a call faster"
         (["loop"], [0.0], {}, ""),
     ],
 )
-def test_the_advice_follows_from_the_numbers(
-    kinds: list[str], shares: list[float], numbers: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_advice_follows_from_the_numbers(kinds, shares, numbers, said, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     monkeypatch.setattr("sys._is_gil_enabled", lambda: True, raising=False)
     made = [

@@ -156,9 +156,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize(("of_chain", "of_pipeline", "sizes", "mistake"), CALLS.values(), ids=CALLS)
-def test_a_mistake_is_found_at_once_in_the_words_of_the_pipeline(
-    of_chain: str, of_pipeline: str, sizes: dict[str, int], mistake: Callable[[Any], object]
-) -> None:
+def test_a_mistake_is_found_at_once_in_the_words_of_the_pipeline(of_chain, of_pipeline, sizes, mistake):
     it = chain()
     with pytest.raises((TypeError, ValueError)) as by_chain:
         mistake(getattr(it, of_chain))

@@ -40,9 +40,7 @@ def test_a_number_is_of_the_whole_run_and_is_overdrawn_once(outcomes: list[bool]
 
 
 @given(outcomes=st.lists(st.booleans(), max_size=60), window=st.integers(1, 10), percent=st.integers(1, 99))
-def test_a_share_is_of_the_last_outcomes_once_there_are_so_many(
-    outcomes: list[bool], window: int, percent: int
-) -> None:
+def test_a_share_is_of_the_last_outcomes_once_there_are_so_many(outcomes, window, percent):
     over = [
         n + 1 >= window and failed and sum(outcomes[n + 1 - window : n + 1]) * 100 > percent * window
         for n, failed in enumerate(outcomes)

@@ -30,10 +30,7 @@ def test_a_visit_is_frozen() -> None:
 
 def test_breakdown_of_an_item_created_when_accepted() -> None:
     breakdown = item_breakdown(TimedItem("x", PASSED, None, TIMESTAMPS), NAMES)
-    assert breakdown.stages == {
-        "a": StageTimingDetail(1.0, 2.0, 3.0, 6.0),
-        "b": StageTimingDetail(4.0, 5.0, 6.0, 15.0),
-    }
+    assert breakdown.stages == {"a": StageTimingDetail(1.0, 2.0, 3.0, 6.0), "b": StageTimingDetail(4.0, 5.0, 6.0, 15.0)}
     assert breakdown.totals == ItemTimingTotals(7.0, 14.0, 21.0, 7 / 21, 0.0)
 
 

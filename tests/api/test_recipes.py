@@ -37,18 +37,8 @@ class Client:
         self.app_sends, self.from_app = anyio.create_memory_object_stream(0)
 
     async def serve(self, app):
-        scope = {
-            "type": "websocket",
-            "asgi": {"version": "3.0"},
-            "path": "/talk",
-            "raw_path": b"/talk",
-            "root_path": "",
-            "scheme": "ws",
-            "query_string": b"",
-            "headers": [],
-            "subprotocols": [],
-            "extensions": {},
-        }
+        scope = {"type": "websocket", "asgi": {"version": "3.0"}, "scheme": "ws", "headers": [], "subprotocols": []}
+        scope |= {"path": "/talk", "raw_path": b"/talk", "root_path": "", "query_string": b"", "extensions": {}}
         await app(scope, self.app_receives.receive, self.app_sends.send)
 
     def ask(self, question):

@@ -177,9 +177,7 @@ async def test_a_created_at_that_is_no_number_is_refused_and_nothing_accepted() 
 
 
 @pytest.mark.parametrize("created_at", [100.5, float("nan"), float("inf"), float("-inf"), 10**400, -(10**400)])
-async def test_a_created_at_that_cannot_be_right_counts_as_unknown_and_is_logged_once_in_a_run(
-    created_at: float, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_created_at_that_cannot_be_right_counts_as_unknown_and_is_logged_once_in_a_run(created_at, caplog):
     """0.1.10: latencies were negative, or the report could not be made."""
     pipeline = timed(Ticks()).add_stage("same", same)
     for _ in range(2):

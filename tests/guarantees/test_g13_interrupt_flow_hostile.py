@@ -72,10 +72,9 @@ class LongFinally(Hostile):
 
     def call(self, item):
         try:
-            while True:
+            yield item
+            while item == "old":
                 yield item
-                if item == "new":
-                    return
         finally:
             if item == "old":
                 self.hold()
@@ -87,10 +86,9 @@ class LongAsyncFinally(Hostile):
 
     async def call(self, item):
         try:
-            while True:
+            yield item
+            while item == "old":
                 yield item
-                if item == "new":
-                    return
         finally:
             if item == "old":
                 await self.hold_async()

@@ -327,8 +327,8 @@ async def test_plain_data_after_an_interrupt_belongs_to_a_turn_of_its_own():
         async with pipeline.turn() as last:
             await last.put("c")
         assert await rest_of(pipeline) == ["a", "b", "c"]
-    turns = [item.turn for item in pipeline.completed_items]
-    assert first.number < turns[0] == turns[1] < turns[2] == last.number
+    a, b, c = [item.turn for item in pipeline.completed_items]
+    assert first.number < a == b < c == last.number
 
 
 async def test_after_close_input_a_turn_can_neither_be_entered_nor_used():
@@ -433,33 +433,22 @@ def in_a_task(pipeline, turns, *data):
 
 
 @ASYNCIO
-async def test_a_native_cancellation_leaves_the_block():
-    turns = []
-    async with running() as pipeline:
-        task = in_a_task(pipeline, turns)
-        await until(lambda: turns)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert (turns[0].interrupted, turns[0].over) == (False, True)
-        with pytest.raises(TurnOverError, match="its block has been left"):
-            await turns[0].put("late")
-        assert await rest_of(pipeline) == []
-
-
-@ASYNCIO
-async def test_a_native_cancellation_while_it_waits_for_room_loses_nothing():
-    gate = Gate("busy")
+@pytest.mark.parametrize("waits", ["for ever", "for room"])
+async def test_a_native_cancellation_leaves_the_block_and_loses_nothing(waits):
+    gate, turns = Gate("busy"), []
     async with AsyncTaskPipeline(1).add_stage("gate", gate) as pipeline:
         await pipeline.process_input_data("busy")
         await gate.entered()
         await pipeline.process_input_data("queued")
-        task = in_a_task(pipeline, [], "never")
-        await until_waiting(pipeline)
+        task = in_a_task(pipeline, turns, *(["never"] if waits == "for room" else []))
+        await (until_waiting(pipeline) if waits == "for room" else until(lambda: turns))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert waiting(pipeline) == 0
+        assert (turns[0].interrupted, turns[0].over) == (False, True)
+        with pytest.raises(TurnOverError, match="its block has been left"):
+            await turns[0].put("late")
         gate.open()
         assert await rest_of(pipeline) == ["busy", "queued"]
         assert pipeline.statistics().accepted == 2
