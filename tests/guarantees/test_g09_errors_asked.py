@@ -379,11 +379,11 @@ async def test_a_call_that_takes_too_long(on_loop, options):
         (record,) = desk.records
         assert (record.item, record.exception) == ("held", late)
         assert isinstance(late, TimeoutError)
-        assert record.failed_at - record.started_at >= 0.05
+        assert record.failed_at > record.started_at
         assert await rest_of(pipeline) == []
 
 
-@pytest.mark.parametrize("on_loop", [False, True])
+@ON_LOOP
 async def test_a_generator_that_takes_too_long_for_a_step(on_loop):
     gate, desk = (AsyncGate if on_loop else Gate)(), Desk("drop")
 
