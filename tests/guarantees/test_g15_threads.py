@@ -77,15 +77,11 @@ async def test_a_clear_works_from_inside_a_stage(name):
             cleared.append(x)
         return x
 
-    pipeline = AsyncTaskPipeline().add_stage("before", same_on_loop).add_stage("look", look)
-    await pipeline.start()
-    await pipeline.process_input_data("clear", 0.0)
-    await until(lambda: cleared)
-    await pipeline.process_input_data("new", 0.0)
-    results = await rest_of(pipeline)
-    assert results[-1] == "new"
-    assert ("clear" in results) is (name != "clear")
-    await pipeline.stop()
+    async with AsyncTaskPipeline().add_stage("before", same_on_loop).add_stage("look", look) as pipeline:
+        await pipeline.process_input_data("clear", 0.0)
+        await until(lambda: cleared)
+        await pipeline.process_input_data("new", 0.0)
+        assert await rest_of(pipeline) == [*(["clear"] if name != "clear" else []), "new"]
 
 
 @clears
@@ -202,13 +198,11 @@ ELSEWHERE = {
 @pytest.mark.parametrize("name", ELSEWHERE)
 async def test_what_belongs_on_the_loop_says_so_in_another_thread(name):
     """0.1.10: puts and reads worked; a stop blocked that loop instead of this one."""
-    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
-    await pipeline.start()
-    with pytest.raises(PipelineStateError, match="belongs on the event loop that runs the pipeline"):
-        await to_thread.run_sync(in_another_loop, lambda: ELSEWHERE[name](pipeline))
-    await pipeline.process_input_data("still running", 0.0)
-    assert await rest_of(pipeline) == ["still running"]
-    await pipeline.stop()
+    async with AsyncTaskPipeline().add_stage("same", same_on_loop) as pipeline:
+        with pytest.raises(PipelineStateError, match="belongs on the event loop that runs the pipeline"):
+            await to_thread.run_sync(in_another_loop, lambda: ELSEWHERE[name](pipeline))
+        await pipeline.process_input_data("still running", 0.0)
+        assert await rest_of(pipeline) == ["still running"]
 
 
 async def test_a_stream_and_a_turn_of_this_loop_say_so_in_another_thread():
