@@ -16,7 +16,7 @@ from anyio import WouldBlock, create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.gates import Gate
-from tests.support.waiting import read, rest_of, until, until_waiting
+from tests.support.waiting import drain, read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -98,35 +98,19 @@ class Meeting:
         return value
 
 
-async def put_and_get(pipeline, output, values):
-    for value in values:
-        await pipeline.process_input_data(value, 0.0)
-    return sorted([await anext(output) for _ in values])
-
-
-@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("options", [{}, {"ordered": False}, {"on_interrupt": lambda: None}], ids=lambda each: [*each])
 @pytest.mark.parametrize("kind", ["in_threads", "on_loop"])
-async def test_as_many_workers_are_told_as_there_are_items(kind, ordered):
-    pipeline = AsyncTaskPipeline().add_stage("meet", getattr(Meeting(), kind), workers=WORKERS, ordered=ordered)
+async def test_as_many_workers_are_told_as_there_are_items(kind, options):
+    """None is counted twice: with on_interrupt every worker, waiting or not, begins a new shift."""
+    pipeline = AsyncTaskPipeline().add_stage("meet", getattr(Meeting(), kind), workers=WORKERS, **options)
     async with pipeline:
-        output = pipeline.generate_output_stream()
         for start in range(0, 30 * WORKERS, WORKERS):
             values = list(range(start, start + WORKERS))
-            assert await put_and_get(pipeline, output, values) == values
-
-
-@pytest.mark.parametrize("kind", ["in_threads", "on_loop"])
-async def test_workers_that_waited_in_an_interrupt_are_not_counted_twice(kind):
-    # With on_interrupt every worker, waiting or not, begins a new shift.
-    pipeline = AsyncTaskPipeline().add_stage(
-        "meet", getattr(Meeting(), kind), workers=WORKERS, on_interrupt=lambda: None
-    )
-    async with pipeline:
-        output = pipeline.generate_output_stream()
-        for start in range(0, 30 * WORKERS, WORKERS):
-            values = list(range(start, start + WORKERS))
-            assert await put_and_get(pipeline, output, values) == values
-            await pipeline.interrupt()
+            for value in values:
+                await pipeline.process_input_data(value, 0.0)
+            assert sorted(await read(pipeline, WORKERS)) == values
+            if "on_interrupt" in options:
+                await pipeline.interrupt()
 
 
 @pytest.mark.parametrize("ordered", [True, False])
@@ -137,15 +121,12 @@ async def test_a_bound_of_one_moves_on(kind, ordered):
             await anyio.lowlevel.checkpoint()
             yield value
 
-    def double(value):
-        # There is room for one outcome.
-        yield value
-        yield value
+    def double(value):  # there is room for one outcome
+        yield from (value, value)
 
     function = double if kind == "def" else double_on_loop
     pipeline = AsyncTaskPipeline(max_queue_size=1)
     pipeline.add_stage("double", function, workers=WORKERS, ordered=ordered)
-    async with pipeline.process(range(300)) as results:
-        received = [value async for value in results]
-    expected = [value for value in range(300) for _ in range(2)]
+    received = await drain(pipeline, range(100))
+    expected = [value for value in range(100) for _ in range(2)]
     assert (received if ordered else sorted(received)) == expected

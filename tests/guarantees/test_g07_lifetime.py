@@ -27,9 +27,11 @@ from anyio import CancelScope, create_task_group, fail_after, to_thread
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, logger
+from tests.support.functions import same, same_on_loop
 from tests.support.gates import Gate
+from tests.support.law import assert_law
 from tests.support.leftovers import tasks
-from tests.support.waiting import PATIENCE, read, rest_of, until
+from tests.support.waiting import PATIENCE, read, rest_of, until, waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -59,12 +61,9 @@ def busy() -> tuple[Pipeline, list[str]]:
         finally:
             closed.append("also endless")
 
-    async def same(value: int) -> int:
-        return value
-
     pipeline = Pipeline(max_queue_size=2)
-    pipeline.add_stage("same", lambda value: value).add_stage("endless", endless)
-    pipeline.add_stage("also endless", also_endless).add_stage("async", same)
+    pipeline.add_stage("same", same).add_stage("endless", endless)
+    pipeline.add_stage("also endless", also_endless).add_stage("async", same_on_loop)
     return pipeline, closed
 
 
@@ -97,9 +96,8 @@ async def test_nothing_is_left_whatever_road_was_taken(road: str) -> None:
     assert not pipeline.running
     assert tasks() == before
     assert all(link.empty() for link in (pipeline.input_queue, *pipeline.queues))
-    now = pipeline.statistics()
-    assert now.inside == 0
-    assert now.accepted + now.fanned_out == now.delivered + now.filtered + now.failed + now.dropped
+    assert pipeline.statistics().inside == 0
+    assert_law(pipeline)
 
 
 async def test_a_thread_in_a_function_that_has_not_returned_is_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -172,7 +170,7 @@ async def test_the_iterator_of_a_cancelled_stream_is_closed(form):
             ended.append("sync")
 
     for stream in (source, blocking_source):
-        pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", lambda x: x)
+        pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", same)
         if form == "process":
             with CancelScope() as scope:
                 async with pipeline.process(stream()):
@@ -206,26 +204,26 @@ async def test_break_leaves_nothing_behind(form):
         finally:
             ended.append("generator")
 
-    pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("generate", generate).add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("generate", generate).add_stage("same", same)
 
     async def feed() -> None:
         with pytest.raises(RuntimeError):
             await pipeline.process_input_stream(source())
 
+    async def read_one(results) -> None:
+        async for x in results:
+            assert x == 0
+            break
+        await until(pipeline.input_queue.full)
+
     if form == "process":
         async with pipeline.process(source()) as results:
-            async for x in results:
-                assert x == 0
-                break
-            await until(pipeline.input_queue.full)
+            await read_one(results)
     else:
         await pipeline.start()
         async with create_task_group() as tg:
             tg.start_soon(feed)
-            async for x in pipeline.generate_output_stream():
-                assert x == 0
-                break
-            await until(pipeline.input_queue.full)
+            await read_one(pipeline.generate_output_stream())
             await pipeline.stop()
     assert sorted(ended) == ["generator", "source"]
 
@@ -242,7 +240,7 @@ async def test_a_source_that_waits_is_closed_when_the_block_is_left(road):
         finally:
             ended.append("source")
 
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     with pytest.raises(LeavingError) if road == "error" else contextlib.nullcontext():
         async with pipeline.process(source()) as results:
             assert await anext(results) == 0
@@ -252,19 +250,6 @@ async def test_a_source_that_waits_is_closed_when_the_block_is_left(road):
             if road == "stop":
                 await pipeline.stop()
     assert ended == ["source"]
-
-
-def in_puts() -> list[str]:
-    """The names of threads that are blocked in a put of the pipeline."""
-    frames = sys._current_frames()
-    found = []
-    for thread in threading.enumerate():
-        frame = frames.get(thread.ident)
-        while frame is not None:
-            if frame.f_code.co_name in {"put_input_data", "put_input_sentinel"}:
-                found.append(thread.name)
-            frame = frame.f_back
-    return found
 
 
 @pytest.mark.parametrize("how", ["scope", "native"])
@@ -289,7 +274,7 @@ def test_the_loop_ends_after_a_cancelled_put(anyio_backend, how):
                 with anyio.move_on_after(0.01) as scope:
                     await pipeline.process_input_data(2)
                 assert scope.cancelled_caught
-            assert in_puts() == []
+            assert waiting(pipeline) == 0
             gate.open()
             released.extend(await read(pipeline, 2))
         # No stop: whoever forgets it must be able to leave, too.

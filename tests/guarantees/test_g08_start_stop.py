@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import itertools
 import logging
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -23,7 +23,8 @@ from anyio import create_task_group, fail_after
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, PipelineStoppedError
-from tests.support.backends import ASYNCIO
+from tests.support.backends import ASYNCIO, ASYNCIO_LOOPS, TRIO
+from tests.support.functions import same_on_loop
 from tests.support.gates import Gate
 from tests.support.waiting import PATIENCE, drain, rest_of, results_of, until
 
@@ -108,19 +109,24 @@ async def test_a_stop_under_a_timeout_that_has_passed_still_stops() -> None:
     await pipeline.stop()
 
 
+async def assert_no_start(pipeline, match: str) -> None:
+    """Every way to start it is refused."""
+    with pytest.raises(RuntimeError, match=match):
+        await pipeline.start()
+    with pytest.raises(RuntimeError, match=match):
+        await pipeline.run()
+    with pytest.raises(RuntimeError, match=match):
+        async with pipeline:
+            pass
+    with pytest.raises(RuntimeError, match=match):
+        async with pipeline.process([1]):
+            pass
+
+
 async def test_start_without_stages_is_an_error():
     """0.1.10: no error; ``running`` was true and the first put raised."""
     pipeline = AsyncTaskPipeline()
-    with pytest.raises(RuntimeError, match="stage"):
-        await pipeline.start()
-    with pytest.raises(RuntimeError, match="stage"):
-        await pipeline.run()
-    with pytest.raises(RuntimeError, match="stage"):
-        async with pipeline:
-            pass
-    with pytest.raises(RuntimeError, match="stage"):
-        async with pipeline.process([1]):
-            pass
+    await assert_no_start(pipeline, "stage")
     assert not pipeline.running
     await pipeline.stop()
 
@@ -129,13 +135,7 @@ async def test_start_twice_is_an_error_and_the_first_run_goes_on_in_order():
     """0.1.10: no error, two threads per stage, 19 inversions in 40 items."""
     pipeline = AsyncTaskPipeline(max_queue_size=4).add_stage("same", lambda x: x)
     await pipeline.start()
-    with pytest.raises(RuntimeError, match="running"):
-        await pipeline.start()
-    with pytest.raises(RuntimeError, match="running"):
-        await pipeline.run()
-    with pytest.raises(RuntimeError, match="running"):
-        async with pipeline:
-            pass
+    await assert_no_start(pipeline, "running")
     assert pipeline.running
     assert await results_of(pipeline, range(40)) == list(range(40))
     await pipeline.stop()
@@ -228,16 +228,14 @@ async def test_add_stage_while_running_is_an_error():
 async def test_calls_on_a_pipeline_that_does_not_run_are_errors():
     """0.1.10: raised for puts; the output just ended, whatever had happened."""
     pipeline = AsyncTaskPipeline().add_stage("a", lambda x: x)
-    with pytest.raises(PipelineStateError):
-        await pipeline.process_input_data(1)
-    with pytest.raises(PipelineStateError):
-        await pipeline.process_input_sentinel(1)
+    for put in (pipeline.process_input_data, pipeline.process_input_sentinel):
+        with pytest.raises(PipelineStateError):
+            await put(1)
     with pytest.raises(PipelineStateError):
         await pipeline.process_input_stream([1])
-    with pytest.raises(PipelineStateError):
-        pipeline.put_input_data(1)
-    with pytest.raises(PipelineStateError):
-        pipeline.put_input_sentinel(1)
+    for put in (pipeline.put_input_data, pipeline.put_input_sentinel):
+        with pytest.raises(PipelineStateError):
+            put(1)
 
 
 async def test_a_timeout_around_stop_is_honoured():
@@ -344,10 +342,6 @@ async def test_stop_ends_an_endless_async_generator():
     assert closed == [7]
 
 
-async def same(data):
-    return data
-
-
 async def started_and_stopped(pipeline):
     await pipeline.start()
     await pipeline.process_input_data(1)
@@ -365,31 +359,24 @@ async def finished_by_itself(pipeline):
     await until(lambda: not pipeline.running)
 
 
-LOOPS = [("asyncio", {}), ("trio", {})]
-
-
-if importlib.util.find_spec("uvloop") is not None:
-    LOOPS.append(("asyncio", {"use_uvloop": True}))
-
-
 @pytest.mark.parametrize("life", [started_and_stopped, in_a_block, finished_by_itself])
-@pytest.mark.parametrize("before", LOOPS, ids=lambda loop: "+".join([loop[0], *loop[1]]))
+@pytest.mark.parametrize("before", [*ASYNCIO_LOOPS, TRIO])
 def test_a_pipeline_that_has_ended_can_be_stopped_on_another_loop(anyio_backend, before, life):
-    pipeline = AsyncTaskPipeline().add_stage("same", same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
 
     async def stop():
         with fail_after(PATIENCE):
             await pipeline.stop()
             await in_a_block(pipeline)
 
-    for (name, options), main in ((before, life), (anyio_backend, None)):
-        anyio.run(*((stop,) if main is None else (main, pipeline)), backend=name, backend_options=options)
+    for (name, options), main in ((before, partial(life, pipeline)), (anyio_backend, stop)):
+        anyio.run(main, backend=name, backend_options=options)
 
 
 @ASYNCIO
 async def test_a_start_whose_task_is_cancelled_before_its_first_step_leaves_the_pipeline_as_it_was():
     """As the end of the loop does with all tasks there are."""
-    pipeline, tasks = AsyncTaskPipeline().add_stage("same", same), []
+    pipeline, tasks = AsyncTaskPipeline().add_stage("same", same_on_loop), []
     starting = asyncio.create_task(pipeline.start())
     while not tasks:  # is there in the step in which it has been made
         await asyncio.sleep(0)
