@@ -18,6 +18,7 @@ from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.backends import ASYNCIO
+from tests.support.functions import same, same_on_loop
 from tests.support.gates import Gate
 from tests.support.law import assert_law
 from tests.support.switching import switching_every
@@ -58,7 +59,7 @@ async def test_a_cancelled_put_is_not_delivered():
 @ASYNCIO
 async def test_a_natively_cancelled_put_either_raises_or_is_delivered():
     """0.1.10: it raised and was delivered. Cancelled here in each tick around the room."""
-    pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", same)
     accepted, got, cancelled = [], [], 0
 
     async def consume() -> None:
@@ -67,7 +68,7 @@ async def test_a_natively_cancelled_put_either_raises_or_is_delivered():
 
     async with pipeline, create_task_group() as tg:
         tg.start_soon(consume)
-        for i in range(1000):
+        for i in range(500):
             task = asyncio.create_task(pipeline.process_input_data(i))
             for _ in range(i % 5):
                 await asyncio.sleep(0)
@@ -115,9 +116,9 @@ async def test_natively_cancelled_reads_lose_nothing():
     """0.1.10: the executor thread took the item, and nobody was there to get it."""
     got, cancelled = [], 0
     pipeline = AsyncTaskPipeline(max_queue_size=5).add_stage("a", lambda x: x)
-    async with pipeline.process(iter(range(1000))) as results:
+    async with pipeline.process(iter(range(500))) as results:
         for turn in itertools.count():
-            if len(got) == 1000:
+            if len(got) == 500:
                 break
             task = asyncio.create_task(results.__anext__())
             for _ in range(turn % 4):
@@ -127,13 +128,13 @@ async def test_natively_cancelled_reads_lose_nothing():
                 got.append(await task)
             except asyncio.CancelledError:
                 cancelled += 1
-    assert got == list(range(1000))
+    assert got == list(range(500))
     assert cancelled > 0
 
 
 async def test_the_output_can_be_read_after_a_timeout():
     """0.1.10: the generator was finished: StopAsyncIteration ever after."""
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     async with pipeline:
         output = pipeline.generate_output_stream()
         for i in range(3):
@@ -145,7 +146,7 @@ async def test_the_output_can_be_read_after_a_timeout():
 
 async def test_a_second_consumer_is_told_and_the_first_gets_everything():
     """0.1.10: two of them split 5 and 15 of the items; one never saw the end."""
-    pipeline = AsyncTaskPipeline().add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("same", same)
     got, second = [], pipeline.generate_output_stream
 
     async def consume() -> None:
@@ -188,13 +189,9 @@ async def test_a_natively_cancelled_put_raises_only_if_its_item_was_not_accepted
     assert_law(pipeline)
 
 
-async def same(data):
-    return data
-
-
 @pytest.mark.parametrize("there", [0, 2])
 async def test_of_two_readers_the_second_is_told_also_while_the_first_lets_others_run(there):
-    pipeline = AsyncTaskPipeline().add_stage("same", same)
+    pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
     begun, got, busy = [], [], []
 
     async def reader(name):
@@ -286,7 +283,7 @@ async def test_a_clock_that_fails_ends_the_pipeline_with_its_error():
     def clock():
         return next(readings, None) or 1 / 0
 
-    pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("same", lambda item: item)
+    pipeline = AsyncTaskPipeline(enable_timing=True, clock=clock).add_stage("same", same)
     with pytest.raises(ZeroDivisionError):
         async with pipeline:
             output = pipeline.generate_output_stream()
@@ -339,10 +336,7 @@ async def test_an_interrupt_in_the_step_of_a_failure_leaves_the_items_to_the_end
     def clock():
         return 1 / (not broken.is_set())
 
-    async def same(item):
-        return item
-
-    pipeline = AsyncTaskPipeline(1, enable_timing=True, clock=clock).add_stage("same", same)
+    pipeline = AsyncTaskPipeline(1, enable_timing=True, clock=clock).add_stage("same", same_on_loop)
     with pytest.raises(ZeroDivisionError):
         async with pipeline:
             for item in range(3):

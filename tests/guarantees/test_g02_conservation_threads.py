@@ -22,15 +22,12 @@ from anyio.from_thread import start_blocking_portal
 
 from async_task_pipeline import AsyncTaskPipeline, InterruptReceipt, PipelineStateError, PipelineStoppedError
 from tests.support.cancelling import watched
+from tests.support.functions import same, same_on_loop
 from tests.support.gates import Gate
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, rest_of, stands_in, until, until_waiting
 
 pytestmark = pytest.mark.anyio
-
-
-def same(data):
-    return data
 
 
 class Asking(threading.Thread):
@@ -192,12 +189,9 @@ def test_a_loop_that_was_closed_under_the_pipeline_leaves_no_thread_waiting(uvlo
     # What is left of the run is destroyed in mid-await below, of which Python complains.
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
 
-    async def stage(data):
-        return data
-
     def refused() -> list:
         loop = new_loop()
-        pipeline = AsyncTaskPipeline().add_stage("stage", stage)
+        pipeline = AsyncTaskPipeline().add_stage("same", same_on_loop)
         loop.run_until_complete(pipeline.start())
         loop.close()
         threads = [Asking(pipeline.put_input_data, 1), Asking(pipeline.interrupt_from_thread)]
@@ -210,10 +204,6 @@ def test_a_loop_that_was_closed_under_the_pipeline_leaves_no_thread_waiting(uvlo
     gc.collect()
     assert isinstance(put, PipelineStoppedError)
     assert interrupt == InterruptReceipt()
-
-
-async def same_on_loop(data):
-    return data
 
 
 class Clock:

@@ -16,6 +16,7 @@ from async_task_pipeline import AsyncTaskPipeline
 from async_task_pipeline._engine._item import Item
 from async_task_pipeline._engine._link import Link
 from async_task_pipeline._engine._unread import UnreadOutput
+from tests.support.functions import same, same_on_loop
 from tests.support.law import assert_law
 from tests.support.waiting import drain, until, until_waiting
 
@@ -42,14 +43,6 @@ def hearing():
     logger.addHandler(handler)
     yield handler
     logger.removeHandler(handler)
-
-
-def same(data):
-    return data
-
-
-async def same_on_loop(data):
-    return data
 
 
 @pytest.mark.anyio

@@ -13,7 +13,7 @@ import pytest
 from anyio import create_task_group, to_thread
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, read
 
 pytestmark = pytest.mark.anyio
 
@@ -21,22 +21,15 @@ pytestmark = pytest.mark.anyio
 async def test_two_hundred_producers_finish():
     """0.1.10: with as many as the executor has threads and one more, all hung."""
     pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("a", lambda x: x).add_stage("b", lambda x: x)
-    got = []
 
     async def produce(i) -> None:
         for k in range(5):
             await pipeline.process_input_data((i, k))
 
-    async def consume() -> None:
-        async for x in pipeline.generate_output_stream():
-            got.append(x)
-
-    async with pipeline, create_task_group() as consumers:
-        consumers.start_soon(consume)
-        async with create_task_group() as producers:
-            for i in range(200):
-                producers.start_soon(produce, i)
-        pipeline.close_input()
+    async with pipeline, create_task_group() as producers:
+        for i in range(200):
+            producers.start_soon(produce, i)
+        got = await read(pipeline, 1000)
     assert sorted(got) == [(i, k) for i in range(200) for k in range(5)]
     for i in range(200):
         assert [k for producer, k in got if producer == i] == list(range(5))

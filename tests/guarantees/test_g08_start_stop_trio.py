@@ -112,8 +112,7 @@ async def test_start_is_refused_while_a_nursery_runs_it() -> None:
 
 async def test_move_on_after_leaves_a_blocked_read_and_the_pipeline_whole(autojump_clock: Any) -> None:
     # Only stages on the loop: the clock would jump while a thread runs.
-    pipeline = Pipeline().add_stage("double", double)
-    async with pipeline:
+    async with Pipeline().add_stage("double", double) as pipeline:
         output = pipeline.generate_output_stream()
         with trio.move_on_after(5) as scope:
             await anext(output)
@@ -123,8 +122,7 @@ async def test_move_on_after_leaves_a_blocked_read_and_the_pipeline_whole(autoju
 
 
 async def test_fail_after_around_a_blocked_put(autojump_clock: Any) -> None:
-    pipeline = Pipeline(1).add_stage("wait", for_ever)
-    async with pipeline:
+    async with Pipeline(1).add_stage("wait", for_ever) as pipeline:
         accepted = 0
         with pytest.raises(trio.TooSlowError), trio.fail_after(5):
             while True:

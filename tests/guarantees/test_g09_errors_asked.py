@@ -16,13 +16,7 @@ import pytest
 from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
-from async_task_pipeline import (
-    AsyncTaskPipeline,
-    Chain,
-    Failure,
-    FailureBudgetError,
-    StageProtocolError,
-)
+from async_task_pipeline import AsyncTaskPipeline, Chain, Failure, FailureBudgetError, StageProtocolError
 from tests.support.gates import AsyncGate, Gate
 from tests.support.law import assert_law
 from tests.support.waiting import drain, read, rest_of, until
@@ -228,8 +222,7 @@ ON_LOOP = pytest.mark.parametrize("on_loop", [False, True])
 @ON_LOOP
 async def test_neither_the_loop_nor_the_stage_waits_for_it(stage, on_loop):
     desk = slow(on_loop, "return")
-    pipeline = AsyncTaskPipeline().add_stage("stage", stage, on_error=desk, ordered=False)
-    async with pipeline:
+    async with AsyncTaskPipeline().add_stage("stage", stage, on_error=desk, ordered=False) as pipeline:
         await pipeline.put("bad")
         await desk.gate.entered()
         await pipeline.put(1)
@@ -246,8 +239,7 @@ async def test_neither_the_loop_nor_the_stage_waits_for_it(stage, on_loop):
 @ON_LOOP
 async def test_the_item_keeps_its_place_meanwhile(stage, on_loop):
     desk = slow(on_loop, "return")
-    pipeline = AsyncTaskPipeline().add_stage("stage", stage, on_error=desk)
-    async with pipeline:
+    async with AsyncTaskPipeline().add_stage("stage", stage, on_error=desk) as pipeline:
         for each in ("bad", 1):
             await pipeline.put(each)
         pipeline.close_input()
@@ -282,14 +274,10 @@ async def test_an_interrupt_drops_what_it_is_asked_about(stage, on_loop, options
     assert "an interrupted call failed" in caplog.text
 
 
-@ON_LOOP
-async def test_about_a_failure_of_an_interrupted_call_nobody_is_asked(on_loop):
-    gate, desk = Gate("held"), Desk("drop")
-
-    def stage(data):
-        return picky(gate(data))
-
-    pipeline = AsyncTaskPipeline().add_stage("stage", stage, on_error=desk)
+@DESKS
+async def test_about_a_failure_of_an_interrupted_call_nobody_is_asked(desk):
+    gate, desk = Gate("held"), desk("drop")
+    pipeline = AsyncTaskPipeline().add_stage("stage", lambda data: picky(gate(data)), on_error=desk)
     async with pipeline:
         await pipeline.put("held")
         await gate.entered()

@@ -44,9 +44,9 @@ class Frame:
     [
         (None, "item None"),
         (Unshowable(), "item <Unshowable, which cannot be shown>"),
-        (b"\x00" * 10**7, "item b'"),
-        (bytearray(10**7), "item bytearray(b'"),
-        ("x" * 10**7, "item 'xxx"),
+        (b"\x00" * 10**6, "item b'"),
+        (bytearray(10**6), "item bytearray(b'"),
+        ("x" * 10**6, "item 'xxx"),
         (Frame(bytes(10**5)), "item Frame(sound=b'"),
         ([[0] * 1000] * 1000, "item [[0, 0, 0"),
     ],
