@@ -1,5 +1,4 @@
-"""G2, cancelled at every await: ``accepted + fanned out = delivered + filtered + failed + dropped +
-inside``, exactly, at every quiet moment, as counters a user can read. Nothing else removes an item.
+"""G2, the law of conservation, cancelled at every await.
 
 The rule: each scenario is cancelled at every await it has (see ``support/cancelling.py``), and
 after each cut the same is asked: is every item accounted for, is what came out what had to come

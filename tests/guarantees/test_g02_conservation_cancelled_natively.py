@@ -1,5 +1,4 @@
-"""G2, cancelled natively: ``accepted + fanned out = delivered + filtered + failed + dropped +
-inside``, exactly, at every quiet moment, as counters a user can read. Nothing else removes an item.
+"""G2, the law of conservation, cancelled natively.
 
 The rule: the same scenarios, cut by ``Task.cancel``, ``asyncio.timeout`` and ``asyncio.wait_for``,
 which know no scopes and respect no shield; also in the very tick in which what the scenario waits

@@ -1,5 +1,4 @@
-"""G2, the counters: ``accepted + fanned out = delivered + filtered + failed + dropped + inside``,
-exactly, at every quiet moment, as counters a user can read. Nothing else removes an item.
+"""G2, the law of conservation, read from the counters.
 
 The rule: counters, receipts and the one line that shows a pipeline are frozen, exact, and can be
 read always.

@@ -1,5 +1,4 @@
-"""G2, from other threads: ``accepted + fanned out = delivered + filtered + failed + dropped +
-inside``, exactly, at every quiet moment, as counters a user can read. Nothing else removes an item.
+"""G2, the law of conservation, from other threads.
 
 The rule: a thread that has asked is always answered, once, however it falls in time; it never stays
 behind, and what it was refused is nowhere counted.

@@ -1,5 +1,4 @@
-"""G3, the formula: Memory is bounded from source to sink, by a stated formula; ``max_queue_size=1``
-means one.
+"""G3, the formula of the bound.
 
 The rule: the formula is the documentation's own. While nobody reads, what is inside comes to what it says
 and never to more, whatever the stages and their options, and again after an interrupt.

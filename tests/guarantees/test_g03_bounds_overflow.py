@@ -1,5 +1,4 @@
-"""G3, a full input that loses items: Memory is bounded from source to sink, by a stated formula;
-``max_queue_size=1`` means one.
+"""G3, a full input that loses items.
 
 The rule: with ``overflow`` no put of an item waits; what is lost is the oldest that waits or the
 newest, as was asked for; each loss is counted, and no sentinel is ever lost or overtaken.

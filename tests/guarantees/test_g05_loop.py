@@ -20,35 +20,25 @@ from anyio.from_thread import start_blocking_portal
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
-from tests.support.gates import Gate
+from tests.support.functions import of_kind, same
+from tests.support.gates import KINDS, Gate
 from tests.support.switching import switching_every
 from tests.support.waiting import drain, read, rest_of, until
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_stage_function_never_runs_on_the_loop(anyio_backend: object) -> None:
+async def test_a_stage_function_never_runs_on_the_loop():
     """A plain function and a plain generator run in a thread, an async one on the loop."""
-    here = threading.get_ident()
-    seen: dict[str, int] = {}
+    here, seen = threading.get_ident(), {}
 
-    def plain(value: int) -> int:
-        seen["plain"] = threading.get_ident()
-        return value
-
-    def generator(value: int) -> object:
-        seen["generator"] = threading.get_ident()
-        yield value
-
-    async def on_loop(value: int) -> int:
-        seen["async"] = threading.get_ident()
-        return value
-
-    pipeline: AsyncTaskPipeline[int, str] = AsyncTaskPipeline()
-    pipeline.add_stage("plain", plain).add_stage("generator", generator).add_stage("async", on_loop)
+    pipeline = AsyncTaskPipeline()
+    for kind in KINDS:
+        pipeline.add_stage(
+            kind, of_kind(kind, lambda value, kind=kind: seen.setdefault(kind, threading.get_ident()) and value)
+        )
     assert await drain(pipeline, [1]) == [1]
-    assert here == seen["async"]
-    assert here not in (seen["plain"], seen["generator"])
+    assert {kind for kind in KINDS if seen[kind] == here} == {"async", "async generator"}
 
 
 @pytest.mark.parametrize("call", ["stop", "interrupt", "clear"])
@@ -143,7 +133,7 @@ async def test_a_put_on_the_loop_never_blocks_it(size):
 
 async def test_a_put_in_another_thread_waits_for_room():
     """0.1.10: did; here it also comes from a thread the loop knows nothing of."""
-    pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", lambda x: x)
+    pipeline = AsyncTaskPipeline(max_queue_size=1).add_stage("same", same)
 
     def produce() -> None:
         for i in range(100):
@@ -169,13 +159,13 @@ async def test_a_source_that_never_waits_lets_other_tasks_run():
     ran_before_the_end = []
 
     async def source():
-        number = 0
-        while not ran and number < 100_000:  # which takes far longer than the loop may be kept
+        for number in range(100_000):  # which takes far longer than the loop may be kept
+            if ran:
+                break
             yield number
-            number += 1
         ran_before_the_end.extend(ran)
 
-    ran, pipeline = [], AsyncTaskPipeline(max_queue_size=200_000).add_stage("same", lambda x: x)
+    ran, pipeline = [], AsyncTaskPipeline(max_queue_size=200_000).add_stage("same", same)
 
     async def other() -> None:
         ran.append("other")
@@ -246,7 +236,7 @@ async def test_emptying_the_queues_never_waits_for_an_item(call):
     interrupt; at once with a short switch interval.
     """
     rounds = 1000
-    pipeline = AsyncTaskPipeline().add_stage("a", lambda x: x).add_stage("b", lambda x: x)
+    pipeline = AsyncTaskPipeline().add_stage("a", same).add_stage("b", same)
     with switching_every(1e-5):
         async with pipeline:
             for turn in range(rounds):

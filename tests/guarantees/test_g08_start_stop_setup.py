@@ -1,5 +1,4 @@
-"""G8, workers with something to make first: ``start()`` and ``stop()`` work from any task on any
-backend, under timeouts, in any order, twice, never; a stopped pipeline starts again empty.
+"""G8, workers with something to make first.
 
 The rule: a pipeline has started when every worker is ready; if one cannot be, whoever starts it is
 told, at once and by the stage's name, and no item is ever called for. Starting can be cancelled,

@@ -1,5 +1,4 @@
-"""G8, as a trio program does it: ``start()`` and ``stop()`` work from any task on any backend,
-under timeouts, in any order, twice, never; a stopped pipeline starts again empty.
+"""G8, as a trio program does it.
 
 The rule: pytest-trio in strict mode: trio's own nurseries, timeouts, channels, threads and
 exception groups. What holds under anyio's names has to hold under trio's.

@@ -1,6 +1,4 @@
-"""G9, of sources: A stage's exception is the user's own object with a note naming the stage, and by
-default ends the pipeline loudly: it reaches the owner of the scope and whoever waits for the
-output. Dropping is possible only by asking, and is logged and counted.
+"""G9, errors of sources.
 
 The rule: what a source raises reaches whoever feeds and whoever reads, whatever else ends its
 reading, and is never taken for the end of the input.
