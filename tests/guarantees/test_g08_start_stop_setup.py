@@ -8,7 +8,7 @@ and stopped, like anything else.
 from __future__ import annotations
 
 import pytest
-from anyio import Event, create_task_group, move_on_after, sleep_forever
+from anyio import Event, create_task_group, fail_after, sleep_forever
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.waiting import PATIENCE, drain
@@ -76,25 +76,8 @@ async def test_a_setup_that_fails_does_not_wait_for_one_that_takes_long(start):
 
 
 @starts()
-async def test_a_start_that_takes_long_can_be_cancelled(start):
-    begun = Event()
-
-    async def takes_long():
-        begun.set()
-        await sleep_forever()
-
-    pipeline = AsyncTaskPipeline().add_stage("model", stateful_on_loop, setup=takes_long)
-    with move_on_after(PATIENCE) as scope:
-        async with create_task_group() as tg:
-            tg.start_soon(start, pipeline, never)
-            await begun.wait()
-            scope.cancel()
-    await pipeline.stop()
-    assert not pipeline.running
-
-
-@starts()
-async def test_a_start_that_takes_long_can_be_stopped(start):
+@pytest.mark.parametrize("end", ["cancel", "stop"])
+async def test_a_start_that_takes_long_can_be_cancelled_and_stopped(start, end):
     begun, told = Event(), []
 
     async def takes_long():
@@ -102,11 +85,16 @@ async def test_a_start_that_takes_long_can_be_stopped(start):
         await sleep_forever()
 
     pipeline = AsyncTaskPipeline().add_stage("model", stateful_on_loop, setup=takes_long)
-    async with create_task_group() as tg:
-        tg.start_soon(start, pipeline, lambda: told.append("started"))
-        await begun.wait()
-        await pipeline.stop()
-    assert told == ["started"]
+    with fail_after(PATIENCE):
+        async with create_task_group() as tg:
+            tg.start_soon(start, pipeline, lambda: told.append("started"))
+            await begun.wait()
+            if end == "cancel":
+                tg.cancel_scope.cancel()
+            else:
+                await pipeline.stop()
+    await pipeline.stop()
+    assert told == (["started"] if end == "stop" else [])
     assert not pipeline.running
 
 
