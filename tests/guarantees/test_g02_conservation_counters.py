@@ -15,6 +15,8 @@ import attrs
 import pytest
 
 from async_task_pipeline import AsyncTaskPipeline, DroppedItems, InterruptReceipt, StageFlow
+from tests.support.functions import same
+from tests.support.gates import AsyncGate
 from tests.support.law import assert_law
 from tests.support.waiting import drain, read, until
 
@@ -75,18 +77,12 @@ async def test_every_counter_of_a_whole_job() -> None:
 
 
 async def test_a_snapshot_stays_what_it_was() -> None:
-    gate, entered = anyio.Event(), anyio.Event()
-
-    async def hold(value: int) -> int:
-        entered.set()
-        await gate.wait()
-        return value
-
-    async with Pipeline(4).add_stage("hold", hold) as pipeline:
+    gate = AsyncGate(0)
+    async with Pipeline(4).add_stage("hold", gate) as pipeline:
         for value in range(3):
             await pipeline.process_input_data(value)
         await pipeline.process_input_sentinel("end of turn")
-        await entered.wait()
+        await gate.entered()
         before = pipeline.statistics()
         flow = before.stages["hold"]
         assert (flow.inside, flow.in_call, flow.queue_depth) == (3, 1, 3)
@@ -94,8 +90,8 @@ async def test_a_snapshot_stays_what_it_was() -> None:
         assert repr(pipeline) == "<AsyncTaskPipeline running [hold 3+1] accepted=3 delivered=0 inside=3>"
         assert_law(pipeline)
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            before.accepted = 0  # type: ignore[misc]
-        gate.set()
+            before.accepted = 0
+        gate.open()
         assert await read(pipeline, 4) == [0, 1, 2, "end of turn"]
         assert before.inside == 3
         after = pipeline.statistics()
@@ -139,7 +135,7 @@ async def test_a_stage_added_between_two_runs_is_counted_at_once() -> None:
 
 
 async def test_statistics_may_be_read_in_any_thread_at_any_time() -> None:
-    pipeline = Pipeline(100).add_stage("positive", positive).add_stage("same", lambda value: value)
+    pipeline = Pipeline(100).add_stage("positive", positive).add_stage("same", same)
     stop = threading.Event()
     reads: list[int] = []
 

@@ -175,6 +175,10 @@ async def test_an_error_reaches_the_owner_and_the_consumer(stage, form):
             met.append(exc)
             raise
 
+    async def put_and_consume() -> None:
+        await pipeline.process_input_data(0)
+        await consume(pipeline.generate_output_stream())
+
     with contextlib.ExitStack() as owner:
         caught = owner.enter_context(pytest.raises((ZeroDivisionError, ExceptionGroup)))
         if form == "process":
@@ -182,18 +186,15 @@ async def test_an_error_reaches_the_owner_and_the_consumer(stage, form):
                 await consume(results)
         elif form == "scope":
             async with pipeline:
-                await pipeline.process_input_data(0)
-                await consume(pipeline.generate_output_stream())
+                await put_and_consume()
         elif form == "run":
             async with create_task_group() as tg:
                 await tg.start(pipeline.run)
-                await pipeline.process_input_data(0)
-                await consume(pipeline.generate_output_stream())
+                await put_and_consume()
         else:
             await pipeline.start()
-            await pipeline.process_input_data(0)
             with pytest.raises(ZeroDivisionError):
-                await consume(pipeline.generate_output_stream())
+                await put_and_consume()
             await pipeline.stop()
     assert len(met) == 1
     if form == "run":
