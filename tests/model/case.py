@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import traceback
 
 import anyio
 from anyio import CancelScope, create_task_group, fail_after, move_on_after, to_thread
@@ -303,7 +304,8 @@ class Case:
             for executor in self.executors:
                 executor.shutdown()
         assert told.strange == [], f"failures that no stage raises: {told.strange}"
-        assert threads_at_work() == []
+        left = threads_at_work()
+        assert not left, [traceback.format_stack(each) for each in left]
         assert tasks() == before
 
     async def live(self, lots, life):

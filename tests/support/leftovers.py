@@ -29,9 +29,11 @@ def threads_at_work(known: set[int | None] | None = None) -> list[FrameType]:
 
 
 def _in_package(frame: FrameType | None) -> bool:
+    names = []
     while frame is not None:
         if frame.f_code.co_filename.startswith(PACKAGE):
-            # A thread at its end is not at work: see _AtEnd in _loop_thread.py.
-            return frame.f_code.co_name != "__del__"
+            names.append(frame.f_code.co_name)
         frame = frame.f_back
-    return False
+    # A thread at its end is not at work, and trio's end when they have been idle for a while: see _AtEnd in
+    # _loop_thread.py, which calls something there.
+    return bool(names) and "__del__" not in names
