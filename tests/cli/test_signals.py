@@ -86,13 +86,15 @@ def test_a_second_ctrl_c_cancels_what_waits(tmp_path, loop):
     assert (tmp_path / "out").read_text() == "old"
 
 
-def test_a_second_ctrl_c_drops_what_a_thread_still_returns(tmp_path, loop):
-    with Child(tmp_path, "chains:gated", *loop) as child:
+@pytest.mark.parametrize("to_file", [False, True])
+def test_a_second_ctrl_c_drops_what_a_thread_still_returns(tmp_path, loop, to_file):
+    with Child(tmp_path, "chains:gated", *loop, *(["--output", "out"] if to_file else [])) as child:
         child.write("1\n2\n")
         child.wait_until_it_says("seen 2", "at the gate")
         press_ctrl_c(child, INTERRUPTED, STOPPING)
         child.open_gate()
         assert child.end()[:2] == (130, "")
+    assert files(tmp_path) == []
 
 
 def test_a_third_ctrl_c_kills_a_process_whose_stage_does_not_return(tmp_path, loop):

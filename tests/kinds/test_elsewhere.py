@@ -16,7 +16,7 @@ from async_task_pipeline._exceptions import RemoteCallError, StageProtocolError
 from async_task_pipeline._workers._elsewhere import WorkerGoneError
 from async_task_pipeline._workers._process import WorkerProcess
 from async_task_pipeline._workers._wire import packed_exception, unpacked_exception
-from tests.kinds import elsewhere, functions, odd
+from tests.kinds import elsewhere, functions, mistakes, odd
 from tests.kinds.functions import MineError
 from tests.support.waiting import PATIENCE
 
@@ -123,6 +123,14 @@ def test_a_generator_is_a_generator_here(worker):
     assert type(values) is types.GeneratorType
     assert list(values) == [(1, 1), None, (2, 2), 0, *((n, n) for n in range(1, 20))]
     assert list(worker.call((functions.each_in, []))) == []
+
+
+def test_what_a_generator_raises_comes_after_what_it_yielded(worker):
+    values = worker.call((elsewhere.fails_after, 1, *range(10)))
+    assert [next(values) for _ in range(11)] == [1, *range(10)]
+    with pytest.raises(MineError, match="after them"):
+        next(values)
+    assert list(values) == []
 
 
 def test_a_generator_is_so_many_values_ahead_and_no_more(worker, gate):
@@ -245,6 +253,14 @@ def test_what_a_set_up_raises_is_raised_here():
     while not worker._watch(PATIENCE):
         pass
     assert not worker.leave()  # whoever waits for it has been told, or nobody wants to know
+
+
+def test_what_a_clean_up_raises_is_raised_here(gate):
+    worker = start(functions.second, partial(mistakes.Unclean, gate.address))
+    worker.wait_ready()
+    with pytest.raises(MineError, match="the clean-up"):
+        worker.leave()
+    assert not worker.is_alive()
 
 
 @pytest.mark.parametrize("clean", [True, False])
