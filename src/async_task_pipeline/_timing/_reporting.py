@@ -1,7 +1,7 @@
 """From what was folded to the records of a report.
 
 The rule: everything here is worked out from what is given, and nothing is kept. It is loaded with the first
-report, because attrs takes longer to make the classes of the records than all else takes to load.
+report, because attrs makes the classes of the records, which was a third of the time to import the package.
 """
 
 from __future__ import annotations
