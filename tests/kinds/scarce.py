@@ -158,5 +158,7 @@ async def large_result():
 
 
 if __name__ == "__main__":
-    what, backend = sys.argv[1:]
-    anyio.run(partial(without_threads, what) if what in OPTIONS else globals()[what], backend=backend)
+    what = sys.argv[1]
+    backend, options = {"uvloop": ("asyncio", {"use_uvloop": True})}.get(sys.argv[2], (sys.argv[2], {}))
+    function = partial(without_threads, what) if what in OPTIONS else globals()[what]
+    anyio.run(function, backend=backend, backend_options=options)

@@ -14,10 +14,9 @@ from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import some
-from tests.support.backends import BOTH
 from tests.support.waiting import drain
 
-pytestmark = [pytest.mark.anyio, BOTH]
+pytestmark = pytest.mark.anyio
 
 
 class Desk:

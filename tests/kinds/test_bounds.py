@@ -8,10 +8,9 @@ from __future__ import annotations
 import pytest
 
 from tests.kinds.kinds import ALL, some
-from tests.support.backends import BOTH
 from tests.support.bound import fill, most_inside
 
-pytestmark = [pytest.mark.anyio, BOTH]
+pytestmark = pytest.mark.anyio
 
 
 @some(ALL)

@@ -14,10 +14,9 @@ import pytest
 from async_task_pipeline import RemoteCallError
 from tests.kinds.functions import MineError, OneWay
 from tests.kinds.kinds import REMOTE, some
-from tests.support.backends import BOTH
 from tests.support.waiting import drain
 
-pytestmark = [pytest.mark.anyio, BOTH, some(REMOTE)]
+pytestmark = [pytest.mark.anyio, some(REMOTE)]
 
 
 async def test_what_cannot_cross_is_the_failure_of_its_call(kind):

@@ -14,10 +14,9 @@ import pytest
 from async_task_pipeline import StageProtocolError
 from tests.kinds import functions, mistakes
 from tests.kinds.kinds import INTERPRETER, POOLS, some
-from tests.support.backends import BOTH
 from tests.support.waiting import drain
 
-pytestmark = [pytest.mark.anyio, BOTH]
+pytestmark = pytest.mark.anyio
 
 OFF_THE_LOOP = ("thread", "process", INTERPRETER, *POOLS)
 

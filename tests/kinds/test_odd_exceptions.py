@@ -21,11 +21,10 @@ from async_task_pipeline import RemoteCallError, StageProtocolError
 from tests.kinds import functions, mistakes, odd
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
-from tests.support.backends import BOTH
 from tests.support.law import assert_law
 from tests.support.waiting import drain, read, rest_of, until
 
-pytestmark = [pytest.mark.anyio, BOTH]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -89,13 +88,12 @@ async def test_each_is_dropped_as_any_other(kind, gate, caplog):
     assert len(warnings) == len(names)
     assert all(each.startswith("stage 'stage' dropped an item: ") for each in warnings)
     assert_themselves(kind, names, [each.exc_info[1] for each in caplog.records if each.exc_info])
+    assert_law(pipeline)
 
 
 @pytest.mark.parametrize("read_on", [False, True])
 async def test_each_ends_the_pipeline_as_any_other(kind, gate, read_on):
     pipeline, names = refusing(kind, gate, workers=2)
-    if kind.name in ("process", "interpreter"):
-        names = names[:2]  # one of which no copy can be made, and one that is a copy: the others are as in a thread
     for number, name in enumerate(names, 1):
         with pytest.raises(Exception) as caught:
             async with pipeline:

@@ -18,11 +18,10 @@ from anyio import create_task_group, to_thread
 from async_task_pipeline import WorkerDiedError
 from tests.kinds import functions, odd
 from tests.kinds.kinds import some
-from tests.support.backends import BOTH
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, read, rest_of, until
 
-pytestmark = [pytest.mark.anyio, BOTH, some(["process"])]
+pytestmark = [pytest.mark.anyio, some(["process"])]
 
 
 @pytest.fixture

@@ -20,11 +20,10 @@ from async_task_pipeline._workers._interpreter import Interpreters
 from tests.kinds import odd
 from tests.kinds.functions import MineError
 from tests.kinds.kinds import INTERPRETER, REMOTE, STREAMING, some
-from tests.support.backends import BOTH
 from tests.support.law import assert_law
 from tests.support.waiting import drain, read, rest_of, until
 
-pytestmark = [pytest.mark.anyio, BOTH]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ import pytest
 from async_task_pipeline import AsyncTaskPipeline
 from tests.kinds import functions
 from tests.kinds.kinds import NEW, REMOTE, some
-from tests.support.backends import BOTH
+from tests.support.backends import UVLOOP
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, drain, read, rest_of, until
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space as it says")
-LOOPS = pytest.mark.parametrize("loop", ["asyncio", "trio"])
+LOOPS = pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=UVLOOP), "trio"])
 
 NO_THREAD = "raised|RuntimeError: can't start new thread"
 STAGE = "|raised in stage 'stage' of the pipeline"
@@ -92,7 +92,6 @@ MESSAGES = {  # of the calls for [1, 2], [3] and [4]: each value, and the end of
 
 
 @pytest.mark.anyio
-@BOTH
 @some(REMOTE)
 @pytest.mark.parametrize("where", ["before it is read", "after it was read"])
 @pytest.mark.parametrize("message", MESSAGES)
@@ -122,7 +121,6 @@ async def test_a_reply_that_cannot_be_received_fails_its_call_and_no_other(kind,
 
 
 @pytest.mark.anyio
-@BOTH
 @some(["process"])
 @pytest.mark.parametrize("error", [OSError(11, "no more processes"), EOFError("no server"), MemoryError("no memory")])
 async def test_a_process_that_cannot_be_started_ends_the_pipeline_by_the_name_of_its_stage(kind, monkeypatch, error):

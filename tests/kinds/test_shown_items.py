@@ -11,10 +11,9 @@ from functools import partial
 
 import pytest
 
-from tests.support.backends import BOTH
 from tests.support.waiting import drain
 
-pytestmark = [pytest.mark.anyio, BOTH]
+pytestmark = pytest.mark.anyio
 
 STAGE = "raised in stage 'stage' of the pipeline"
 

@@ -20,6 +20,3 @@ TRIO = pytest.param(("trio", {}), id="trio")
 
 ASYNCIO = pytest.mark.parametrize("anyio_backend", ASYNCIO_LOOPS)
 """Has a test run on asyncio's two loops only."""
-
-BOTH = pytest.mark.parametrize("anyio_backend", [ASYNCIO_LOOPS[0], TRIO])
-"""Has a test run on asyncio and trio, not on uvloop too: for what happens in no loop."""
