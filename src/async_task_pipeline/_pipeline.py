@@ -672,7 +672,10 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         # lets nobody else run, or a later call could be accepted before this one.
         await checkpoint_if_cancelled()
         run = self.__on_the_loop("process_input_stream")
-        await _feed(run, source, self.__own_put(told), told, close_input=close_input)
+        run.input.check_open()
+        refusal = await _feed(run, source, self.__own_put(told), told, close_input=close_input)
+        if refusal is not None:
+            raise refusal
 
     async def process_input_data(self, data: T, created_at: float | None = None) -> None:
         """Put one item, waiting for room.
@@ -1123,18 +1126,21 @@ class AsyncTaskPipeline(Generic[T, U, ResultT]):
         return self.__records.delivered + (self.__run.output.delivered if self.__run is not None else 0)
 
 
-async def _feed(run: Run, source: Any, put: Put | None, sentinels: IsSentinel | None, *, close_input: bool) -> None:
-    run.input.check_open()
+async def _feed(
+    run: Run, source: Any, put: Put | None, sentinels: IsSentinel | None, *, close_input: bool
+) -> PipelineStateError | None:
+    """Feed a source to its end; return what refused its next item, if the input was closed before."""
+    refusal = None
     run.streams += close_input
     try:
         with CancelScope() as scope:
             run.feeding.add(scope)
             try:
-                await feed(run.input, source, put, sentinels)
+                refusal = await feed(run.input, source, put, sentinels)
             finally:
                 run.feeding.discard(scope)
         if scope.cancelled_caught:
-            run.input.check_open()  # as a put would be told
+            refusal = run.input.refusal()  # as a put would be told
     except BaseException as exc:
         run.streams -= close_input
         error = exc
@@ -1148,16 +1154,17 @@ async def _feed(run: Run, source: Any, put: Put | None, sentinels: IsSentinel | 
     run.streams -= close_input
     if close_input and not run.streams:
         run.input.end()
+    return refusal
 
 
 async def _feed_job(run: Run, source: Any, put: Put | None, sentinels: IsSentinel | None) -> None:
     try:
-        await _feed(run, source, put, sentinels, close_input=True)
+        if not run.input.is_closed:  # by a block that is left at once
+            # A refusal is no fault of the source: the block has closed or stopped the input.
+            await _feed(run, source, put, sentinels, close_input=True)
     except get_cancelled_exc_class():
         raise
     except Exception as exc:
-        if isinstance(exc, PipelineStateError) and run.input.is_closed and exc is not run.input.error:
-            return  # closed or stopped by the block: no fault of the source
         # It is in the output, behind the results of what was read before. If the
         # block is left without meeting it there, it must not vanish; so whatever
         # cancels this task, an error of the block too, has to wait for the verdict.

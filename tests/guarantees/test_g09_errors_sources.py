@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 
 import pytest
-from anyio import CancelScope, create_task_group
+from anyio import CancelScope, create_task_group, get_cancelled_exc_class, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, PipelineStateError, PipelineStoppedError, StageProtocolError
@@ -253,3 +254,26 @@ async def test_a_source_that_was_wholly_fed_does_not_mind_what_is_closed_afterwa
         assert source.over.wait(PATIENCE / 2)  # blocks the loop: only the thread knows that it is over
         pipeline.close_input()
     assert pipeline.statistics().accepted == 3
+
+
+@pytest.mark.parametrize("kind", ["in a thread", "in a task"])
+async def test_a_source_that_raises_what_a_put_raises_does_not_lose_it_as_the_block_is_left(kind):
+    own, pipeline = PipelineStoppedError("of another pipeline"), unchanged()
+
+    def in_a_thread():
+        yield "first"
+        while pipeline.running:
+            time.sleep(0)
+        raise own
+
+    async def in_a_task():
+        yield "first"
+        try:
+            await sleep_forever()
+        except get_cancelled_exc_class():
+            raise own from None
+
+    with pytest.raises(PipelineStoppedError) as caught:
+        async with pipeline.process(in_a_thread() if kind == "in a thread" else in_a_task()) as results:
+            assert await anext(results) == "first"
+    assert caught.value is own

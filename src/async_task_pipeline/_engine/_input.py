@@ -134,6 +134,10 @@ class Input:
         if self._closed is not None:
             raise self._closed()
 
+    def refusal(self) -> PipelineStateError | None:
+        """What a put would raise now, if the input is closed."""
+        return None if self._closed is None else self._closed()
+
     def item(self, data: Any, created_at: float | None = None, turn: Turn[Any, Any] | None = None) -> Item:
         """The item for some data; its timestamps begin when it is accepted."""
         if created_at is not None:

@@ -72,28 +72,34 @@ def checked_sentinels(sentinels: Any) -> IsSentinel | None:
     return told
 
 
-async def feed(input_: Input, source: Any, put: Put | None = None, sentinels: IsSentinel | None = None) -> None:
+async def feed(
+    input_: Input, source: Any, put: Put | None = None, sentinels: IsSentinel | None = None
+) -> PipelineStateError | None:
     """Feed every item of a source, with back-pressure; errors of the source come out.
+
+    A source may raise what a put raises, so what the puts of a closed input raise is returned.
 
     Args:
         input_: Where they go.
         source: Where they come from.
         put: How a subclass puts what comes from a source, if it has a way of its own.
         sentinels: Tells which of them are sentinels, if any may be.
+
+    Returns:
+        What refused an item, if the input was closed before the source was exhausted.
     """
     read = input_.read if sentinels is None else partial(_read, input_, sentinels)
     put_one: Put = put or (lambda data: input_.put(read(data)))
-    if isinstance(source, AsyncIterable):
-        await _feed_async(source, put_one)
-    elif isinstance(source, Here):
-        await _feed_async(_read_here(source.iterable), put_one)
-    elif put is not None:
-        await _feed_async(_read_in_steps(source), put)
-    elif isinstance(source, _IN_MEMORY):
-        # At once as many as there is room for, if all are items.
-        await (_feed_container(input_, source) if sentinels is None else _feed_async(_read_in_steps(source), put_one))
-    else:
-        await _feed_from_thread(input_, source, read)
+    if not isinstance(source, (AsyncIterable, Here)) and put is None:
+        if not isinstance(source, _IN_MEMORY):
+            return await _feed_from_thread(input_, source, read)
+        if sentinels is None:  # as many at once as there is room for, since all are items
+            return await _feed_container(input_, source)
+    if isinstance(source, Here):
+        source = _read_here(source.iterable)
+    elif not isinstance(source, AsyncIterable):
+        source = _read_in_steps(source)
+    return await _feed_async(input_, source, put_one)
 
 
 def _read(input_: Input, sentinels: IsSentinel, data: Any) -> Item:
@@ -128,15 +134,23 @@ async def _read_in_steps(source: Iterable[Any]) -> AsyncGenerator[Any, None]:
                 await here.run(iterator.close, limiter=limiter)
 
 
-async def _feed_async(source: AsyncIterable[Any], put: Put) -> None:
+async def _feed_async(input_: Input, source: AsyncIterable[Any], put: Put) -> PipelineStateError | None:
     iterator = aiter(source)
+    refusal = None
     try:
         async for data in iterator:
-            await put(data)
+            try:
+                await put(data)
+            except PipelineStateError as exc:
+                if not input_.is_closed:
+                    raise
+                refusal = exc
+                break
     except BaseException:
         await _close(iterator)
         raise
     await _close(iterator)
+    return refusal
 
 
 async def _close(iterator: AsyncIterator[Any]) -> None:
@@ -150,14 +164,18 @@ async def _close(iterator: AsyncIterator[Any]) -> None:
             raise error from None
 
 
-async def _feed_container(input_: Input, source: Iterable[Any]) -> None:
+async def _feed_container(input_: Input, source: Iterable[Any]) -> PipelineStateError | None:
     iterator = iter(source)
     missing = object()
     while (data := next(iterator, missing)) is not missing:
-        # One item waits for room, and whatever room there is then goes to the next ones.
-        await input_.put(input_.read(data))
-        input_.put_some(iterator)
+        try:
+            # One item waits for room, and whatever room there is then goes to the next ones.
+            await input_.put(input_.read(data))
+            input_.put_some(iterator)
+        except PipelineStateError as exc:
+            return exc
         await checkpoint()
+    return None
 
 
 class _Reader:
@@ -165,7 +183,7 @@ class _Reader:
 
     def __init__(self, input_: Input, source: Iterable[Any], read: Callable[[Any], Item]) -> None:
         self.error: BaseException | None = None
-        # What ended the reading before the source was exhausted.
+        # What a put raised, which ended the reading before the source was exhausted.
         self.refused: PipelineStateError | None = None
         self.done = Event()
         self._input = input_
@@ -202,8 +220,9 @@ class _Reader:
         """Put one item; whether it was accepted."""
         if self._stopped:
             return False
+        item = self._read(data)
         try:
-            self._input.put_from_thread(self._read(data), source=self)
+            self._input.put_from_thread(item, source=self)
         except PipelineStateError as exc:
             self.refused = exc
             return False
@@ -219,7 +238,9 @@ class _Reader:
             self.done.set()
 
 
-async def _feed_from_thread(input_: Input, source: Iterable[Any], read: Callable[[Any], Item]) -> None:
+async def _feed_from_thread(
+    input_: Input, source: Iterable[Any], read: Callable[[Any], Item]
+) -> PipelineStateError | None:
     reader = _Reader(input_, source, read)
     try:
         async with create_task_group() as tg:
@@ -233,5 +254,4 @@ async def _feed_from_thread(input_: Input, source: Iterable[Any], read: Callable
             raise
     if reader.error is not None:
         raise raisable(reader.error, get_cancelled_exc_class())
-    if reader.refused is not None:
-        raise reader.refused
+    return reader.refused
