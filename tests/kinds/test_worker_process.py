@@ -364,6 +364,8 @@ def test_nothing_of_it_is_left_open(start, gate, end):
             worker.ended()
 
     def open_now():
+        # The gate hears of a process that has ended a moment later, and has a descriptor of each visitor.
+        assert gate.wait_for(lambda: len(gate.departed) == len(gate.arrivals))
         return len([*Path("/proc/self/fd").iterdir()])
 
     live()  # whatever is started once and kept is there now
