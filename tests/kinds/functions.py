@@ -15,16 +15,19 @@ import socket
 import threading
 from pathlib import Path
 
-from anyio import wait_readable
+from anyio import fail_after, wait_readable
+
+from tests.support.waiting import PATIENCE
 
 # -- at a gate ------------------------------------------------------------------------------
 
 
 def visit(address, label):
-    """Say who is there, and stand there until let through."""
+    """Say who is there, and stand there until let through; not for ever, or a test that fails would wait for it."""
     with socket.socket(socket.AF_UNIX) as at_gate:
         at_gate.connect(address)
         at_gate.sendall(str(label).encode())
+        at_gate.settimeout(PATIENCE / 2)
         at_gate.recv(1)
 
 
@@ -33,7 +36,8 @@ async def visit_on_loop(address, label):
     with socket.socket(socket.AF_UNIX) as at_gate:
         at_gate.connect(address)
         at_gate.sendall(str(label).encode())
-        await wait_readable(at_gate)
+        with fail_after(PATIENCE / 2):
+            await wait_readable(at_gate)
         at_gate.recv(1)
 
 

@@ -69,7 +69,7 @@ async def test_what_ends_its_turn_closes_a_generator(kind, gate, end, stuck):
 
 async def test_what_a_timeout_cuts_short_has_yielded_what_it_had(kind, gate):
     gate.hold(2)
-    pipeline = kind.pipeline(partial(kind.function("fan"), gate.address), timeout=0.3, on_error="return")
+    pipeline = kind.pipeline(partial(kind.function("fan"), gate.address), timeout=0.6, on_error="return")
     async with pipeline:
         output = pipeline.generate_output_stream()
         await pipeline.process_input_data(5)

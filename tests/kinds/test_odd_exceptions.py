@@ -234,7 +234,7 @@ async def test_only_an_interrupt_calls_on_interrupt(kind, gate):
     gate.hold("held")
     function = partial(kind.function("gated"), gate.address)
     on_interrupt = partial(calls.append, "interrupted")
-    pipeline = kind.pipeline(function, timeout=0.3, on_error="return", on_interrupt=on_interrupt, workers=2)
+    pipeline = kind.pipeline(function, timeout=0.6, on_error="return", on_interrupt=on_interrupt, workers=2)
     async with pipeline:
         await pipeline.process_input_data("held")
         (late,) = await read(pipeline, 1)

@@ -97,7 +97,7 @@ async def test_nothing_stale_comes_of_a_generator_whose_first_waits_for_its_turn
 async def test_a_call_is_overdue_whatever_its_worker_yielded_before(kind, gate):
     gate.hold("held")
     function = partial(odd.like(kind, "many"), odd.Ambiguous, gate.address)
-    pipeline = kind.pipeline(function, workers=2, timeout=0.3, on_error="return", size=4)
+    pipeline = kind.pipeline(function, workers=2, timeout=0.6, on_error="return", size=4)
     async with pipeline:
         # The first call waits for room, which takes no time of its own; the others wait for it.
         for data in ("many", "done", "held"):
