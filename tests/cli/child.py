@@ -7,11 +7,11 @@ and the gate is a named pipe that a stage reads, so that it blocks until the tes
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from functools import partial
 
 COMMAND = [sys.executable, "-W", "error", "-m", "async_task_pipeline"]
 
@@ -136,10 +136,22 @@ class Here:
 """
 
 
-def _heed_signals(ignored):
-    # Whoever runs the tests in the background (nohup, a shell's &) ignores these, and children inherit that.
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN if number == ignored else signal.SIG_DFL)
+@contextlib.contextmanager
+def _inherited(ignored):
+    """Have a child that is started meanwhile heed these signals, all but the one it is to ignore.
+
+    Whoever runs the tests in the background (nohup, a shell's &) ignores them, and children inherit that;
+    what is handled here is at its default there. A function between fork and exec would be simpler, but
+    Python 3.13 can crash in it where there have been interpreters.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, signal.SIG_IGN if number == ignored else signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Child:
@@ -160,16 +172,16 @@ class Child:
         self.gate = directory / "gate"
         if not self.gate.exists():
             os.mkfifo(self.gate)
-        self.process = subprocess.Popen(
-            [*command, "run", *args],
-            cwd=directory,
-            env={**os.environ, "GATE": str(self.gate), "TERM": "xterm", **env},
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            bufsize=0,
-            preexec_fn=partial(_heed_signals, ignoring),  # noqa: PLW1509
-        )
+        with _inherited(ignoring):
+            self.process = subprocess.Popen(
+                [*command, "run", *args],
+                cwd=directory,
+                env={**os.environ, "GATE": str(self.gate), "TERM": "xterm", **env},
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                bufsize=0,
+            )
         self.said = []
 
     def __enter__(self):

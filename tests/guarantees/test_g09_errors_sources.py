@@ -258,16 +258,18 @@ async def test_a_source_that_was_wholly_fed_does_not_mind_what_is_closed_afterwa
 
 @pytest.mark.parametrize("kind", ["in a thread", "in a task"])
 async def test_a_source_that_raises_what_a_put_raises_does_not_lose_it_as_the_block_is_left(kind):
-    own, pipeline = PipelineStoppedError("of another pipeline"), unchanged()
+    own, pipeline, asked = PipelineStoppedError("of another pipeline"), unchanged(), threading.Event()
 
     def in_a_thread():
         yield "first"
+        asked.set()
         while pipeline.running:
             time.sleep(0)
         raise own
 
     async def in_a_task():
         yield "first"
+        asked.set()
         try:
             await sleep_forever()
         except get_cancelled_exc_class():
@@ -276,4 +278,5 @@ async def test_a_source_that_raises_what_a_put_raises_does_not_lose_it_as_the_bl
     with pytest.raises(PipelineStoppedError) as caught:
         async with pipeline.process(in_a_thread() if kind == "in a thread" else in_a_task()) as results:
             assert await anext(results) == "first"
+            await until(asked.is_set)
     assert caught.value is own
