@@ -16,6 +16,8 @@ import pytest
 from anyio import CancelScope, fail_after
 from anyio.lowlevel import checkpoint
 
+from async_task_pipeline import AsyncTaskPipeline
+from async_task_pipeline._engine import _input
 from tests.support.backends import ASYNCIO
 from tests.support.cancelling import (
     INPUTS,
@@ -32,7 +34,9 @@ from tests.support.cancelling import (
     read,
     watched,
 )
+from tests.support.gates import Gate
 from tests.support.leftovers import tasks, threads_at_work
+from tests.support.waiting import PATIENCE, rest_of, until_waiting
 
 pytestmark = [pytest.mark.anyio, ASYNCIO]
 
@@ -163,6 +167,42 @@ async def test_a_cancelled_reader_in_the_tick_of_an_item_leaves_it_to_the_next()
         pipeline.close_input()
         await read(pipeline, ledger)
     assert ledger.got == expected([0])
+
+
+async def test_a_put_cancelled_in_the_tick_in_which_it_is_let_in_lets_in_the_next(monkeypatch) -> None:
+    gate, puts = Gate("held"), []
+
+    class Told:
+        """What a put waits for; the first is cancelled when it has been told that there is room."""
+
+        def __init__(self) -> None:
+            self.event = anyio.Event()
+
+        def set(self) -> None:
+            self.event.set()
+            puts[0].cancel()
+
+        async def wait(self) -> None:
+            await self.event.wait()
+
+    monkeypatch.setattr(_input, "Event", Told)
+    pipeline = AsyncTaskPipeline(max_queue_size=2).add_stage("gate", gate)
+    async with pipeline:
+        pipeline.put_input_data("held")
+        await gate.entered()
+        with pytest.raises(anyio.WouldBlock):
+            while True:
+                pipeline.put_input_data("in the way")
+        for each in ("cancelled", "next"):
+            puts.append(asyncio.create_task(pipeline.process_input_data(each)))
+            await until_waiting(pipeline, len(puts))
+        pipeline.stages[0].clear_input_queue()
+        await asyncio.wait(puts, timeout=PATIENCE)
+        assert puts[0].cancelled()
+        assert puts[1].done()
+        gate.open()
+        rest = await rest_of(pipeline)
+    assert [each for each in rest if each != "in the way"] == ["held", "next"]
 
 
 @pytest.mark.parametrize("kind", ["async", "thread", "mixed"])
