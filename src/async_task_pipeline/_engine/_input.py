@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import attrs
 from anyio import Event, WouldBlock
@@ -28,6 +28,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from .._arguments import finite, plain_number
 from .._exceptions import PipelineStateError, shown, stopped
 from .._log import logger
+from .._timing._clock import Clock
 from ._item import END, PASSED, Item, TimedItem
 from ._stage_runner import Shared, StageRunner
 from ._turn import Turn
@@ -37,6 +38,9 @@ Overflow = Literal["wait", "drop_oldest", "drop_newest"]
 """What a full input means to a producer: wait, or lose an item, the oldest that waits or the one
 just put."""
 
+Answer: TypeAlias = SimpleQueue[BaseException | None]
+"""Where a thread that waits gets ``None`` or what to raise."""
+
 
 @attrs.define(eq=False, repr=False)
 class Producer:
@@ -44,14 +48,14 @@ class Producer:
 
     Attributes:
         item: What is put; belongs to the producer until it is accepted.
-        answer: What a task waits for, or where a thread gets ``None`` or what to raise.
+        answer: What a task waits for, or a thread.
         turn: The turn that it is put for, if any.
         source: Who reads the source it comes from, if it comes from one.
         dropped_in: The number of the turn with which an interrupt dropped a task's item.
     """
 
     item: Item
-    answer: Event | SimpleQueue[BaseException | None]
+    answer: Event | Answer
     turn: Turn[Any, Any] | None = None
     source: object = None
     dropped_in: int | None = None
@@ -198,7 +202,7 @@ class Input:
         try:
             await let_in.wait()
         except BaseException:
-            self._leave(producer)
+            self._leave(let_in)
             raise
         if producer.dropped_in is not None:
             self._count_dropped(1, producer.dropped_in)
@@ -226,26 +230,29 @@ class Input:
         """Accept an item from another thread, blocking it until there is room."""
         waker = self._shared.waker
         self.check_elsewhere()
-        answer: SimpleQueue[BaseException | None] = SimpleQueue()
-        producer = Producer(item, answer, turn, source)
+        answer: Answer | None = None
         with self.lock:
             if waker.gone():
                 raise stopped(None)
-            accepted = self._put_now(item, turn)
-            if not accepted:
-                self._line.append(producer)
+            if not self._put_now(item, turn):
+                answer = SimpleQueue()
+                self._line.append(Producer(item, answer, turn, source))
         # Of one that waits, too: room may have been made since it was looked for.
         waker.wake(self)
-        if accepted:
-            return
+        if answer is not None:
+            self._block(answer)
+
+    def _block(self, answer: Answer) -> None:
+        """Wait in a thread until its put is let in, or raise what it is refused with."""
+        waker = self._shared.waker
         if waker.gone():
-            self._leave(producer)
+            self._leave(answer)
             raise stopped(None)
         waker.loop_thread.awaited()
         try:
             error = answer.get()
         except BaseException:  # KeyboardInterrupt, in the main thread
-            self._leave(producer)
+            self._leave(answer)
             raise
         if error is not None:
             raise error
@@ -256,12 +263,13 @@ class Input:
             self.check_open()
             room = 0 if self._line else self._link.room
             data_of_next = islice(items, max(0, min(room, ITEMS_PER_STEP)))
-            if self._shared.clock is None:
+            clock = self._shared.clock
+            if clock is None:
                 new = [Item(data) for data in data_of_next]
             else:
                 new = [self.item(data) for data in data_of_next]
                 for item in new:
-                    self._stamp(item)
+                    self._stamp(item, clock)
             self._first.stage.counts.accepted += len(new)
             self._link.sent += len(new)
             self._arrivals += new
@@ -299,7 +307,8 @@ class Input:
         """Accept an item if there is room and nobody waits; the lock is held."""
         if turn is not None:
             turn.check()
-        self.check_open()
+        if self._closed is not None:  # as check_open() has it: a call less for every put
+            raise self._closed()
         if self._line or self._link.room <= 0:
             return False
         self._accept(item)
@@ -307,7 +316,8 @@ class Input:
 
     def _refuse(self, item: Item) -> None:
         """Accept an item and drop it at once; the lock is held."""
-        self._stamp(item)
+        if self._shared.clock is not None:
+            self._stamp(item, self._shared.clock)
         counts = self._first.stage.counts
         counts.accepted += 1
         counts.refused += 1
@@ -316,22 +326,22 @@ class Input:
     def _accept(self, item: Item) -> None:
         """Take responsibility for an item; under the lock."""
         if item.outcome == PASSED:
-            self._stamp(item)  # first: an injected clock may raise
+            if self._shared.clock is not None:
+                self._stamp(item, self._shared.clock)  # first: an injected clock may raise
             self._first.stage.counts.accepted += 1
         else:
             self._link.others.append(item)
         self._link.sent += 1
         self._arrivals.append(item)
 
-    def _stamp(self, item: Item) -> None:
+    def _stamp(self, item: Item, clock: Clock) -> None:
         """Note in an item that it is accepted now, and in which turn."""
-        if self._shared.clock is not None:
-            now = self._shared.clock()
-            if not self._number:
-                self._number = next(self._numbers)
-                self._begun.append((self._number, now))
-            item.timestamps.append(now)
-            item.turn = item.turn or self._number
+        now = clock()
+        if not self._number:
+            self._number = next(self._numbers)
+            self._begun.append((self._number, now))
+        item.timestamps.append(now)
+        item.turn = item.turn or self._number
 
     def _displace(self) -> bool:
         """Drop the item that has waited longest, on the loop; false if none waits."""
@@ -399,11 +409,10 @@ class Input:
                 self._refuse(producer.item)
                 producer.refuse(None)
 
-    def _leave(self, producer: Producer) -> None:
-        """Give up waiting; the turn may have come meanwhile, and is passed on."""
+    def _leave(self, answer: Event | Answer) -> None:
+        """Give up waiting for an answer; it may have come meanwhile, and the next producer is let in."""
         with self.lock:
-            if producer in self._line:
-                self._line.remove(producer)
+            self._line = deque(each for each in self._line if each.answer is not answer)
         self._shared.waker.wake(self)
 
     def refuse_source(self, source: object) -> None:

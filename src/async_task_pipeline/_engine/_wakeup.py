@@ -68,6 +68,7 @@ class Waker:
         failed: Is told what a pump has raised.
 
     Attributes:
+        gone: Whether the loop was closed under the pipeline, so that no step is ever run again.
         pending: Whether a step is going to be run.
         ran_at: When the last step ended that the loop ran (:py:func:`time.perf_counter`).
         thread: The loop's.
@@ -76,7 +77,6 @@ class Waker:
 
     __slots__ = (
         "_failed",
-        "_loop_closed",
         "_native",
         "_post",
         "_post_here",
@@ -84,6 +84,7 @@ class Waker:
         "_stepping",
         "_woken",
         "_woken_next",
+        "gone",
         "loop_thread",
         "pending",
         "ran_at",
@@ -96,14 +97,15 @@ class Waker:
         self.loop_thread: LoopThread = LoopThread.here()
         self._post = current_run_sync_soon()
         self._native = native
+        self.gone: Callable[[], bool]
         if hasattr(native, "run_sync_soon"):
             self._running = sys.modules["trio"].lowlevel.current_trio_token
             self._post_here = native.run_sync_soon
-            self._loop_closed = _never  # trio ends all its tasks first, the pipeline's among them
+            self.gone = _never  # trio ends all its tasks first, the pipeline's among them
         else:
             self._running = sys.modules["asyncio"].get_running_loop
             self._post_here = native.call_soon  # no system call
-            self._loop_closed = native.is_closed
+            self.gone = native.is_closed
         self._failed = failed
         self._woken: deque[Pumped] = deque()
         self._woken_next: list[Pumped] = []
@@ -166,10 +168,6 @@ class Waker:
                 f"{call} belongs on the event loop that runs the pipeline; "
                 "use anyio.from_thread to call it from another thread"
             )
-
-    def gone(self) -> bool:
-        """Whether the loop was closed under the pipeline, so that no step is ever run again."""
-        return self._loop_closed()
 
     def _run(self) -> None:
         # Cleared before anything is taken: what is added from here on brings its own wake-up.
