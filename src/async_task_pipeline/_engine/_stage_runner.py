@@ -156,7 +156,10 @@ class StageRunner:
         window, outbound, expanded = self.window, self._outbound, False
         if self.failures:
             self._hear_failures()
-        self._note_published()
+        if self.published:
+            window.finished(self.published, ITEMS_PER_STEP)
+            if self.published:
+                self.shared.waker.wake_here(self)
         clock = self.shared.clock
         left = 0
         while len(window) and left < ITEMS_PER_STEP:
@@ -176,12 +179,6 @@ class StageRunner:
         if expanded:
             self._unpark_full()
         self.accept()
-
-    def _note_published(self) -> None:
-        while self.published:
-            item = self.published.popleft()
-            if not item.stale:
-                self.window.finished(item)
 
     def _pass_on(self, leaving: list[Item], now: float, *, plain: bool) -> None:
         others: list[Item] = []

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Protocol
 
 from ._counting import Container, TakenOut
@@ -46,8 +47,8 @@ class Window(Protocol):
     def take_back(self, entries: list[Item]) -> None:
         """Take in, in order, what :py:meth:`take_out` has taken out."""
 
-    def finished(self, item: Item) -> None:
-        """Note that there is something of this item to pass on."""
+    def finished(self, published: deque[Item], most: int) -> None:
+        """Note that there is something to pass on of the first of these items, which are taken out of them."""
 
     def leave(self, room: int, most: int) -> tuple[list[Item], bool]:
         """Take out what may leave now: of what needs room at most ``room``, and about ``most`` in all.
@@ -97,8 +98,8 @@ class InOrder:
         self.accept(entries, [*filter(is_no_item, entries)])
         self._begun += sum(map(has_begun, entries))
 
-    def finished(self, item: Item) -> None:
-        """No-op: in order, the front of the window is looked at in each step anyway."""
+    def finished(self, published: deque[Item], most: int) -> None:
+        """Do nothing: in order, the front of the window is looked at in each step anyway."""
 
     def leave(self, room: int, most: int) -> tuple[list[Item], bool]:
         """Take out what may leave now."""
@@ -194,16 +195,17 @@ class AsReady:
     def accept(self, burst: list[Item], others: Sequence[Item]) -> None:
         """Take in a burst."""
         segments = self._segments
-        for item in burst:
-            if item.outcome >= SENTINEL:
-                segments.append(item)
+        for no_items, entries in groupby(burst, is_no_item) if others else [(False, burst)]:
+            if no_items:
+                segments.extend(entries)
                 continue
             segment = segments[-1] if segments else None
             if not isinstance(segment, Segment):
                 segment = Segment()
                 segments.append(segment)
-            item.segment = segment
-            segment.items[item] = None
+            for item in entries:
+                item.segment = segment
+                segment.items[item] = None
         self._length += len(burst)
         self.others.extend(others)
 
@@ -213,11 +215,14 @@ class AsReady:
         self._begun += sum(map(has_begun, entries))
         for item in entries:
             if not is_no_item(item) and (item.outcome != WAITING or item.children):
-                self.finished(item)
+                item.segment.ready.append(item)
 
-    def finished(self, item: Item) -> None:
-        """Note that there is something of this item to pass on."""
-        item.segment.ready.append(item)
+    def finished(self, published: deque[Item], most: int) -> None:
+        """Note that there is something to pass on."""
+        for _ in range(min(len(published), most)):
+            item = published.popleft()
+            if not item.stale:
+                item.segment.ready.append(item)
 
     def leave(self, room: int, most: int) -> tuple[list[Item], bool]:
         """Take out what may leave now."""
@@ -244,6 +249,13 @@ class AsReady:
 
     def _leave_segment(self, segment: Segment, leaving: list[Item], room: int, most: int) -> tuple[int, bool]:
         items, ready, plain = segment.items, segment.ready, True
+        before = len(leaving)
+        # What was passed, which mostly is all there is to leave.
+        while ready and room > 0 and (item := ready[0]).outcome == PASSED and item in items:
+            del items[item]
+            leaving.append(ready.popleft())
+            room -= 1
+        self._length -= len(leaving) - before
         while ready and len(leaving) < most:
             item = ready[0]
             if item not in items:
