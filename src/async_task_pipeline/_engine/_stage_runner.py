@@ -301,12 +301,13 @@ class StageRunner:
             self._unpark_idle()
 
     def _unpark_idle(self) -> None:
-        """Wake as many idle workers as there are entries to take."""
-        most, idle = len(self.inbox), self.idle
-        while most > 0 and idle:
+        """Wake idle workers for the entries that are there to take."""
+        unserved: float = len(self.inbox)
+        idle = self.idle
+        while unserved > 0 and idle:
             shift = idle.popleft()
             if shift.idle:
-                most -= shift.parking.unpark()
+                unserved -= shift.parking.unpark()
 
     def _unpark_full(self) -> None:
         """Wake the workers that wait for room for what their generators yield."""

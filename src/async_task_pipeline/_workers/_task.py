@@ -46,6 +46,8 @@ class TaskWorker(StageWorker[TaskShift]):
         super().__init__(runner)
         self._stack = AsyncExitStack()
         self._context_changed = False
+        # Of the worker that this one has woken last.
+        self._next = TaskParking()
         if self.stage.setup is None:
             self.ready.set()
 
@@ -92,8 +94,7 @@ class TaskWorker(StageWorker[TaskShift]):
         natively = self.native_cancellations()
         runner, waker, inbox, context = self.runner, self.shared.waker, shift.inbox, self.shared.context
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
-        if shift.resets:
-            await self._reset()
+        await self._reset(shift)
         taken: Taken | None
         while not (shift.over or self._context_changed):
             if waker.keeps_loop:
@@ -106,6 +107,8 @@ class TaskWorker(StageWorker[TaskShift]):
                 await self._park(shift, natively)
                 continue
             taken = inbox.popleft()
+            if inbox and runner.idle and not self._next.coming:
+                self._wake_next()
             if limited:
                 shift.began, shift.given = time.monotonic(), taken.data
             shift.current = taken
@@ -123,8 +126,8 @@ class TaskWorker(StageWorker[TaskShift]):
             self._context_changed = changed(context)
         return None
 
-    async def _reset(self) -> None:
-        if self.stage.on_interrupt is not None:
+    async def _reset(self, shift: TaskShift) -> None:
+        if shift.resets and self.stage.on_interrupt is not None:
             waiting = self.stage.on_interrupt()
             if isinstance(waiting, Awaitable):
                 await waiting
@@ -140,6 +143,15 @@ class TaskWorker(StageWorker[TaskShift]):
             if not natively.alone:
                 raise
             natively.undo()  # by somebody who meant this task, and met it while it was idle
+
+    def _wake_next(self) -> None:
+        """Wake one idle worker, which takes what this one leaves if the call that follows has to wait."""
+        idle = self.runner.idle
+        while idle:
+            shift = idle.popleft()
+            if isinstance(shift, TaskShift) and shift.idle and shift.parking.unpark():
+                self._next = shift.parking
+                return
 
     async def _call(self, shift: TaskShift, taken: Taken, natively: NativeCancellations) -> BaseException | None:
         """Make one call and write what came of it; returns what no call may be failed by."""
