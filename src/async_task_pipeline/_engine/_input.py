@@ -237,7 +237,8 @@ class Input:
             if not self._put_now(item, turn):
                 answer = SimpleQueue()
                 self._line.append(Producer(item, answer, turn, source))
-        # Of one that waits, too: room may have been made since it was looked for.
+        # Also for one that waits: what a full input drops is dropped on the loop, which also tells who
+        # forgets to read. Room that is made wakes the input by itself.
         waker.wake(self)
         if answer is not None:
             self._block(answer)
