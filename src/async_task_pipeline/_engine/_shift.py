@@ -19,18 +19,12 @@ from ._wakeup import Parking
 
 
 class TaskParking:
-    """Where a task waits until there is something for it; the counterpart of :py:class:`Parking`.
+    """Where a task waits until there is something for it; the counterpart of :py:class:`Parking`."""
 
-    Attributes:
-        parked: Whether it waits.
-        coming: Whether it was unparked and has not run since.
-    """
-
-    __slots__ = ("_wanted", "coming", "parked")
+    __slots__ = ("_wanted", "parked")
 
     def __init__(self) -> None:
         self.parked: bool = False
-        self.coming: bool = False
         self._wanted = Event()
 
     async def wait(self) -> None:
@@ -40,21 +34,15 @@ class TaskParking:
         try:
             await self._wanted.wait()
         finally:
-            self.parked = self.coming = False
+            self.parked = False
 
-    def unpark(self) -> float:
-        """Wake the task if it is parked; how many entries nobody else has to be woken for.
-
-        That is any number: a task that takes one and leaves others wakes the next task itself. Most calls
-        of an async function end without a wait, and then the first task takes a whole burst, for which
-        all others would have been woken in vain.
-        """
+    def unpark(self) -> bool:
+        """Wake the task if it is parked; true if it was."""
         if not self.parked:
-            return 0
+            return False
         self.parked = False
-        self.coming = True
         self._wanted.set()
-        return math.inf
+        return True
 
 
 class Worker(Protocol):

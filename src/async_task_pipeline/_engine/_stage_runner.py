@@ -51,7 +51,7 @@ from ._item import (
     Taken,
 )
 from ._link import Link
-from ._shift import Shift, Worker
+from ._shift import Shift, TaskParking, Worker
 from ._wakeup import ITEMS_PER_STEP, Pumped, Timer, Waker
 from ._window import AsReady, InOrder, Window, lasting
 
@@ -283,7 +283,7 @@ class StageRunner:
             self.inbox.extend([item for item in burst if item.outcome == WAITING])
         else:
             self.inbox.extend(burst)
-        self._unpark_idle()
+        self.unpark_idle()
 
     def _form_batches(self) -> None:
         """Make batches of what was set aside, if they are full, or due with a worker free to take them."""
@@ -298,16 +298,26 @@ class StageRunner:
             elif sum(shift.current is not None for shift in self.shifts) < self.stage.workers:
                 self.inbox.append(aside.batch())
         if len(self.inbox) > before:
-            self._unpark_idle()
+            self.unpark_idle()
 
-    def _unpark_idle(self) -> None:
-        """Wake idle workers for the entries that are there to take."""
-        unserved: float = len(self.inbox)
-        idle = self.idle
+    def unpark_idle(self) -> None:
+        """Wake idle workers for the entries that are there to take.
+
+        As many as there are entries; but of tasks one, while no call waits. That one wakes the next if it
+        leaves entries. Calls of async functions often end without a wait, and then the first task takes all.
+        """
+        unserved, idle = len(self.inbox), self.idle
         while unserved > 0 and idle:
             shift = idle.popleft()
-            if shift.idle:
-                unserved -= shift.parking.unpark()
+            if shift.idle and shift.parking.unpark():
+                unserved -= 1
+                if isinstance(shift.parking, TaskParking) and not self._calls_wait:
+                    return
+
+    @property
+    def _calls_wait(self) -> bool:
+        """Whether the call of a task has not ended, though something else runs on the loop."""
+        return any(shift.current is not None for shift in self.shifts)
 
     def _unpark_full(self) -> None:
         """Wake the workers that wait for room for what their generators yield."""

@@ -46,8 +46,6 @@ class TaskWorker(StageWorker[TaskShift]):
         super().__init__(runner)
         self._stack = AsyncExitStack()
         self._context_changed = False
-        # Of the worker that this one has woken last.
-        self._next = TaskParking()
         if self.stage.setup is None:
             self.ready.set()
 
@@ -96,6 +94,7 @@ class TaskWorker(StageWorker[TaskShift]):
         limited, raises = self.stage.timeout is not None, self.stage.on_error == "raise"
         await self._reset(shift)
         taken: Taken | None
+        woken = True
         while not (shift.over or self._context_changed):
             if waker.keeps_loop:
                 await waker.let_others_run()
@@ -105,10 +104,12 @@ class TaskWorker(StageWorker[TaskShift]):
             if not inbox:
                 taken = None  # not to keep the last item alive while parked
                 await self._park(shift, natively)
+                woken = True
                 continue
             taken = inbox.popleft()
-            if inbox and runner.idle and not self._next.coming:
-                self._wake_next()
+            if woken:
+                woken = False
+                runner.unpark_idle()  # for what it leaves, in case the call has to wait
             if limited:
                 shift.began, shift.given = time.monotonic(), taken.data
             shift.current = taken
@@ -143,15 +144,6 @@ class TaskWorker(StageWorker[TaskShift]):
             if not natively.alone:
                 raise
             natively.undo()  # by somebody who meant this task, and met it while it was idle
-
-    def _wake_next(self) -> None:
-        """Wake one idle worker, which takes what this one leaves if the call that follows has to wait."""
-        idle = self.runner.idle
-        while idle:
-            shift = idle.popleft()
-            if isinstance(shift, TaskShift) and shift.idle and shift.parking.unpark():
-                self._next = shift.parking
-                return
 
     async def _call(self, shift: TaskShift, taken: Taken, natively: NativeCancellations) -> BaseException | None:
         """Make one call and write what came of it; returns what no call may be failed by."""
