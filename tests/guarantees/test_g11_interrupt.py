@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, DroppedItems
 from tests.support.functions import of_kind, same
-from tests.support.gates import KINDS, AsyncGate, Gate, put_turn, stubborn
+from tests.support.gates import KINDS, AsyncGate, Gate, put_held, put_turn, stubborn
 from tests.support.law import assert_law
 from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting
 
@@ -228,8 +228,7 @@ async def test_it_is_dropped_where_it_waits_for_a_stage(gate):
     gate = gate("busy")
     pipeline = AsyncTaskPipeline(return_exceptions=True).add_stage("refuse", refuse_old).add_stage("gate", gate)
     async with pipeline:
-        await pipeline.process_input_data("busy")
-        await gate.entered()
+        await put_held(pipeline, gate, "busy")
         await pipeline.process_input_data("old")
         await until(lambda: pipeline.statistics().stages["gate"].queue_depth == 1)
         await pipeline.interrupt()
@@ -277,8 +276,7 @@ async def test_a_failure_of_a_stale_call_is_logged_and_ends_nothing(kind, on_err
     pipeline = AsyncTaskPipeline().add_stage("stage", stage, on_error=on_error)
     with caplog.at_level(logging.WARNING, "async_task_pipeline"):
         async with pipeline:
-            await pipeline.process_input_data("stale")
-            await gate.entered()
+            await put_held(pipeline, gate, "stale")
             assert (await pipeline.interrupt()).busy == ("stage",)
             gate.open()
             await pipeline.process_input_data("new")
@@ -299,8 +297,7 @@ async def test_an_exit_out_of_a_stale_call_ends_the_pipeline(kind):
     pipeline = AsyncTaskPipeline().add_stage("stage", stage)
     with pytest.raises(Exit) as caught:
         async with pipeline:
-            await pipeline.process_input_data("stale")
-            await gate.entered()
+            await put_held(pipeline, gate, "stale")
             await pipeline.interrupt()
             gate.open()
             await anyio.sleep_forever()
@@ -318,10 +315,8 @@ async def test_giving_up_one_wait_leaves_that_of_a_later_interrupt():
             receipts[name] = await pipeline.interrupt(from_stage=name, grace=PATIENCE)
 
     async with pipeline, create_task_group() as tg:
-        await pipeline.process_input_data("b")
-        await second.entered()
-        await pipeline.process_input_data("a")
-        await first.entered()
+        await put_held(pipeline, second, "b")
+        await put_held(pipeline, first, "a")
         earlier, later = CancelScope(), CancelScope()
         tg.start_soon(interrupt, "second", earlier)
         await until(lambda: pipeline.statistics().dropped == 1)

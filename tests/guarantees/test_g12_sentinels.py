@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.functions import same, same_on_loop
-from tests.support.gates import AsyncGate, Gate, put_turn, stubborn
+from tests.support.gates import AsyncGate, Gate, put_held, put_turn, stubborn
 from tests.support.law import assert_law
 from tests.support.listening import listening
 from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting
@@ -42,8 +42,7 @@ async def test_several_interrupts_of_one_busy_call_each_have_their_marker_in_ord
     gate = Gate("old")
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
     async with pipeline:
-        await pipeline.process_input_data("old")
-        await gate.entered()
+        await put_held(pipeline, gate, "old")
         for number in range(5):
             await pipeline.process_input_sentinel(f"sentinel {number}")
             await pipeline.process_input_data("never called")
@@ -109,8 +108,7 @@ async def test_sentinels_that_wait_for_room_were_not_accepted_and_come_behind_it
     gate = Gate("old")
     pipeline = AsyncTaskPipeline(1).add_stage("gate", gate)
     async with pipeline, create_task_group() as tg:
-        await pipeline.process_input_data("old")
-        await gate.entered()
+        await put_held(pipeline, gate, "old")
         await pipeline.process_input_sentinel("accepted")
         tg.start_soon(pipeline.process_input_sentinel, "waiting")
         await until_waiting(pipeline, 1)
@@ -125,8 +123,7 @@ async def test_a_protected_item_comes_behind_the_marker_and_keeps_its_sentinels_
     pipeline.add_stage("last", same)
     async with pipeline:
         await pipeline.process_input_sentinel("before")
-        await pipeline.process_input_data("kept")
-        await gate.entered()
+        await put_held(pipeline, gate, "kept")
         await pipeline.process_input_sentinel("behind")
         await pipeline.interrupt(sentinel="x")
         assert await read(pipeline, 2) == ["before", "x"]

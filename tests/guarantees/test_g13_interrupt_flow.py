@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline, InterruptReceipt, PipelineStateError
 from tests.support.functions import same
-from tests.support.gates import KINDS, AsyncGate, Gate, put_turn, stubborn
+from tests.support.gates import KINDS, AsyncGate, Gate, put_held, put_turn, stubborn
 from tests.support.waiting import PATIENCE, read, rest_of, until, until_waiting
 
 pytestmark = pytest.mark.anyio
@@ -74,8 +74,7 @@ async def test_grace_ends_as_soon_as_the_last_call_has():
     gate = AsyncGate("stale")
     pipeline = AsyncTaskPipeline().add_stage("think", gate)
     async with pipeline:
-        await pipeline.process_input_data("stale")
-        await gate.entered()
+        await put_held(pipeline, gate, "stale")
         receipt = await pipeline.interrupt(grace=PATIENCE * 2)
         assert (receipt.busy, list(receipt.idle_after)) == ((), ["think"])
         assert receipt.idle_after["think"] >= 0
@@ -86,10 +85,8 @@ async def test_whoever_is_stuck_is_named_and_the_others_have_their_time():
     stuck, think = Gate("stale"), AsyncGate("too")
     pipeline = AsyncTaskPipeline().add_stage("think", think).add_stage("stuck", stuck)
     async with pipeline:
-        await pipeline.process_input_data("stale")
-        await stuck.entered()
-        await pipeline.process_input_data("too")
-        await think.entered()
+        await put_held(pipeline, stuck, "stale")
+        await put_held(pipeline, think, "too")
         receipt = await pipeline.interrupt(grace=0.001)
         while receipt.busy != ("stuck",):  # a machine that is busier than the grace
             assert receipt.busy == ("think", "stuck")
@@ -108,8 +105,7 @@ async def test_cancelling_the_wait_does_not_undo_the_interrupt():
             await pipeline.interrupt(grace=PATIENCE * 2)
 
     async with pipeline, create_task_group() as tg:
-        await pipeline.process_input_data("stale")
-        await gate.entered()
+        await put_held(pipeline, gate, "stale")
         tg.start_soon(interrupt)
         await until(lambda: pipeline.statistics().dropped == 1)
         scope.cancel()
@@ -151,8 +147,7 @@ async def test_a_foreign_thread_interrupts_and_is_answered():
     gate = Gate("stale")
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
     async with pipeline:
-        await pipeline.process_input_data("stale")
-        await gate.entered()
+        await put_held(pipeline, gate, "stale")
         receipt = await to_thread.run_sync(lambda: pipeline.interrupt_from_thread(sentinel="flush"))
         assert (receipt.total, receipt.busy) == (1, ("gate",))
         assert await read(pipeline, 1) == ["flush"]
@@ -217,8 +212,7 @@ async def test_a_thread_that_asks_while_the_pipeline_stops_is_released():
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
     async with create_task_group() as tg:
         await pipeline.start()
-        await pipeline.process_input_data("stale")
-        await gate.entered()
+        await put_held(pipeline, gate, "stale")
         tg.start_soon(pipeline.stop)
         await until(lambda: not pipeline.running)
         assert await to_thread.run_sync(pipeline.interrupt_from_thread) == InterruptReceipt()
@@ -273,8 +267,7 @@ async def test_the_report_knows_of_every_interrupt_that_cut_a_call_short(how):
     gate = Gate("old")
     pipeline = AsyncTaskPipeline(enable_timing=True).add_stage("gate", gate)
     async with pipeline:
-        await pipeline.process_input_data("old")
-        await gate.entered()
+        await put_held(pipeline, gate, "old")
         await ask(pipeline, how)
         await ask(pipeline, how)  # waits for the same call, and cuts none
         gate.open()
@@ -289,8 +282,7 @@ async def test_a_thread_may_wait_longer_than_its_platform_can_count():
     gate, receipts = Gate("old"), []
     pipeline = AsyncTaskPipeline().add_stage("gate", gate)
     async with pipeline, create_task_group() as tg:
-        await pipeline.process_input_data("old")
-        await gate.entered()
+        await put_held(pipeline, gate, "old")
         tg.start_soon(to_thread.run_sync, lambda: receipts.append(pipeline.interrupt_from_thread(grace=1e10)))
         await until(lambda: pipeline.statistics().dropped == 1)
         gate.open()

@@ -14,7 +14,7 @@ from anyio import create_task_group
 
 from async_task_pipeline import AsyncTaskPipeline, DroppedItems
 from tests.support.functions import same
-from tests.support.gates import AsyncGate, Gate
+from tests.support.gates import AsyncGate, Gate, put_held
 from tests.support.law import assert_law
 from tests.support.waiting import read, rest_of, until, until_waiting
 
@@ -161,10 +161,8 @@ async def test_what_it_has_handed_on_is_dropped_in_the_next_stage():
     kept, after = Gate("b"), Gate("a")
     pipeline = AsyncTaskPipeline().add_stage("kept", kept, interruptible=False).add_stage("after", after)
     async with pipeline:
-        await pipeline.process_input_data("a")
-        await after.entered()
-        await pipeline.process_input_data("b")
-        await kept.entered()
+        await put_held(pipeline, after, "a")
+        await put_held(pipeline, kept, "b")
         assert (await pipeline.interrupt()).dropped["after"] == DroppedItems(in_call=1)
         kept.open()  # now it hands on, to a stage that is still in its stale call
         await until(lambda: pipeline.statistics().stages["after"].queue_depth == 1)
@@ -180,8 +178,7 @@ async def test_two_protected_stages_keep_the_order_of_all_sentinels():
     async with pipeline:
         for number, (data, gate) in enumerate((("x", second), ("y", first))):
             await pipeline.process_input_sentinel(number)
-            await pipeline.process_input_data(data)
-            await gate.entered()
+            await put_held(pipeline, gate, data)
         await pipeline.process_input_sentinel(2)
         for _ in range(2):
             assert (await pipeline.interrupt()).total == 0
@@ -223,10 +220,8 @@ async def test_the_stage_to_interrupt_from_may_be_protected_itself():
     kept, after = Gate("kept"), Gate("after")
     pipeline = AsyncTaskPipeline().add_stage("kept", kept, interruptible=False).add_stage("after", after)
     async with pipeline:
-        await pipeline.process_input_data("after")
-        await after.entered()
-        await pipeline.process_input_data("kept")
-        await kept.entered()
+        await put_held(pipeline, after, "after")
+        await put_held(pipeline, kept, "kept")
         receipt = await pipeline.interrupt(from_stage="kept")
         assert (receipt.total, receipt.busy, list(receipt.dropped)) == (1, ("after",), ["kept", "after"])
         kept.open()
@@ -239,10 +234,8 @@ async def test_protection_does_not_spread_and_holds_nobody_up():
     pipeline = AsyncTaskPipeline().add_stage("think", same)
     pipeline.add_stage("write", write, interruptible=False).add_stage("voice", voice)
     async with pipeline:
-        await pipeline.process_input_data("z")
-        await voice.entered()
-        await pipeline.process_input_data("a")
-        await write.entered()
+        await put_held(pipeline, voice, "z")
+        await put_held(pipeline, write, "a")
         receipt = await pipeline.interrupt()
         assert {name: part.in_call for name, part in receipt.dropped.items()} == {"think": 0, "write": 0, "voice": 1}
         await until(lambda: voice.inside == 0)  # cancelled, though the protected call goes on

@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 
 from async_task_pipeline import AsyncTaskPipeline
 from tests.support.functions import same
-from tests.support.gates import KINDS, AsyncGate, Gate, put_turn, stubborn
+from tests.support.gates import KINDS, AsyncGate, Gate, put_held, put_turn, stubborn
 from tests.support.waiting import read, rest_of, until
 
 pytestmark = pytest.mark.anyio
@@ -49,8 +49,7 @@ async def test_a_thread_is_reset_after_its_call_and_before_the_next():
 
     pipeline = AsyncTaskPipeline().add_stage("decode", decode, on_interrupt=lambda: note("reset"))
     async with pipeline:
-        await pipeline.process_input_data("stale")
-        await gate.entered()
+        await put_held(pipeline, gate, "stale")
         await pipeline.interrupt()
         await pipeline.process_input_data("new")
         assert seen == []
@@ -72,8 +71,7 @@ async def test_an_async_stage_may_be_reset_by_an_async_function():
 
     pipeline = AsyncTaskPipeline().add_stage("decode", gate, on_interrupt=reset)
     async with pipeline:
-        await pipeline.process_input_data("stale")
-        await gate.entered()
+        await put_held(pipeline, gate, "stale")
         await pipeline.interrupt()
         await pipeline.process_input_data("new")
         assert await read(pipeline, 1) == ["new"]

@@ -136,3 +136,9 @@ async def put_turn(pipeline, gate) -> None:
     await pipeline.process_input_data("stale too")
     await pipeline.process_input_sentinel(None)
     await gate.entered()
+
+
+async def put_held(pipeline, gate, data) -> None:
+    """Put what a gate holds, and wait until its call stands there."""
+    await pipeline.process_input_data(data)
+    await gate.entered()
