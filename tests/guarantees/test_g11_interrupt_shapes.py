@@ -1,5 +1,4 @@
-"""G11, the shapes in which others leak: From the moment ``interrupt()`` is entered, no stale item
-is ever yielded by the output, whoever still tries to emit it.
+"""G11, the shapes in which others leak.
 
 The rule: every turn ends with a marker, and a listener hears all that comes out. From the interrupt
 on it hears every marker that was accepted, in order, then the next turn whole, and nothing else.

@@ -1,5 +1,4 @@
-"""G11, a storm at moments drawn by lot: From the moment ``interrupt()`` is entered, no stale item
-is ever yielded by the output, whoever still tries to emit it.
+"""G11, a storm at moments drawn by lot.
 
 The rule: an item carries the number of its turn, and a turn is stale from the step in which an
 interrupt ended it. Whatever the moment: nothing stale is read, every accepted sentinel is read once

@@ -232,16 +232,6 @@ async def test_while_a_pipeline_ends_a_marker_enters_only_what_is_kept(end):
     assert end == "stopped" or got == []
 
 
-class Script:
-    """The pipeline as a list: what an interrupt leaves of it."""
-
-    def __init__(self):
-        self.inside = []
-
-    def interrupt(self, *marker):
-        self.inside = [entry for entry in self.inside if entry[0] != "item"] + [*marker]
-
-
 STEPS = st.lists(
     st.sampled_from(["item", "sentinel", "interrupt", "marker", "from_thread", "quiet"]), min_size=1, max_size=25
 )
@@ -256,7 +246,7 @@ STEPS = st.lists(
     functions=st.lists(st.sampled_from([same, same_on_loop]), min_size=1, max_size=3),
 )
 async def test_whatever_happens_markers_and_sentinels_are_where_a_list_says(steps, size, functions):
-    pipeline, script = AsyncTaskPipeline(size), Script()
+    pipeline, inside = AsyncTaskPipeline(size), []
     for number, function in enumerate(functions):
         pipeline.add_stage(str(number), function)
     with fail_after(PATIENCE):
@@ -266,21 +256,18 @@ async def test_whatever_happens_markers_and_sentinels_are_where_a_list_says(step
                     put = pipeline.put_input_data if step == "item" else pipeline.put_input_sentinel
                     with contextlib.suppress(anyio.WouldBlock):
                         put((step, number))
-                        script.inside.append((step, number))
+                        inside.append((step, number))
                 elif step == "quiet":
                     await anyio.wait_all_tasks_blocked()
-                elif step == "interrupt":
-                    await pipeline.interrupt()
-                    script.interrupt()
                 else:
-                    marker = (step, number)
-                    if step == "marker":
-                        receipt = await pipeline.interrupt(sentinel=marker)
-                    else:
-                        receipt = await from_a_thread(pipeline, marker)
-                    assert receipt.sentinel_placed
-                    script.interrupt(marker)
-            assert await rest_of(pipeline) == script.inside
+                    inside = [entry for entry in inside if entry[0] != "item"]
+                    if step == "interrupt":
+                        await pipeline.interrupt()
+                        continue
+                    interrupt = on_the_loop if step == "marker" else from_a_thread
+                    assert (await interrupt(pipeline, (step, number))).sentinel_placed
+                    inside.append((step, number))
+            assert await rest_of(pipeline) == inside
 
 
 async def test_every_marker_comes_out_though_the_output_is_full():

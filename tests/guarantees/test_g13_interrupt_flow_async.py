@@ -1,5 +1,4 @@
-"""G13, how an async generator may end when an interrupt cancels it: The next item accepted is the
-next item processed.
+"""G13, how an async generator may end when an interrupt cancels it.
 
 The rule: a cancellation that the interrupt has made is a quiet end, whether the generator is in an
 await or waits at its ``yield`` for room, and whether it lets the cancellation through, meets it in

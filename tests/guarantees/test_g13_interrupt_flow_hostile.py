@@ -1,5 +1,4 @@
-"""G13, with stages that do not end: ``interrupt()`` does its work without waiting for user code,
-never raises for state, and the next item accepted is the next item processed.
+"""G13, with stages that do not end.
 
 The rule: whatever stages and producers do that do not end when they are told to, the interrupt
 returns when its grace is over and names who is stuck; nothing of the old turn is heard from then

@@ -1,5 +1,4 @@
-"""G13, protected stages: ``interrupt()`` does its work without waiting for user code, never raises
-for state, and the next item accepted is the next item processed.
+"""G13, protected stages.
 
 The rule: ``interruptible=False`` covers an item from the step in which the stage accepts it until
 the step in which it passes the results on: queued, in call, half-way through a generator, or

@@ -1,5 +1,4 @@
-"""G13, puts on a turn that is over: ``interrupt()`` does its work without waiting for user code,
-never raises for state, and the next item accepted is the next item processed.
+"""G13, puts on a turn that is over.
 
 The rule: a put bound to a turn raises ``TurnOverError`` from the moment the turn is over, in a task
 or a thread that outlived it, also if it was waiting for room then. What raised was not accepted,

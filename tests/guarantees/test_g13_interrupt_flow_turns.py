@@ -1,5 +1,4 @@
-"""G13, turns: ``interrupt()`` does its work without waiting for user code, never raises for state,
-and the next item accepted is the next item processed.
+"""G13, turns.
 
 The rule: the block of ``async with pipeline.turn()`` behaves as under ``anyio.move_on_after``: the
 interrupt's cancellation never leaves it, every other exception and cancellation does. A turn is
