@@ -80,14 +80,6 @@ async def test_none_as_data_reaches_the_stage():
         await drain(AsyncTaskPipeline().add_stage("add", lambda x: x + 1), [None])
 
 
-async def test_none_as_a_result_filters():
-    """0.1.10: filtered too, but nothing counted it."""
-    pipeline = AsyncTaskPipeline().add_stage("odd", lambda x: x if x % 2 else None)
-    assert await drain(pipeline, range(6)) == [1, 3, 5]
-    now = pipeline.statistics()
-    assert (now.accepted, now.filtered, now.delivered, now.inside) == (6, 3, 3, 0)
-
-
 async def numbers_on_loop(data):
     for value in (1, None, 3):
         yield value
