@@ -47,11 +47,10 @@ class Plain(Cleaning):
         pass
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("waits", ["in an await", "for room", "to be asked for its end", "no more"])
 @pytest.mark.parametrize("ending", [Plain, Cleaning, Grouping])
-async def test_the_next_item_flows(ending, waits, workers, caplog):
-    left = []
+async def test_the_next_item_flows(ending, waits, caplog):
+    left, workers = [], 2
 
     async def stage(turn):
         try:
