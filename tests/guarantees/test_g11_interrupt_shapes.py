@@ -24,9 +24,6 @@ from tests.support.waiting import PATIENCE, until, waiting
 
 pytestmark = pytest.mark.anyio
 
-KINDS = ["thread", "async"]
-
-
 SAME = {"thread": same, "async": same_on_loop}
 
 
@@ -46,7 +43,7 @@ async def endless(prompt):
 
 
 @pytest.mark.parametrize("between", [0, 1, 3])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SAME)
 async def test_an_interruption_raised_downstream_of_a_producer_that_never_pauses(kind, between):
     """There, with three stages between: 18 stale frames, because the producer hears of it last."""
     receipts = []
@@ -69,7 +66,7 @@ async def test_an_interruption_raised_downstream_of_a_producer_that_never_pauses
     assert set(listener.heard[: listener.before]) <= {f"old {number}" for number in range(5)}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SAME)
 async def test_a_producer_that_pushes_from_a_task_or_thread_of_its_own(kind):
     """There: all of the frames that it had not pushed yet, however many."""
     refused, put = [], anyio.Event()
@@ -133,7 +130,7 @@ async def test_a_stage_that_hands_on_what_its_own_task_receives():
     assert listener.since == ["end of old", "flush", "new 0", "end of new"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SAME)
 async def test_data_waiting_before_a_stage_that_is_busy_with_something_urgent(kind):
     """There: 10 frames of 10, because the interruption overtakes the queue that they wait in."""
     urgent, _ = stubborn(kind, "urgent")
@@ -215,12 +212,11 @@ class Swallowing:
             await anyio.sleep(PATIENCE * 2)
         except get_cancelled_exc_class():
             self.swallowed += 1
-        if self.then == "waits on":
-            try:
+        try:
+            if self.then == "waits on":
                 await anyio.sleep(PATIENCE * 2)  # cancelled again: a scope's cancellation stays
-            finally:
-                self.ended.set()
-        self.ended.set()
+        finally:
+            self.ended.set()
 
     async def call(self, item):
         await self.wait(item)

@@ -155,14 +155,13 @@ async def test_a_put_that_blocks_does_not_belong_in_the_loops_thread():
         assert await rest_of(pipeline) == ["fine"]
 
 
-@pytest.mark.parametrize("created_at", ["now", [1.0], 1j])
-async def test_a_wrong_created_at_is_named_and_the_turn_stays_open(created_at):
+async def test_a_wrong_created_at_is_named_and_the_turn_stays_open():
     async with AsyncTaskPipeline().add_stage("same", same) as pipeline:
         async with pipeline.turn() as turn:
             with pytest.raises(TypeError, match="created_at"):
-                await turn.put("never", created_at)
+                await turn.put("never", "now")
             with pytest.raises(TypeError, match="created_at"):
-                await to_thread.run_sync(turn.put_from_thread, "never", created_at)
+                await to_thread.run_sync(turn.put_from_thread, "never", "now")
             await turn.put("fine", created_at=0.0)
         assert await rest_of(pipeline) == ["fine"]
 
