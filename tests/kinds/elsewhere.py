@@ -49,10 +49,6 @@ def noted():
     raise error
 
 
-def raise_this(error):
-    raise error
-
-
 def returned(value):
     return value
 
