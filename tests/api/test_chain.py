@@ -126,23 +126,15 @@ def test_options_reach_the_pipeline() -> None:
 MISTAKES: dict[str, Callable[[Any], object]] = {
     "the name of another": lambda add: add("words", len),
     "a name that is no str": lambda add: add(3, len),
-    "an empty name": lambda add: add("", len),
-    "no function": lambda add: add("new", 3),
     "an unknown policy": lambda add: add("new", len, on_error="drip"),
-    "no function on interrupts": lambda add: add("new", len, on_interrupt=3),
-    "an async reset in a thread": lambda add: add("new", len, on_interrupt=not_e),
     "a contradiction": lambda add: add("new", len, interruptible=False, reentrant=True),
     "an async setup in a thread": lambda add: add("new", len, setup=not_e),
-    "no function that sets up": lambda add: add("new", len, setup=3),
-    "too few workers": lambda add: add("new", len, workers=0),
 }
 BATCH_MISTAKES: dict[str, Callable[[Any], object]] = {
     "the name of another": lambda add: add("words", len, max_size=1, max_wait=0),
     "no function": lambda add: add("new", 3, max_size=1, max_wait=0),
     "an empty batch": lambda add: add("new", len, max_size=0, max_wait=0),
     "a size that is no number": lambda add: add("new", len, max_size="1", max_wait=0),
-    "waiting for ever": lambda add: add("new", len, max_size=1, max_wait=float("inf")),
-    "an async setup in a thread": lambda add: add("new", len, max_size=1, max_wait=0, setup=not_e),
 }
 
 
