@@ -49,11 +49,8 @@ def test_a_group_is_told_in_one_line_with_its_stage(run):
     assert run("chains:groups", data="a\n") == (1, "", told)
 
 
-def test_what_a_stage_prints_is_not_among_the_results(run):
+def test_what_a_stage_prints_or_writes_past_python_is_not_among_the_results(run):
     assert run("chains:noisy", data="a\nb\n") == (0, "a\nb\n", "seen a\nseen b\n")
-
-
-def test_nor_is_what_goes_past_python(run):
     assert run("chains:loud", data="a\n") == (0, "a\n", "written\nshouted\n")
 
 
