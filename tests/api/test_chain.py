@@ -123,32 +123,24 @@ def test_options_reach_the_pipeline() -> None:
     assert (pipeline.max_queue_size, pipeline.enable_timing, pipeline.return_exceptions) == (7, True, True)
 
 
-MISTAKES: dict[str, Callable[[Any], object]] = {
-    "the name of another": lambda add: add("words", len),
-    "a name that is no str": lambda add: add(3, len),
-    "an unknown policy": lambda add: add("new", len, on_error="drip"),
-    "a contradiction": lambda add: add("new", len, interruptible=False, reentrant=True),
-    "an async setup in a thread": lambda add: add("new", len, setup=not_e),
-}
-BATCH_MISTAKES: dict[str, Callable[[Any], object]] = {
-    "the name of another": lambda add: add("words", len, max_size=1, max_wait=0),
-    "no function": lambda add: add("new", 3, max_size=1, max_wait=0),
-    "an empty batch": lambda add: add("new", len, max_size=0, max_wait=0),
-    "a size that is no number": lambda add: add("new", len, max_size="1", max_wait=0),
-}
-
-
-CALLS = {
-    **{name: ("then", "add_stage", {}, mistake) for name, mistake in MISTAKES.items()},
-    **{
-        f"{name}, of a batch": ("then_batch", "add_batch_stage", {"max_size": 1, "max_wait": 0}, mistake)
-        for name, mistake in BATCH_MISTAKES.items()
-    },
+ONE: Any = ("then", "add_stage", {})
+BATCH: Any = ("then_batch", "add_batch_stage", {"max_size": 1, "max_wait": 0})
+MISTAKES: dict[str, tuple[Any, Callable[[Any], object]]] = {
+    "the name of another": (ONE, lambda add: add("words", len)),
+    "a name that is no str": (ONE, lambda add: add(3, len)),
+    "an unknown policy": (ONE, lambda add: add("new", len, on_error="drip")),
+    "a contradiction": (ONE, lambda add: add("new", len, interruptible=False, reentrant=True)),
+    "an async setup in a thread": (ONE, lambda add: add("new", len, setup=not_e)),
+    "the name of another, of a batch": (BATCH, lambda add: add("words", len, max_size=1, max_wait=0)),
+    "no function, of a batch": (BATCH, lambda add: add("new", 3, max_size=1, max_wait=0)),
+    "an empty batch": (BATCH, lambda add: add("new", len, max_size=0, max_wait=0)),
+    "a size that is no number": (BATCH, lambda add: add("new", len, max_size="1", max_wait=0)),
 }
 
 
-@pytest.mark.parametrize(("of_chain", "of_pipeline", "sizes", "mistake"), CALLS.values(), ids=CALLS)
-def test_a_mistake_is_found_at_once_in_the_words_of_the_pipeline(of_chain, of_pipeline, sizes, mistake):
+@pytest.mark.parametrize(("stage", "mistake"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_found_at_once_in_the_words_of_the_pipeline(stage, mistake):
+    of_chain, of_pipeline, sizes = stage
     it = chain()
     with pytest.raises((TypeError, ValueError)) as by_chain:
         mistake(getattr(it, of_chain))

@@ -36,6 +36,7 @@ class GeneratorCall:
 OPTIONS = get_type_hints(StageOptions)
 POOL = ThreadPoolExecutor(1)
 LOCK = Lock()
+DROP = {"on_error": "drop"}
 unsendable = lambda value: (value, LOCK)  # noqa: E731  only a lambda has no name
 
 
@@ -76,7 +77,7 @@ def test_an_option_that_there_is_not(option: str) -> None:
         ({"reentrant": None}, TypeError, "reentrant of stage 's' must be a bool, not None"),
         ({"failure_window": 7}, ValueError, "failure_window of stage 's' is 7, and has no meaning .*, not None"),
         (
-            {"failure_window": 7, "max_failures": 2, "on_error": "drop"},
+            DROP | {"failure_window": 7, "max_failures": 2},
             ValueError,
             "failure_window of stage 's' is 7, and has no meaning without .* share",
         ),
@@ -96,21 +97,13 @@ def test_an_option_that_there_is_not(option: str) -> None:
         ({"timeout": "1"}, TypeError, "timeout of stage 's' must be a number of seconds, not '1'"),
         ({"timeout": True}, TypeError, "timeout of stage 's' must be a number of seconds, not True"),
         ({"max_failures": 1}, ValueError, "max_failures of stage 's' is 1, but with on_error='raise'"),
-        ({"max_failures": -1, "on_error": "drop"}, ValueError, "max_failures of stage 's' must be at least 0, not -1"),
+        (DROP | {"max_failures": -1}, ValueError, "max_failures of stage 's' must be at least 0, not -1"),
+        (DROP | {"max_failures": 1.0}, ValueError, "max_failures of stage 's' .* between 0 and 1, not 1.0"),
+        (DROP | {"max_failures": 0.0}, ValueError, "max_failures of stage 's' .* not 0.0"),
+        (DROP | {"max_failures": float("nan")}, ValueError, "max_failures of stage 's' .* not nan"),
+        (DROP | {"max_failures": "2"}, TypeError, "max_failures of stage 's' must be an int, a float or None, not '2'"),
         (
-            {"max_failures": 1.0, "on_error": "drop"},
-            ValueError,
-            "max_failures of stage 's' .* between 0 and 1, not 1.0",
-        ),
-        ({"max_failures": 0.0, "on_error": "drop"}, ValueError, "max_failures of stage 's' .* not 0.0"),
-        ({"max_failures": float("nan"), "on_error": "drop"}, ValueError, "max_failures of stage 's' .* not nan"),
-        (
-            {"max_failures": "2", "on_error": "drop"},
-            TypeError,
-            "max_failures of stage 's' must be an int, a float or None, not '2'",
-        ),
-        (
-            {"max_failures": True, "on_error": "drop"},
+            DROP | {"max_failures": True},
             TypeError,
             "max_failures of stage 's' must be an int, a float or None, not True",
         ),
