@@ -9,7 +9,6 @@ import functools
 import inspect
 import threading
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -63,5 +62,5 @@ def no_thread_left_behind() -> Iterator[None]:
         time.sleep(0.001)
         left = threads_at_work(before)
     if left:
-        stacks = "\n".join("".join(traceback.format_stack(frame)) for frame in left)
+        stacks = "\n".join(left)
         pytest.fail(f"{len(left)} worker thread(s) still at work after the test:\n{stacks}", pytrace=False)

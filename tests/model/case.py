@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import traceback
 
 import anyio
 from anyio import CancelScope, create_task_group, fail_after, move_on_after, to_thread
@@ -305,7 +304,7 @@ class Case:
                 executor.shutdown()
         assert told.strange == [], f"failures that no stage raises: {told.strange}"
         left = threads_at_work()
-        assert not left, [traceback.format_stack(each) for each in left]
+        assert not left, "\n".join(left)
         assert tasks() == before
 
     async def live(self, lots, life):

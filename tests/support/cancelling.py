@@ -153,7 +153,8 @@ async def assert_over(pipeline: AsyncTaskPipeline[Any, Any], ledger: Ledger, bef
     assert now.inside == now.output_depth == 0, now
     assert ledger.open == 0
     assert tasks() == before
-    assert threads_at_work() == []
+    left = threads_at_work()
+    assert not left, "\n".join(left)
 
     pipeline.clear()
     async with pipeline.process([0, 1, 2]) as results:
