@@ -76,7 +76,6 @@ class Input:
             ``others`` of the first link, ``accepted`` and ``refused`` of the first stage, the
             queue of producers, the turns, and whether the input is closed. Reentrant, because an
             interrupt has it for its whole step.
-        error: A source's, which ended the input.
     """
 
     def __init__(
@@ -90,7 +89,6 @@ class Input:
     ) -> None:
         self.lock = threading.RLock()
         self.woken = False
-        self.error: BaseException | None = None
         self._first = first
         self._link = first.link
         self._shared = shared
@@ -520,7 +518,6 @@ class Input:
         """Put the end of input behind everything accepted, bound or no bound. On the loop."""
         if self._closed is not None:
             return
-        self.error = error
         with self.lock:
             self.close(lambda: PipelineStateError("the input of this pipeline has been closed"))
             self._accept(Item(error, END))
