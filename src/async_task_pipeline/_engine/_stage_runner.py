@@ -191,9 +191,8 @@ class StageRunner:
         self.window.fanned_out = 0
         if leaving:
             if self.shared.clock is not None:
-                for item in leaving:
-                    if plain or item.outcome == PASSED:
-                        item.timestamps.append(now)
+                for item in leaving if plain else [each for each in leaving if each.outcome == PASSED]:
+                    item.timestamps.append(now)
             results = len(leaving) - len(others)
             counts.delivered += results
             self._outbound.send(leaving, others)
@@ -241,16 +240,15 @@ class StageRunner:
         window, link = self.window, self.link
         was_full = link.room <= 0
         accepted = 0
-        while (room := self.capacity - len(window)) > 0 and accepted < ITEMS_PER_STEP:
+        while link.level and (room := self.capacity - len(window)) > 0 and accepted < ITEMS_PER_STEP:
             burst = link.take(min(room, ITEMS_PER_STEP))
             if not burst:
                 break
             accepted += len(burst)
             others = link.others_of(burst)
-            for item in burst:
-                if not others or item.outcome == PASSED:
-                    item.accepted_by = self
-                    item.outcome = WAITING
+            for item in [each for each in burst if each.outcome == PASSED] if others else burst:
+                item.accepted_by = self
+                item.outcome = WAITING
             window.accept(burst, others)  # before any worker can have written an outcome
             self._offer(burst, others)
         if accepted >= ITEMS_PER_STEP:
