@@ -266,9 +266,10 @@ class Input:
             if clock is None:
                 new = [Item(data) for data in data_of_next]
             else:
-                new = [self.item(data) for data in data_of_next]
+                now = clock()  # once for all: they are accepted in one step
+                new = [TimedItem(data, PASSED, None, [now]) for data in data_of_next]
                 for item in new:
-                    self._stamp(item, clock)
+                    item.turn = self._number or self._number_at(now)
             self._first.stage.counts.accepted += len(new)
             self._link.sent += len(new)
             self._arrivals += new
@@ -336,11 +337,16 @@ class Input:
     def _stamp(self, item: Item, clock: Clock) -> None:
         """Note in an item that it is accepted now, and in which turn."""
         now = clock()
+        number = self._number_at(now)
+        item.timestamps.append(now)
+        item.turn = item.turn or number
+
+    def _number_at(self, now: float) -> int:
+        """The number of the turn that has begun, or begins with what is accepted now."""
         if not self._number:
             self._number = next(self._numbers)
             self._begun.append((self._number, now))
-        item.timestamps.append(now)
-        item.turn = item.turn or self._number
+        return self._number
 
     def _displace(self) -> bool:
         """Drop the item that has waited longest, on the loop; false if none waits."""

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, overload
 
 from .._stage import PipelineStage
@@ -107,8 +108,7 @@ class TimingHistory:
         if not pending:
             return
         self.turns.deliver(pending)
-        for timed in pending[-self.history :] if self.history else ():
-            self._recent.append((timed, self._names))
+        self._recent.extend(zip(pending, repeat(self._names), strict=False))
         self._unbroken = min(self._unbroken + len(pending), self.history)
         first, last = self._folded.fold(pending, self._names)
         self._span = Span(min(self._span.first, first), max(self._span.last, last))

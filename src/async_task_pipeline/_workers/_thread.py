@@ -181,22 +181,25 @@ class ThreadWorker(StageWorker[ThreadShift]):
             value = context.run(self.function, taken.data)
         except BaseException as exc:
             return self._failed(shift, taken, exc, start)
-        if type(value) not in self.plain or isinstance(taken, Batch):
+        if type(value) not in self.plain:
             return self._write_result(shift, taken, value, context, start)
+        item: Any = taken  # and no batch: of those no type of results is known to be plain
         if self.timed:
-            self.returned(taken, value, *self.measured(start, self.clock()))
+            start, end = self.measured(start, self.clock())
+            self.returned(item, value, start, end)
             return None
-        taken.data = value
-        taken.outcome = PASSED  # publishes the data
+        item.data = value
+        item.outcome = PASSED  # publishes the data
         if not self._ordered:
-            self.runner.published.append(taken)
+            self.runner.published.append(item)
         return None
 
     def _failed(self, shift: ThreadShift, taken: Taken, exc: BaseException, start: float) -> BaseException | None:
         if not isinstance(exc, Exception):
             self.interrupted(taken, start)
             return exc  # for the host to judge, which is in a task; current tells which call
-        self.raised(taken, exc, *self.measured(start, self.clock()))
+        start, end = self.measured(start, self.clock())
+        self.raised(taken, exc, start, end)
         shift.current = None
         self.recover()
         return None
@@ -242,7 +245,8 @@ class ThreadWorker(StageWorker[ThreadShift]):
             if kind is GeneratorType:
                 return self._expand(shift, taken, value, context, start)
             self.remember_plain(kind)
-        self.returned(taken, value, *self.measured(start, self.clock()))
+        start, end = self.measured(start, self.clock())
+        self.returned(taken, value, start, end)
         return None
 
     def _expand(
