@@ -211,6 +211,7 @@ class Waker:
     async def let_others_run(self) -> None:
         """A checkpoint, if the loop has run no step for about a millisecond."""
         if self.keeps_loop:
+            self.ran_at = time.perf_counter()  # the loop is let go here: who runs meanwhile does not keep it yet
             await checkpoint()
             self.ran_at = time.perf_counter()
 
