@@ -25,7 +25,7 @@ class TaskParking:
 
     def __init__(self) -> None:
         self.parked: bool = False
-        self._wanted = Event()
+        self._wanted: Event  # of each wait its own
 
     async def wait(self) -> None:
         """Wait until unparked; nothing runs between the last look and this."""
@@ -139,8 +139,9 @@ class Shift:
 
     def end(self) -> None:
         """End the shift once its call has ended, and end the call if that can be done."""
-        self.over = True
-        self.scope.cancel()
+        self.over = True  # the flag first, the look second
+        if not self.idle:  # or it sees the flag before it makes a call, and there is nothing to cancel
+            self.scope.cancel()
         self.parking.unpark()
         self.worker.cut_short()
 
