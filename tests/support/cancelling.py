@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import attrs
@@ -285,7 +286,7 @@ async def cut_everywhere(cut: Cut, kind: str, life: Whole, *, timing: bool = Fal
         pipeline = build(kind, ledger, timing=timing)
         before = tasks()
 
-        reached = await cut(lambda p=pipeline, book=ledger: life(p, book), step)
+        reached = await cut(partial(life, pipeline, ledger), step)
 
         await pipeline.stop()  # begun with start(), it is not in the scope that was cut
         pipeline.clear_output_queue()  # which a stop keeps
@@ -344,7 +345,7 @@ async def cut_input_everywhere(cut: Cut, kind: str, side: Whole) -> None:
         before = tasks()
         async with pipeline, create_task_group() as tg:
             tg.start_soon(read, pipeline, ledger)
-            reached = await cut(lambda p=pipeline, book=ledger: side(p, book), step)
+            reached = await cut(partial(side, pipeline, ledger), step)
             pipeline.close_input()
         now = pipeline.statistics()
         fed = ledger.fed or SOURCE[: now.accepted]
@@ -364,7 +365,7 @@ async def cut_output_everywhere(cut: Cut, kind: str) -> None:
         before = tasks()
         async with pipeline, create_task_group() as tg:
             tg.start_soon(feed, pipeline, ledger)
-            reached = await cut(lambda p=pipeline, book=ledger: read(p, book), step)
+            reached = await cut(partial(read, pipeline, ledger), step)
             assert_law(pipeline)
             await read(pipeline, ledger)
         assert ledger.got == expected(SOURCE)
